@@ -1,0 +1,158 @@
+// The ports between the closed loop and the world: time, chance, rig, display, models, store.
+// Knows nothing about who implements them. Every implementation passes the contract suite of its port in tests/contract.
+import type { Fault, Result } from "./result.ts";
+import type { HostTimeNs, RigTimeNs } from "./units.ts";
+import type { ChannelInfo, EyeBatch, ImageBatch, LatentBatch, SourceEvent, SourceStatus } from "./values.ts";
+import type { SessionRecord } from "./records.ts";
+
+export type { Rng, RngState } from "./rng.ts";
+
+/** Time as the loop sees it. A virtual clock runs the same code as fast as the machine allows. */
+export interface Clock {
+  now(): HostTimeNs;
+  /** Calls `fire` once at or after `at`; timers due at one time fire in the order they were set. Returns a canceller. */
+  setTimer(at: HostTimeNs, fire: () => void): () => void;
+  /** Work that takes no virtual time: a virtual clock stands still until it settles, a real clock takes no notice. */
+  hold<T>(work: Promise<T>): Promise<T>;
+}
+
+/** A recording system, live, synthetic or replayed. */
+export interface SpikeSource {
+  readonly name: string;
+  channels(): readonly ChannelInfo[];
+  /** Starts the stream. Events arrive in stream order; a source that loses its peer says so in-band and tries again by itself. */
+  start(listener: (event: SourceEvent) => void): Promise<Result<void, Fault>>;
+  status(): SourceStatus;
+  /** Ends the stream with an `end` event; nothing arrives after the promise settles. */
+  stop(): Promise<void>;
+}
+
+export interface EyeTracker {
+  readonly name: string;
+  start(listener: (samples: EyeBatch) => void): Promise<Result<void, Fault>>;
+  /** Makes the present gaze position zero. */
+  recentre(): void;
+  stop(): Promise<void>;
+}
+
+/** The juice line. It is off unless a bounded pulse is running. */
+export interface Reward {
+  readonly name: string;
+  readonly pulseMsMax: number;
+  pulse(pulseMs: number): Promise<Result<{ readonly pulseMs: number }, Fault>>;
+  /** Turns the line off now; safe to call at any time, on every exit path. */
+  off(): Promise<void>;
+}
+
+/** One image of a trial on the stimulus display, in frames of that display. */
+export interface PlannedFlash {
+  /** Presentation id, unique in the session. */
+  readonly presentationId: number;
+  readonly imageId: number;
+  readonly onFrames: number;
+  readonly offFrames: number;
+}
+
+export interface DisplayGeometry {
+  readonly kind: "timed" | "window";
+  readonly widthPx: number;
+  readonly heightPx: number;
+  /** Measured refresh rate. */
+  readonly refreshHz: number;
+}
+
+/** Where and how large images are drawn, in pixels of the display. */
+export interface StimulusPlacement {
+  readonly centreXPx: number;
+  readonly centreYPx: number;
+  readonly sizePx: number;
+  readonly fixationDiameterPx: number;
+  readonly backgroundGrey: number;
+  readonly photodiodePx: number;
+}
+
+export type DisplayReport =
+  /** The first frame of an image. `plannedHostNs` is when the plan wanted it. */
+  | { readonly kind: "onset"; readonly presentationId: number; readonly flipHostNs: HostTimeNs; readonly plannedHostNs: HostTimeNs }
+  /** The image has been replaced by blank. lateFrames counts frames that came late while it was on. */
+  | { readonly kind: "offset"; readonly presentationId: number; readonly flipHostNs: HostTimeNs; readonly framesShown: number; readonly lateFrames: number }
+  /** The program ran to its end (blank after the last image included), or was aborted. */
+  | { readonly kind: "end"; readonly trialId: number; readonly aborted: boolean; readonly endHostNs: HostTimeNs }
+  | { readonly kind: "missing"; readonly trialId: number; readonly imageId: number }
+  | { readonly kind: "lost"; readonly reason: string }
+  | { readonly kind: "attached"; readonly geometry: DisplayGeometry };
+
+/** The subject's screen. Draws prepared images in frames, never in milliseconds. */
+export interface Display {
+  readonly name: string;
+  geometry(): DisplayGeometry;
+  place(placement: StimulusPlacement): void;
+  onReport(listener: (report: DisplayReport) => void): void;
+  /** Takes one decoded image ahead of its use; settles when it is ready to be drawn without delay. */
+  prepare(imageId: number, image: ImageBatch): Promise<void>;
+  release(imageIds: readonly number[]): void;
+  showFixation(visible: boolean): void;
+  run(trialId: number, flashes: readonly PlannedFlash[]): void;
+  /** Blanks at the next frame. An `end` report with aborted = true follows. */
+  abort(trialId: number): void;
+  close(): Promise<void>;
+}
+
+/** A device that must know what the subject sees: the synthetic rig's eyes. Real rigs have none. */
+export interface Retina {
+  /** Announces an image before it can be shown. */
+  see(imageId: number, image: ImageBatch): Promise<void>;
+  /** The image is lit (null: blank) from this host time on. */
+  lit(imageId: number | null, presentationId: number, atHostNs: HostTimeNs): void;
+}
+
+export interface ModelIdentity {
+  readonly id: string;
+  readonly title: string;
+  readonly sha256: string;
+  readonly provider: string;
+}
+
+export interface Generator {
+  readonly identity: ModelIdentity;
+  readonly latentDim: number;
+  /** Step size to start an evolution with, in latent units. */
+  readonly initialStepSize: number;
+  readonly widthPx: number;
+  readonly heightPx: number;
+  /** latents [count, latentDim] -> images in the same order. */
+  decode(latents: LatentBatch): Promise<ImageBatch>;
+}
+
+export interface Encoder {
+  readonly identity: ModelIdentity;
+  readonly layers: readonly { readonly name: string; readonly dim: number }[];
+  /** images -> per layer row-major [count, dim], in the order of `layerNames`. Any input size; preprocessing is the model's own. */
+  features(images: ImageBatch, layerNames: readonly string[]): Promise<readonly Float32Array[]>;
+}
+
+/** The session file's one writer. */
+export interface Store {
+  /** Queues a record; order is kept. Never blocks. */
+  append(record: SessionRecord): void;
+  /** Settles when everything appended before the call is committed. */
+  flush(): Promise<void>;
+  status(): StoreStatus;
+  close(): Promise<void>;
+}
+
+export interface StoreStatus {
+  readonly queuedRecords: number;
+  readonly committedRecords: number;
+  readonly sizeBytes: number;
+  readonly diskFreeBytes: number | null;
+  /** The first failure of the writer, e.g. a full disk; null while all is well. */
+  readonly failure: Fault | null;
+}
+
+/** Onsets on two clocks: what the loop needs to place a host time on the rig clock. */
+export interface ClockMap {
+  toRig(hostNs: HostTimeNs): RigTimeNs;
+  readonly driftPpm: number;
+  readonly uncertaintyMs: number;
+}
