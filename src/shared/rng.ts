@@ -266,15 +266,17 @@ function makeRng(key: Words, words: Int32Array): Rng {
     },
     int,
     shuffle<T>(items: readonly T[]): T[] {
-      const result: T[] = [];
-      // Inside-out Fisher-Yates: the item at i goes to a place in [0, i], what was there moves to i.
-      items.forEach((item, i) => {
-        const place = int(i + 1);
-        const displaced = result[place];
-        if (place < i && displaced !== undefined) result[i] = displaced;
-        result[place] = item;
-      });
-      return result;
+      // Cells, so that an item may be undefined.
+      const cells = items.map((item) => ({ item }));
+      for (let last = cells.length - 1; last > 0; last--) {
+        const place = int(last + 1);
+        const here = cells[last];
+        const there = cells[place];
+        if (here === undefined || there === undefined) throw new Error(`expected a place below ${cells.length}, got ${place}`);
+        cells[last] = there;
+        cells[place] = here;
+      }
+      return cells.map((cell) => cell.item);
     },
     fillGaussian,
     fork(label) {
