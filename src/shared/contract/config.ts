@@ -1,0 +1,116 @@
+// What a session is started with. Every field has a default, a unit in its name and a range; the session file records the parsed whole.
+// Knows nothing about forms or files.
+import { z } from "zod";
+
+export const subjectConfig = z.object({
+  id: z.string().trim().min(1).max(64).regex(/^[A-Za-z0-9_-]+$/, "expected letters, digits, - or _").default("synthetic"),
+  species: z.string().default("Macaca mulatta"),
+  sex: z.enum(["M", "F", "U", "O"]).default("U"),
+  /** ISO 8601 duration, e.g. P6Y. */
+  age: z.string().regex(/^P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?$/, "expected an ISO 8601 duration such as P6Y").default("P6Y"),
+  description: z.string().default(""),
+});
+
+export const rigConfig = z.object({
+  /** A kind of the rig registry, e.g. "synthetic" or "open-ephys". */
+  kind: z.string().default("synthetic"),
+  /** Options of that kind; parsed by the rig itself. */
+  options: z.record(z.string(), z.unknown()).default({}),
+});
+
+export const trialConfig = z.object({
+  imagesPerTrial: z.number().int().min(1).max(20).default(5),
+  onMs: z.number().min(10).max(2000).default(100),
+  offMs: z.number().min(0).max(5000).default(150),
+  fixationWindowDeg: z.number().min(0.1).max(20).default(1),
+  /** Time that gaze must stay inside before the first image. */
+  holdMs: z.number().min(0).max(5000).default(200),
+  /** Longest wait for the gaze to enter the window. */
+  waitMsMax: z.number().min(100).max(60000).default(3000),
+  /** Excursions shorter than this (and blinks) do not break fixation. */
+  graceMs: z.number().min(0).max(500).default(30),
+  interTrialMs: z.number().min(0).max(30000).default(300),
+  timeoutMs: z.number().min(0).max(60000).default(600),
+  rewardMs: z.number().int().min(0).max(1000).default(120),
+  /** Calibrated flow of the juice line. */
+  rewardMlPerS: z.number().min(0).max(20).default(1.2),
+});
+
+export const responseConfig = z.object({
+  windowStartMs: z.number().min(-500).max(2000).default(70),
+  windowEndMs: z.number().min(-500).max(2000).default(170),
+  baselineStartMs: z.number().min(-2000).max(500).default(-50),
+  baselineEndMs: z.number().min(-2000).max(500).default(0),
+  /** How long after the window's end (by the host clock) the loop waits for the stream before it calls the response lost. */
+  streamTimeoutMs: z.number().min(50).max(10000).default(1000),
+}).refine((r) => r.windowEndMs > r.windowStartMs, { message: "expected windowEndMs after windowStartMs", path: ["windowEndMs"] })
+  .refine((r) => r.baselineEndMs > r.baselineStartMs, { message: "expected baselineEndMs after baselineStartMs", path: ["baselineEndMs"] });
+
+/** One evolution of the session; several are interleaved image by image. */
+export const threadConfig = z.object({
+  generator: z.string().default("shapes-g1"),
+  optimizer: z.string().default("cholesky"),
+  optimizerOptions: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])).default({}),
+  /** Images in a population; null = the optimizer's default for the latent dimension. */
+  populationSize: z.number().int().min(4).max(400).nullable().default(null),
+  /** null = the model's own. */
+  initialStepSize: z.number().positive().nullable().default(null),
+  /** Channel index; "auto" = the channel that the references drive best and most selectively. */
+  target: z.union([z.number().int().min(0), z.literal("auto")]).default("auto"),
+});
+
+export const evolutionConfig = z.object({
+  generations: z.number().int().min(1).max(1000).default(30),
+  repeats: z.number().int().min(1).max(20).default(1),
+  /** Presentations tried for one planned presentation before its score is given up as missing. */
+  attemptsMax: z.number().int().min(1).max(50).default(8),
+  /** Folder of PNG or JPEG files; null = the built-in references. */
+  referenceFolder: z.string().nullable().default(null),
+  /** References shown in every generation. */
+  referencesPerGeneration: z.number().int().min(0).max(64).default(8),
+  threads: z.array(threadConfig).min(1).max(4).default([threadConfig.parse({})]),
+});
+
+export const displayConfig = z.object({
+  /** "window" = the stimulus window; "timed" = no window, onsets by the engine's clock (headless and fast runs). */
+  kind: z.enum(["window", "timed"]).default("window"),
+  /** Electron display id; null = the second display where there is one. */
+  displayId: z.string().nullable().default(null),
+  widthCm: z.number().positive().default(53),
+  distanceCm: z.number().positive().default(57),
+  imageSizeDeg: z.number().min(0.2).max(40).default(4),
+  centreXDeg: z.number().min(-40).max(40).default(0),
+  centreYDeg: z.number().min(-40).max(40).default(0),
+  fixationDeg: z.number().min(0.05).max(2).default(0.25),
+  backgroundGrey: z.number().int().min(0).max(255).default(128),
+  photodiodePx: z.number().int().min(0).max(400).default(60),
+});
+
+export const modelsConfig = z.object({
+  /** Encoder that the synthetic neurons read out. */
+  encoder: z.string().default("shapes-relu"),
+  /** "auto" or an execution provider's name. */
+  provider: z.string().default("auto"),
+});
+
+export const sessionConfig = z.object({
+  seed: z.number().int().min(0).max(2 ** 31 - 1).default(1),
+  subject: subjectConfig.prefault({}),
+  rig: rigConfig.prefault({}),
+  trial: trialConfig.prefault({}),
+  response: responseConfig.prefault({}),
+  evolution: evolutionConfig.prefault({}),
+  display: displayConfig.prefault({}),
+  models: modelsConfig.prefault({}),
+  /** Folder for the session file; null = the app's own. */
+  folder: z.string().nullable().default(null),
+  notes: z.string().default(""),
+});
+
+export type SessionConfig = z.infer<typeof sessionConfig>;
+export type SessionConfigInput = z.input<typeof sessionConfig>;
+export type TrialConfig = z.infer<typeof trialConfig>;
+export type ResponseConfig = z.infer<typeof responseConfig>;
+export type EvolutionConfig = z.infer<typeof evolutionConfig>;
+export type ThreadConfig = z.infer<typeof threadConfig>;
+export type DisplayConfig = z.infer<typeof displayConfig>;

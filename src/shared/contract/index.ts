@@ -1,0 +1,107 @@
+// The contract between windows and engine: method -> argument schema and result type; event -> payload schema.
+// Preload, web host, engine registration and renderer client are derived from these two tables. Knows nothing about transport.
+import { z } from "zod";
+import { sessionConfig } from "./config.ts";
+import * as state from "./state.ts";
+import { stimulusCommand, stimulusReport } from "./stimulus.ts";
+import type { Fault, Result } from "../result.ts";
+
+export * from "./config.ts";
+export * from "./state.ts";
+export * from "./stimulus.ts";
+
+/** Who may call: a watcher only looks, an operator acts, the stimulus window reports. */
+export type Access = "view" | "operate" | "stimulus";
+
+interface Method<A extends z.ZodType, R> {
+  readonly args: A;
+  readonly access: Access;
+  /** Only a type; never present at run time. */
+  readonly result?: R;
+}
+
+function method<R>() {
+  return <A extends z.ZodType>(access: Access, args: A): Method<A, R> => ({ args, access });
+}
+
+const none = z.object({}).strict();
+const sessionFile = z.object({ file: z.string().min(1) }).strict();
+/** file null = the running session. */
+const imageRef = z.object({ file: z.string().nullable(), imageId: z.number().int() }).strict();
+
+export const methods = {
+  "app.describe": method<state.AppDescription>()("view", none),
+  /** Host time now, ns: a window calls it a few times and keeps the answer with the shortest round trip. */
+  "clock.ping": method<{ hostNs: number }>()("view", none),
+
+  "session.snapshot": method<state.Snapshot>()("view", none),
+  /** Last presentations of one channel of the running session, newest last, for raster and PSTH. */
+  "session.responses": method<readonly state.PresentationEvent[]>()("view", z.object({ channel: z.number().int().min(0), last: z.number().int().min(1).max(500) }).strict()),
+  "session.check": method<readonly state.Check[]>()("operate", z.object({ config: sessionConfig }).strict()),
+  "session.start": method<{ file: string }>()("operate", z.object({ config: sessionConfig }).strict()),
+  "session.pause": method<null>()("operate", none),
+  "session.resume": method<null>()("operate", none),
+  "session.stop": method<null>()("operate", none),
+  /** Back to the start screen after a session has ended. */
+  "session.dismiss": method<null>()("operate", none),
+  /** From the next generation on, this channel is what a thread evolves. */
+  "session.setTarget": method<null>()("operate", z.object({ thread: z.number().int().min(0), channel: z.number().int().min(0) }).strict()),
+  "session.skipGeneration": method<null>()("operate", none),
+  "session.note": method<null>()("operate", z.object({ text: z.string().trim().min(1).max(4000) }).strict()),
+  "eye.recentre": method<null>()("operate", none),
+  "reward.pulse": method<{ pulseMs: number }>()("operate", z.object({ pulseMs: z.number().int().min(1).max(1000) }).strict()),
+  "reward.setPulse": method<null>()("operate", z.object({ pulseMs: z.number().int().min(0).max(1000) }).strict()),
+
+  "sessions.list": method<readonly state.SessionSummary[]>()("view", none),
+  "sessions.open": method<state.Snapshot>()("view", sessionFile),
+  /** Responses of one channel in a recorded session, in order. generation null = all. */
+  "sessions.responses": method<readonly state.PresentationEvent[]>()("view", z.object({ file: z.string().min(1), channel: z.number().int().min(0), generation: z.number().int().nullable(), last: z.number().int().min(1).max(2000) }).strict()),
+  "sessions.resume": method<{ file: string }>()("operate", sessionFile),
+  "image.get": method<{ widthPx: number; heightPx: number; pngBase64: string; rateHz: number | null; label: string }>()("view", imageRef),
+  /** All images of one generation, best first, from the running session (file null) or a recorded one. */
+  "images.ofGeneration": method<readonly state.GalleryItem[]>()("view", z.object({ file: z.string().nullable(), thread: z.number().int().min(0), generation: z.number().int().min(0) }).strict()),
+
+  "stimulus.attach": method<null>()("stimulus", z.object({ widthPx: z.number().int().positive(), heightPx: z.number().int().positive(), refreshHz: z.number().positive() }).strict()),
+  "stimulus.report": method<null>()("stimulus", z.object({ reports: z.array(stimulusReport) }).strict()),
+} as const;
+
+export const events = {
+  /** The phase or the session changed: fetch a new snapshot. */
+  session: z.object({ phase: state.phase }),
+  /** Ten times a second while a session runs. */
+  live: state.live,
+  eye: state.eyeEvent,
+  screen: state.screenEvent,
+  presentation: state.presentationEvent,
+  generation: state.generationEvent,
+  log: state.logEntry,
+  /** Only to the attached stimulus window. */
+  stimulus: stimulusCommand,
+} as const;
+
+export type Methods = typeof methods;
+export type MethodName = keyof Methods;
+export type MethodArgs<M extends MethodName> = z.infer<Methods[M]["args"]>;
+/** What a caller may leave out has a default. */
+export type MethodInput<M extends MethodName> = z.input<Methods[M]["args"]>;
+export type MethodResult<M extends MethodName> = NonNullable<Methods[M]["result"]> | Extract<Methods[M]["result"], null>;
+
+export type EventName = keyof typeof events;
+export type EventPayload<E extends EventName> = z.infer<(typeof events)[E]>;
+
+/** One handler for every method: a missing one is a compile error. */
+export type Handlers<Caller> = { readonly [M in MethodName]: (args: MethodArgs<M>, caller: Caller) => Promise<Result<MethodResult<M>, Fault>> };
+
+/** What a window holds, whatever carries it. */
+export interface EngineClient {
+  call<M extends MethodName>(method: M, args: MethodInput<M>): Promise<Result<MethodResult<M>, Fault>>;
+  on<E extends EventName>(event: E, listener: (payload: EventPayload<E>) => void): () => void;
+  /** Link to the engine: false while it is down; windows show it and try again by themselves. */
+  onLink(listener: (up: boolean) => void): () => void;
+}
+
+/** Frames on the wire (WebSocket text or MessagePort data). */
+export type ClientFrame = { readonly id: number; readonly method: string; readonly args: unknown };
+export type EngineFrame =
+  | { readonly id: number; readonly result: Result<unknown, Fault> }
+  | { readonly event: EventName; readonly payload: unknown };

@@ -1,0 +1,32 @@
+// What the engine says to the one stimulus window and what that window answers. Nothing here but the draw loop's business.
+// Knows nothing about protocols. Host times are ns on the engine's clock; the window converts its own by `clock.ping`.
+import { z } from "zod";
+
+export const stimulusCommand = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("place"),
+    centreXPx: z.number(), centreYPx: z.number(), sizePx: z.number(), fixationDiameterPx: z.number(),
+    backgroundGrey: z.number(), photodiodePx: z.number(),
+  }),
+  /** RGBA bytes, base64. */
+  z.object({ kind: z.literal("prepare"), imageId: z.number(), widthPx: z.number(), heightPx: z.number(), rgbaBase64: z.string() }),
+  z.object({ kind: z.literal("release"), imageIds: z.array(z.number()) }),
+  z.object({ kind: z.literal("fixation"), visible: z.boolean() }),
+  z.object({
+    kind: z.literal("run"), trialId: z.number(),
+    flashes: z.array(z.object({ presentationId: z.number(), imageId: z.number(), onFrames: z.number(), offFrames: z.number() })),
+  }),
+  z.object({ kind: z.literal("abort"), trialId: z.number() }),
+]);
+export type StimulusCommand = z.infer<typeof stimulusCommand>;
+
+export const stimulusReport = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("onset"), presentationId: z.number(), flipHostNs: z.number(), plannedHostNs: z.number() }),
+  z.object({ kind: z.literal("offset"), presentationId: z.number(), flipHostNs: z.number(), framesShown: z.number(), lateFrames: z.number() }),
+  z.object({ kind: z.literal("end"), trialId: z.number(), aborted: z.boolean(), endHostNs: z.number() }),
+  z.object({ kind: z.literal("prepared"), imageId: z.number() }),
+  z.object({ kind: z.literal("missing"), trialId: z.number(), imageId: z.number() }),
+  /** The window is alive: sent once a second with its frame statistics. */
+  z.object({ kind: z.literal("alive"), frames: z.number(), lateFrames: z.number(), visible: z.boolean() }),
+]);
+export type StimulusReport = z.infer<typeof stimulusReport>;
