@@ -104,6 +104,8 @@ export interface Retina {
   see(imageId: number, image: ImageBatch): Promise<void>;
   /** The image is lit (null: blank) from this host time on. */
   lit(imageId: number | null, presentationId: number, atHostNs: HostTimeNs): void;
+  /** The fixation spot appears or disappears at this host time. */
+  fixationSpot?(visible: boolean, atHostNs: HostTimeNs): void;
 }
 
 export interface ModelIdentity {
@@ -126,7 +128,8 @@ export interface Generator {
 
 export interface Encoder {
   readonly identity: ModelIdentity;
-  readonly layers: readonly { readonly name: string; readonly dim: number }[];
+  /** `shape` is [channels, height, width] of a spatial layer, row-major; absent or [dim] for a flat one. */
+  readonly layers: readonly { readonly name: string; readonly dim: number; readonly shape?: readonly number[] }[];
   /** images -> per layer row-major [count, dim], in the order of `layerNames`. Any input size; preprocessing is the model's own. */
   features(images: ImageBatch, layerNames: readonly string[]): Promise<readonly Float32Array[]>;
 }
