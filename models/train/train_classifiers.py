@@ -57,14 +57,14 @@ def normalise(images):
     return (images - MEAN) / STD
 
 
-def attack(net, images, labels, steps, step_size, generator):
+def attack(net, images, labels, steps, step_size, generator, epsilon=EPSILON):
     """Projected gradient ascent on the loss inside the L-infinity ball (Madry et al. 2018), random start."""
-    delta = (torch.rand(images.shape, generator=generator) * 2 - 1) * EPSILON
+    delta = (torch.rand(images.shape, generator=generator) * 2 - 1) * epsilon
     for _ in range(steps):
         delta.requires_grad_(True)
         loss = F.cross_entropy(net(normalise((images + delta).clamp(0, 1)))[-1], labels)
         (gradient,) = torch.autograd.grad(loss, delta)
-        delta = (delta.detach() + step_size * gradient.sign()).clamp(-EPSILON, EPSILON)
+        delta = (delta.detach() + step_size * gradient.sign()).clamp(-epsilon, epsilon)
     return (images + delta).clamp(0, 1).detach()
 
 
@@ -89,8 +89,10 @@ def train(kind, steps, seed):
     started = time.time()
     for step in range(steps):
         images, labels, _, _ = draw(BATCH, SIZE_PX, 1_000_000 + step)
-        if kind == "robust":
-            images = attack(net, images, labels, 2, 3 / 255, g)
+        # The first third is clean, then the ball grows to its full size: from the start on, attacks stop all learning.
+        epsilon = EPSILON * min(1.0, max(0.0, 3 * step / steps - 1))
+        if kind == "robust" and epsilon > 0:
+            images = attack(net, images, labels, 2, 0.75 * epsilon, g, epsilon)
         loss = F.cross_entropy(net(normalise(images))[-1], labels, label_smoothing=0.05)
         optimiser.zero_grad()
         loss.backward()
