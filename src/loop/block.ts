@@ -24,6 +24,8 @@ export interface Block {
   failed(imageId: number): boolean;
   /** A presentation that never reached the screen goes back to the front, in the order given; no attempt is used. */
   giveBack(imageIds: readonly number[]): void;
+  /** Takes over what an interrupted run of this block had measured already. */
+  restore(measuredImageIds: readonly number[]): void;
   /** Gives up everything that is not measured yet (skip). Presentations under way may still be measured. */
   giveUp(): void;
   readonly missing: number;
@@ -77,6 +79,14 @@ export function planBlock({ images, attemptsMax, rng }: { readonly images: reado
     },
     giveBack(imageIds) {
       queue = [...imageIds, ...queue];
+    },
+    restore(measuredImageIds) {
+      for (const imageId of measuredImageIds) {
+        const at = queue.indexOf(imageId);
+        if (at < 0) continue;
+        queue.splice(at, 1);
+        settled += 1;
+      }
     },
     giveUp() {
       settled += queue.length;

@@ -77,3 +77,8 @@ export function createFixationMonitor({ windowDeg, graceMs }: { readonly windowD
     },
   };
 }
+
+/** For subjects without an eye tracker: always inside. */
+export function createFreeViewing(): FixationMonitor {
+  return { add: () => [], inside: true, watermarkRigNs: Number.POSITIVE_INFINITY, heldBetween: () => true, holdFraction: null };
+}

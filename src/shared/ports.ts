@@ -153,6 +153,16 @@ export interface StoreStatus {
   readonly failure: Fault | null;
 }
 
+/** Learns the map between the two clocks from pairs of times, as they come. */
+export interface ClockAligner {
+  /** "arrival": data stamped rigNs arrived at hostNs (late by the transport). "mark": a flip at hostNs was seen by the rig at rigNs. */
+  addPair(pair: { readonly hostNs: HostTimeNs; readonly rigNs: RigTimeNs; readonly kind: "arrival" | "mark" }): void;
+  /** null before the first pair. */
+  map(): ClockMap | null;
+  /** Forgets everything: the rig's clock was restarted. */
+  reset(): void;
+}
+
 /** Onsets on two clocks: what the loop needs to place a host time on the rig clock. */
 export interface ClockMap {
   toRig(hostNs: HostTimeNs): RigTimeNs;

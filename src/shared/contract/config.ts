@@ -41,6 +41,12 @@ export const responseConfig = z.object({
   windowEndMs: z.number().min(-500).max(2000).default(170),
   baselineStartMs: z.number().min(-2000).max(500).default(-50),
   baselineEndMs: z.number().min(-2000).max(500).default(0),
+  /** "mark" = photodiode or the TTL line below, an image without its mark does not count; "flip" = the display's own report; "auto" = marks where the rig sends them. */
+  onsetFrom: z.enum(["auto", "mark", "flip"]).default("auto"),
+  /** TTL line that carries the photodiode or the strobe; null = none. */
+  onsetTtlLine: z.number().int().min(0).max(255).nullable().default(null),
+  /** What a loss in the stream does to a response that it overlaps. "auto": count it where the lost packets carry continuous data too (Open Ephys), else exclude it. */
+  onGap: z.enum(["auto", "count", "exclude"]).default("auto"),
   /** How long after the window's end (by the host clock) the loop waits for the stream before it calls the response lost. */
   streamTimeoutMs: z.number().min(50).max(10000).default(1000),
 }).refine((r) => r.windowEndMs > r.windowStartMs, { message: "expected windowEndMs after windowStartMs", path: ["windowEndMs"] })
@@ -49,7 +55,7 @@ export const responseConfig = z.object({
 /** One evolution of the session; several are interleaved image by image. */
 export const threadConfig = z.object({
   generator: z.string().default("shapes-g1"),
-  optimizer: z.string().default("cholesky"),
+  optimizer: z.string().default("cholesky-cma"),
   optimizerOptions: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])).default({}),
   /** Images in a population; null = the optimizer's default for the latent dimension. */
   populationSize: z.number().int().min(4).max(400).nullable().default(null),
@@ -66,6 +72,8 @@ export const evolutionConfig = z.object({
   attemptsMax: z.number().int().min(1).max(50).default(8),
   /** Folder of PNG or JPEG files; null = the built-in references. */
   referenceFolder: z.string().nullable().default(null),
+  /** Presentations of every reference before the first generation: the channels' tuning, and with target "auto" the choice of the target. */
+  tuningRepeats: z.number().int().min(0).max(50).default(3),
   /** References shown in every generation. */
   referencesPerGeneration: z.number().int().min(0).max(64).default(8),
   threads: z.array(threadConfig).min(1).max(4).default([threadConfig.parse({})]),

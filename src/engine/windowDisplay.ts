@@ -1,0 +1,165 @@
+// The stimulus window as the loop's display: commands out as contract events, reports in as contract calls. Knows nothing about how the
+// window draws. A window that falls silent or goes away is reported as lost; images are sent again to one that comes back.
+import type { StimulusCommand, StimulusReport } from "../shared/contract/stimulus.ts";
+import type { Clock, Display, DisplayGeometry, DisplayReport, StimulusPlacement } from "../shared/ports.ts";
+import { assertNever } from "../shared/result.ts";
+import { addMs, hostTimeNs } from "../shared/units.ts";
+import type { ImageBatch } from "../shared/values.ts";
+
+export interface WindowDisplay extends Display {
+  readonly attachedCaller: string | null;
+  attach(callerId: string, geometry: DisplayGeometry): void;
+  detach(callerId: string, reason: string): void;
+  report(callerId: string, report: StimulusReport): void;
+  readonly frames: { readonly total: number; readonly late: number; readonly aliveHostNs: number | null };
+}
+
+/** A window sends `alive` once a second; silence longer than this is a fault. */
+const silentAfterMs = 4000;
+
+export function createWindowDisplay({ clock, send }: { readonly clock: Clock; readonly send: (callerId: string, command: StimulusCommand) => void }): WindowDisplay {
+  let caller: string | null = null;
+  let geometry: DisplayGeometry = { kind: "window", widthPx: 1920, heightPx: 1080, refreshHz: 60 };
+  let placement: StimulusPlacement | null = null;
+  let fixation = false;
+  let listener: (report: DisplayReport) => void = () => undefined;
+  const images = new Map<number, ImageBatch>();
+  const waiting = new Map<number, () => void>();
+  let total = 0;
+  let late = 0;
+  let alive: number | null = null;
+  let closed = false;
+  let watching = false;
+
+  function command(c: StimulusCommand): void {
+    if (caller !== null) send(caller, c);
+  }
+
+  function sendImage(imageId: number, image: ImageBatch): void {
+    command({ kind: "prepare", imageId, widthPx: image.width, heightPx: image.height, rgbaBase64: toRgbaBase64(image) });
+  }
+
+  function lose(reason: string): void {
+    caller = null;
+    // A screen that is gone prepares nothing; whoever waits goes on, and the images are sent again when one attaches.
+    for (const done of waiting.values()) done();
+    waiting.clear();
+    listener({ kind: "lost", reason });
+  }
+
+  function watch(): void {
+    if (closed) {
+      watching = false;
+      return;
+    }
+    clock.setTimer(addMs(clock.now(), 1000), () => {
+      if (caller !== null && alive !== null && clock.now() - alive > silentAfterMs * 1e6) lose(`the stimulus window has been silent for ${silentAfterMs / 1000} s`);
+      watch();
+    });
+  }
+
+  return {
+    name: "stimulus window",
+    get attachedCaller() {
+      return caller;
+    },
+    get frames() {
+      return { total, late, aliveHostNs: alive };
+    },
+    attach(callerId, next) {
+      caller = callerId;
+      geometry = next;
+      alive = clock.now();
+      if (!watching) {
+        watching = true;
+        watch();
+      }
+      if (placement !== null) command({ kind: "place", ...placement });
+      for (const [imageId, image] of images) sendImage(imageId, image);
+      command({ kind: "fixation", visible: fixation });
+      listener({ kind: "attached", geometry });
+    },
+    detach(callerId, reason) {
+      if (caller === callerId) lose(reason);
+    },
+    report(callerId, r) {
+      if (callerId !== caller) return;
+      alive = clock.now();
+      switch (r.kind) {
+        case "onset":
+          listener({ kind: "onset", presentationId: r.presentationId, flipHostNs: hostTimeNs(Math.round(r.flipHostNs)), plannedHostNs: hostTimeNs(Math.round(r.plannedHostNs)) });
+          return;
+        case "offset":
+          listener({ kind: "offset", presentationId: r.presentationId, flipHostNs: hostTimeNs(Math.round(r.flipHostNs)), framesShown: r.framesShown, lateFrames: r.lateFrames });
+          return;
+        case "end":
+          listener({ kind: "end", trialId: r.trialId, aborted: r.aborted, endHostNs: hostTimeNs(Math.round(r.endHostNs)) });
+          return;
+        case "prepared":
+          waiting.get(r.imageId)?.();
+          waiting.delete(r.imageId);
+          return;
+        case "missing":
+          listener({ kind: "missing", trialId: r.trialId, imageId: r.imageId });
+          return;
+        case "alive":
+          total = r.frames;
+          late = r.lateFrames;
+          return;
+        default:
+          assertNever(r);
+      }
+    },
+    geometry: () => geometry,
+    place(next) {
+      placement = next;
+      command({ kind: "place", ...next });
+    },
+    onReport(next) {
+      listener = next;
+    },
+    prepare(imageId, image) {
+      images.set(imageId, image);
+      if (caller === null) return Promise.resolve();
+      return new Promise((resolve) => {
+        waiting.set(imageId, resolve);
+        sendImage(imageId, image);
+      });
+    },
+    release(imageIds) {
+      for (const id of imageIds) images.delete(id);
+      command({ kind: "release", imageIds: [...imageIds] });
+    },
+    showFixation(visible) {
+      fixation = visible;
+      command({ kind: "fixation", visible });
+    },
+    run(trialId, flashes) {
+      if (caller === null) {
+        listener({ kind: "end", trialId, aborted: true, endHostNs: clock.now() });
+        return;
+      }
+      command({ kind: "run", trialId, flashes: [...flashes] });
+    },
+    abort(trialId) {
+      command({ kind: "abort", trialId });
+    },
+    async close() {
+      closed = true;
+      command({ kind: "fixation", visible: false });
+      command({ kind: "release", imageIds: [...images.keys()] });
+      images.clear();
+    },
+  };
+}
+
+function toRgbaBase64(image: ImageBatch): string {
+  const pixels = image.width * image.height;
+  const rgba = Buffer.alloc(pixels * 4, 255);
+  for (let i = 0; i < pixels; i++) {
+    rgba[i * 4] = image.data[i * 3] ?? 0;
+    rgba[i * 4 + 1] = image.data[i * 3 + 1] ?? 0;
+    rgba[i * 4 + 2] = image.data[i * 3 + 2] ?? 0;
+  }
+  return rgba.toString("base64");
+}
