@@ -29,12 +29,16 @@ const imageTensor = z.object({
   channels: z.enum(["rgb", "bgr"]).default("rgb"),
   mean: z.tuple([z.number(), z.number(), z.number()]).default([0, 0, 0]),
   std: z.tuple([z.number(), z.number(), z.number()]).default([1, 1, 1]),
+  /** Share of the image's width and height that a network takes, from the middle (224 of 256 = 0.875). */
+  keep: z.number().positive().max(1).default(1),
 });
 
 export const generatorManifest = z.object({
   kind: z.literal("generator"),
   ...common,
   input: z.object({ name: z.string(), dim: z.number().int().positive() }),
+  /** Further inputs of fixed size that are not part of the latent, e.g. BigGAN's truncation; float32, without a batch dimension. */
+  constants: z.array(z.object({ name: z.string(), dims: z.array(z.number().int().positive()), value: z.array(z.number()), meaning: z.string() })).default([]),
   output: imageTensor,
   /** Further outputs, e.g. the object's mask and the image without its object, [batch, channels, height, width]. */
   parts: z.object({ mask: z.string().optional(), background: z.string().optional() }).default({}),
@@ -65,10 +69,12 @@ export const detectorManifest = z.object({
   input: imageTensor,
   /** [batch, boxes, 5 + classes] with (cx, cy, w, h, score, class scores ...), pixels of the input. */
   output: z.object({ name: z.string(), boxes: z.number().int().positive() }),
+  classes: z.array(z.string()).default([]),
 });
 
 export const modelManifest = z.discriminatedUnion("kind", [generatorManifest, encoderManifest, detectorManifest]);
 
+export type ImageTensor = z.infer<typeof imageTensor>;
 export type GeneratorManifest = z.infer<typeof generatorManifest>;
 export type EncoderManifest = z.infer<typeof encoderManifest>;
 export type DetectorManifest = z.infer<typeof detectorManifest>;

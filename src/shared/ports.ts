@@ -134,6 +134,61 @@ export interface Encoder {
   features(images: ImageBatch, layerNames: readonly string[]): Promise<readonly Float32Array[]>;
 }
 
+/** Images together with what the generator knows of their making. */
+export interface GeneratedParts {
+  readonly images: ImageBatch;
+  /** The object's share of every pixel, 0 to 1, row-major [count, heightPx, widthPx]; null where the model has none. */
+  readonly masks: Float32Array | null;
+  /** The same images without their object; null where the model has none. */
+  readonly backgrounds: ImageBatch | null;
+}
+
+/** A generator that may know object and background apart. */
+export interface PartsGenerator extends Generator {
+  readonly hasMasks: boolean;
+  readonly hasBackgrounds: boolean;
+  decodeParts(latents: LatentBatch): Promise<GeneratedParts>;
+}
+
+/** One box, in pixels of the image that was given; centre and size. */
+export interface Detection {
+  readonly xPx: number;
+  readonly yPx: number;
+  readonly widthPx: number;
+  readonly heightPx: number;
+  /** 0 to 1. */
+  readonly score: number;
+  /** Index of the most likely class, -1 for a detector without classes. */
+  readonly classIndex: number;
+}
+
+/** What a detector finds in one image. */
+export interface Detections {
+  /** Highest score of any box before suppression and thresholds; 0 where there is none. */
+  readonly objectness: number;
+  /** Boxes at or above the threshold after non-maximum suppression, best first. */
+  readonly boxes: readonly Detection[];
+}
+
+export interface Detector {
+  readonly identity: ModelIdentity;
+  /** One entry per image. Defaults: scoreMin 0.25, overlapMax 0.45 (intersection over union), 100 boxes. */
+  detect(
+    images: ImageBatch,
+    options?: { readonly scoreMin?: number; readonly overlapMax?: number; readonly boxesMax?: number },
+  ): Promise<readonly Detections[]>;
+}
+
+/** A generator and an encoder joined for in-silico work: images never leave the device. */
+export interface LatentEncoder {
+  readonly generator: ModelIdentity;
+  readonly encoder: ModelIdentity;
+  /** False where the two could not be joined; results are the same, only slower. */
+  readonly fused: boolean;
+  /** latents [count, latentDim] -> per layer row-major [count, dim], as `encoder.features(await generator.decode(latents))`. */
+  features(latents: LatentBatch, layerNames: readonly string[]): Promise<readonly Float32Array[]>;
+}
+
 /** The session file's one writer. */
 export interface Store {
   /** Queues a record; order is kept. Never blocks. */
