@@ -21,13 +21,13 @@ export interface DispatchOptions {
 /** The contract's methods, typed so that schema and handler of one name belong together. */
 const table: { readonly [M in MethodName]: { readonly args: z.ZodType<MethodArgs<M>> } } = methods;
 
-const clientFrame = z.object({ id: z.number().int().min(0), method: z.string(), args: z.unknown() });
+const clientFrame = z.object({ id: z.number().int().min(0), method: z.string(), args: z.unknown().optional() });
 
 export function createDispatch(options: DispatchOptions): Dispatch {
   return async (caller, frame) => {
     const parsed = clientFrame.safeParse(frame);
     if (!parsed.success) return { id: -1, result: fault("badFrame", `${describeIssues("frame", parsed.error, frame)} Send { id, method, args } with a whole id from 0.`) };
-    return { id: parsed.data.id, result: await answer(options, caller, parsed.data) };
+    return { id: parsed.data.id, result: await answer(options, caller, { ...parsed.data, args: parsed.data.args }) };
   };
 }
 

@@ -1,0 +1,124 @@
+// An engine with nothing behind it, for tests of dispatch, links and hosts. Knows nothing about rigs, models or sessions.
+import { sessionConfig } from "../../../src/shared/contract/index.ts";
+import { FaultError, fault, ok } from "../../../src/shared/result.ts";
+import type { Caller, Engine, EngineEvent } from "../../../src/engine/engineTypes.ts";
+import type { Handlers, Live, Phase, Snapshot } from "../../../src/shared/contract/index.ts";
+
+export interface StandIn extends Engine {
+  emit(event: EngineEvent): void;
+  readonly gone: readonly string[];
+  readonly calls: readonly { readonly method: string; readonly caller: Caller }[];
+  readonly closed: () => number;
+}
+
+/** Notes steer it: "bug" throws, "fault" throws a FaultError, "die" ends the process, "flood" sends many `live` events, "print" prints. */
+export function aStandInEngine(): StandIn {
+  const listeners = new Set<(event: EngineEvent) => void>();
+  const gone: string[] = [];
+  const calls: { method: string; caller: Caller }[] = [];
+  let phase: Phase = "idle";
+  let stimulus: string | null = null;
+  let closed = 0;
+  const emit = (event: EngineEvent): void => {
+    for (const listener of listeners) listener(event);
+  };
+  const enter = (next: Phase): void => {
+    phase = next;
+    emit({ event: "session", payload: { phase }, callerId: null });
+  };
+  const noted = <T>(method: string, caller: Caller, value: T): Promise<{ readonly ok: true; readonly value: T }> => {
+    calls.push({ method, caller });
+    return Promise.resolve(ok(value));
+  };
+  const snapshot = (): Snapshot => ({
+    phase, session: null, channels: [], response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 },
+    live: null, curve: [], gallery: [], log: [], failure: null,
+  });
+  const handlers: Handlers<Caller> = {
+    "app.describe": (_, caller) => noted("app.describe", caller, { version: "0.0.0", host: "web", sessionFolder: "sessions", rigs: [], optimizers: [], models: [], provider: "cpu", mayOperate: caller.access.includes("operate") }),
+    "clock.ping": (_, caller) => noted("clock.ping", caller, { hostNs: 1 }),
+    "session.snapshot": (_, caller) => noted("session.snapshot", caller, snapshot()),
+    "session.responses": (_, caller) => noted("session.responses", caller, []),
+    "session.check": (_, caller) => noted("session.check", caller, []),
+    "session.start": (args, caller) => {
+      enter("running");
+      return noted("session.start", caller, { file: `${args.config.subject.id}.evoked` });
+    },
+    "session.pause": (_, caller) => noted("session.pause", caller, null),
+    "session.resume": (_, caller) => noted("session.resume", caller, null),
+    "session.stop": (_, caller) => {
+      enter("finished");
+      return noted("session.stop", caller, null);
+    },
+    "session.dismiss": (_, caller) => noted("session.dismiss", caller, null),
+    "session.setTarget": (_, caller) => noted("session.setTarget", caller, null),
+    "session.skipGeneration": (_, caller) => noted("session.skipGeneration", caller, null),
+    "session.note": async (args, caller) => {
+      switch (args.text) {
+        case "bug":
+          throw new Error("a stand-in bug");
+        case "fault":
+          throw new FaultError({ code: "standInFault", message: "expected a fault, got one" });
+        case "die":
+          console.error("Error: the stand-in was told to die");
+          process.exit(134);
+        case "uncaught":
+          setTimeout(() => { throw new Error("nobody caught this"); }, 0);
+          break;
+        case "print":
+          console.log("the stand-in prints");
+          break;
+        case "flood":
+          for (let n = 0; n < 2000; n++) emit({ event: "live", payload: aLive(n), callerId: null });
+          break;
+        case "stimulus":
+          if (stimulus !== null) emit({ event: "stimulus", payload: { kind: "fixation", visible: true }, callerId: stimulus });
+          break;
+        case "refuse":
+          return fault("refused", "expected another note");
+      }
+      return await noted("session.note", caller, null);
+    },
+    "eye.recentre": (_, caller) => noted("eye.recentre", caller, null),
+    "reward.pulse": (args, caller) => noted("reward.pulse", caller, { pulseMs: args.pulseMs }),
+    "reward.setPulse": (_, caller) => noted("reward.setPulse", caller, null),
+    "sessions.list": (_, caller) => noted("sessions.list", caller, []),
+    "sessions.open": (_, caller) => noted("sessions.open", caller, snapshot()),
+    "sessions.responses": (_, caller) => noted("sessions.responses", caller, []),
+    "sessions.resume": (args, caller) => noted("sessions.resume", caller, { file: args.file }),
+    "image.get": (_, caller) => noted("image.get", caller, { widthPx: 1, heightPx: 1, pngBase64: "", rateHz: null, label: "" }),
+    "images.ofGeneration": (_, caller) => noted("images.ofGeneration", caller, []),
+    "stimulus.attach": (_, caller) => {
+      stimulus = caller.id;
+      return noted("stimulus.attach", caller, null);
+    },
+    "stimulus.report": (_, caller) => noted("stimulus.report", caller, null),
+  };
+  return {
+    handlers, emit, gone, calls, closed: () => closed,
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    callerGone: (callerId) => void gone.push(callerId),
+    close: () => {
+      closed += 1;
+      return Promise.resolve();
+    },
+  };
+}
+
+/** A `live` payload of a realistic size: 96 channels. */
+export function aLive(generation: number): Live {
+  const perChannel = Array.from({ length: 96 }, (_, channel) => channel + generation / 1000);
+  return {
+    phase: "running",
+    progress: { generation, generations: 30, imageInBlock: 0, imagesInBlock: 20, presentations: 0, excluded: 0, elapsedMs: 0, remainingMs: null },
+    trials: { correct: 0, broken: 0, noFixation: 0, other: 0, recent: [] },
+    reward: { pulses: 0, manualPulses: 0, totalMs: 0, totalMl: 0, pulseMs: 120 },
+    channels: { rateHz: perChannel, evokedHz: perChannel, tuning: perChannel, status: perChannel.map(() => "ok" as const) },
+    devices: [], alarms: [], targets: [0], trialState: "images",
+  };
+}
+
+export const aConfig = (): ReturnType<typeof sessionConfig.parse> => sessionConfig.parse({});
