@@ -163,3 +163,64 @@ export interface EventRecord {
   /** JSON text with the details, "" where there are none. */
   readonly dataJson: string;
 }
+
+/** The subject as an archive needs it (DANDI: id, sex, Latin species name, and an age or a date of birth). */
+export interface SubjectInfo {
+  readonly id: string;
+  /** Latin name of two words, e.g. "Macaca mulatta". */
+  readonly species: string;
+  readonly sex: "M" | "F" | "O" | "U";
+  /** Age at the session as an ISO 8601 duration, e.g. "P7Y"; null where the date of birth is given. */
+  readonly age: string | null;
+  /** ISO 8601 date, e.g. "2016-04-30"; null where unknown. */
+  readonly dateOfBirth: string | null;
+  readonly weightKg: number | null;
+  readonly description: string;
+}
+
+/** Everything about a session that is known before its first record. */
+export interface SessionInfo {
+  /** UUID. */
+  readonly id: string;
+  readonly subject: SubjectInfo;
+  /** ISO 8601 instant with zone, e.g. "2025-11-22T13:45:00.000Z" or "...+01:00". */
+  readonly startedUtc: string;
+  /** The one seed that decides everything random. */
+  readonly seed: string;
+  /** Name of the rig, e.g. "Synthetic rig". */
+  readonly rig: string;
+  /** Name of the protocol, e.g. "evolution". */
+  readonly protocol: string;
+  /** The full configuration as JSON text. */
+  readonly configJson: string;
+  readonly appVersion: string;
+  readonly hostKind: "electron" | "web" | "cli" | "test";
+  /** One sentence on what was done; goes into every export. */
+  readonly description: string;
+  readonly experimenters: readonly string[];
+  readonly lab: string;
+  readonly institution: string;
+}
+
+/** One line of the sessions list. */
+export interface SessionSummary {
+  readonly file: string;
+  readonly id: string;
+  readonly subjectId: string;
+  readonly startedUtc: string;
+  /** Host time from the first to the last record, over all runs. */
+  readonly durationS: number;
+  readonly rig: string;
+  readonly protocol: string;
+  /** Name of the target channel of the newest generation; null before the first. */
+  readonly target: string | null;
+  readonly generations: number;
+  readonly presentations: number;
+  /** Means of the newest generation, spikes/s; null before the first or where no response could be had. */
+  readonly evolvedMean: number | null;
+  readonly referenceMean: number | null;
+  readonly state: "recording" | "finished" | "interrupted";
+  readonly sizeBytes: number;
+  /** Image to show for the session: the best of the newest generation; null where there is none. */
+  readonly thumbnailImageId: number | null;
+}

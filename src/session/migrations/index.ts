@@ -1,0 +1,14 @@
+// The session file's versions, in order. Knows nothing about records.
+import { initial } from "./0001-initial.ts";
+
+export interface Migration {
+  readonly version: number;
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** Every released migration. A released one never changes: tests/unit/session/migrations.test.ts pins each hash. */
+export const migrations: readonly Migration[] = [{ version: 1, name: "initial", sql: initial }];
+
+/** The version that this program writes. */
+export const latestVersion = migrations.length;

@@ -1,0 +1,532 @@
+// Records as rows and rows as records: one insert and one read per kind. Knows nothing about threads, queues or files.
+import { createHash } from "node:crypto";
+import type { Statement } from "better-sqlite3";
+import { assertNever } from "../shared/result.ts";
+import type {
+  ChannelsRecord,
+  ClockRecord,
+  DevicesRecord,
+  EventRecord,
+  EyeRecord,
+  GenerationRecord,
+  ImageRecord,
+  MarkRecord,
+  ModelRecord,
+  PresentationRecord,
+  RewardRecord,
+  SessionRecord,
+  SpikesRecord,
+  TrialRecord,
+} from "../shared/records.ts";
+import { hostTimeNs, rigTimeNs } from "../shared/units.ts";
+import type { HostTimeNs, RigTimeNs } from "../shared/units.ts";
+import type { ChannelInfo, ExcludedBecause, ImageKind, OnsetSource, TrialOutcome } from "../shared/values.ts";
+import { bytesOf, decodeEye, encodeEye, encodeSpikes, float64From, latentFrom, latentType, spikeBatch, uint16From } from "./codec.ts";
+import type { LatentType } from "./codec.ts";
+import { decodePng, encodePng } from "./png.ts";
+import type { Connection } from "./sqlite.ts";
+
+export type RecordKind = SessionRecord["kind"];
+
+/** The table whose `seq` is the key of each kind of record. */
+export const tableOf: Readonly<Record<RecordKind, string>> = {
+  devices: "device_lists",
+  channels: "channel_lists",
+  model: "models",
+  image: "images",
+  trial: "trials",
+  presentation: "presentations",
+  generation: "generations",
+  spikes: "spikes",
+  eye: "eye",
+  clock: "clock_maps",
+  mark: "marks",
+  reward: "rewards",
+  event: "events",
+};
+
+export function sha256(bytes: Uint8Array): Buffer {
+  return createHash("sha256").update(bytes).digest();
+}
+
+type Value = number | string | null | Uint8Array;
+
+function insertInto(db: Connection, table: string, columns: readonly string[]): Statement<Value[]> {
+  return db.prepare<Value[]>(`INSERT INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`);
+}
+
+/** Prepares the inserts once; the function returned stores one record. Call it inside a transaction. */
+export function prepareInserts(db: Connection): (record: SessionRecord) => void {
+  const deviceList = insertInto(db, "device_lists", ["seq", "host_ns"]);
+  const device = insertInto(db, "devices", ["seq", "position", "role", "name", "detail"]);
+  const channelList = insertInto(db, "channel_lists", ["seq", "host_ns"]);
+  const channel = insertInto(db, "channels", ["seq", "position", "channel_index", "name", "area", "x_mm", "y_mm"]);
+  const model = insertInto(db, "models", ["seq", "host_ns", "role", "model_id", "sha256", "provider"]);
+  const image = insertInto(db, "images", ["seq", "host_ns", "image_id", "image_kind", "thread", "generation", "individual", "label", "width_px", "height_px", "rgb_sha256", "latent_type", "latent", "png"]);
+  const trial = insertInto(db, "trials", ["seq", "host_ns", "trial_id", "start_host_ns", "end_host_ns", "outcome", "images_planned", "images_completed", "reward_ms"]);
+  const presentation = insertInto(db, "presentations", [
+    "seq", "host_ns", "presentation_id", "trial_id", "image_id", "thread", "generation", "scheduled_host_ns", "flip_host_ns", "onset_rig_ns", "onset_source",
+    "frames_planned", "frames_shown", "late_frames", "rate_hz", "target_channel", "window_start_ms", "window_end_ms", "excluded_because", "counts", "baseline_counts",
+  ]);
+  const state = db.prepare<Value[]>("INSERT INTO optimizer_states (sha256, state) VALUES (?, ?) ON CONFLICT DO NOTHING");
+  const generation = insertInto(db, "generations", [
+    "seq", "host_ns", "thread", "generation", "target_channel", "optimizer", "state_before_sha256", "state_after_sha256", "rng_state_json", "evolved_mean_hz",
+    "evolved_sem_hz", "reference_mean_hz", "reference_sem_hz", "step_size", "missing_count", "best_image_id", "scores_hz",
+  ]);
+  const spikes = insertInto(db, "spikes", ["seq", "host_ns", "watermark_rig_ns", "arrived_host_ns", "first_rig_ns", "last_rig_ns", "spike_count", "batch"]);
+  const eye = insertInto(db, "eye", ["seq", "host_ns", "first_rig_ns", "last_rig_ns", "sample_count", "batch"]);
+  const clock = insertInto(db, "clock_maps", ["seq", "host_ns", "anchor_host_ns", "anchor_rig_ns", "drift_ppm", "uncertainty_ms"]);
+  const mark = insertInto(db, "marks", ["seq", "host_ns", "mark_kind", "rig_ns", "line", "state", "word", "presentation_id"]);
+  const reward = insertInto(db, "rewards", ["seq", "host_ns", "pulse_ms", "cause", "delivered"]);
+  const event = insertInto(db, "events", ["seq", "host_ns", "category", "severity", "code", "message", "data_json"]);
+
+  const storeState = (bytes: Uint8Array): Buffer => {
+    const hash = sha256(bytes);
+    state.run(hash, bytes);
+    return hash;
+  };
+
+  return (r) => {
+    switch (r.kind) {
+      case "devices":
+        deviceList.run(r.seq, r.hostNs);
+        r.devices.forEach((d, position) => device.run(r.seq, position, d.role, d.name, d.detail));
+        return;
+      case "channels":
+        channelList.run(r.seq, r.hostNs);
+        r.channels.forEach((c, position) => channel.run(r.seq, position, c.index, c.name, c.area, c.positionMm?.x ?? null, c.positionMm?.y ?? null));
+        return;
+      case "model":
+        model.run(r.seq, r.hostNs, r.role, r.id, r.sha256, r.provider);
+        return;
+      case "image": {
+        const type = r.latent === null ? null : latentType(r.latent);
+        const latent = r.latent === null ? null : bytesOf(r.latent);
+        image.run(r.seq, r.hostNs, r.imageId, r.imageKind, r.thread, r.generation, r.individual, r.label, r.widthPx, r.heightPx, sha256(r.rgb), type, latent, encodePng(r));
+        return;
+      }
+      case "trial":
+        trial.run(r.seq, r.hostNs, r.trialId, r.startHostNs, r.endHostNs, r.outcome, r.imagesPlanned, r.imagesCompleted, r.rewardMs);
+        return;
+      case "presentation":
+        presentation.run(
+          r.seq, r.hostNs, r.presentationId, r.trialId, r.imageId, r.thread, r.generation, r.scheduledHostNs, r.flipHostNs, r.onsetRigNs, r.onsetSource,
+          r.framesPlanned, r.framesShown, r.lateFrames, r.rateHz, r.targetChannel, r.windowStartMs, r.windowEndMs, r.excluded,
+          r.counts === null ? null : bytesOf(r.counts), r.baselineCounts === null ? null : bytesOf(r.baselineCounts),
+        );
+        return;
+      case "generation":
+        generation.run(
+          r.seq, r.hostNs, r.thread, r.generation, r.targetChannel, r.optimizer, storeState(r.stateBefore), storeState(r.stateAfter), r.rngState, r.evolvedMean,
+          r.evolvedSem, r.referenceMean, r.referenceSem, r.stepSize, r.missing, r.bestImageId, bytesOf(r.scores),
+        );
+        return;
+      case "spikes": {
+        const times = r.batch.timesRigNs;
+        spikes.run(r.seq, r.hostNs, r.batch.watermarkRigNs, r.batch.arrivedHostNs, times[0] ?? null, times.at(-1) ?? null, times.length, encodeSpikes(r.batch));
+        return;
+      }
+      case "eye": {
+        const times = r.batch.timesRigNs;
+        eye.run(r.seq, r.hostNs, times[0] ?? null, times.at(-1) ?? null, times.length, encodeEye(r.batch));
+        return;
+      }
+      case "clock":
+        clock.run(r.seq, r.hostNs, r.anchorHostNs, r.anchorRigNs, r.driftPpm, r.uncertaintyMs);
+        return;
+      case "mark":
+        mark.run(r.seq, r.hostNs, r.markKind, r.rigNs, r.line, r.state ? 1 : 0, r.word, r.presentationId);
+        return;
+      case "reward":
+        reward.run(r.seq, r.hostNs, r.pulseMs, r.cause, r.delivered ? 1 : 0);
+        return;
+      case "event":
+        event.run(r.seq, r.hostNs, r.category, r.severity, r.code, r.message, r.dataJson);
+        return;
+      default:
+        assertNever(r);
+    }
+  };
+}
+
+// Rows as SQLite gives them. STRICT tables guarantee the types; a NaN was stored as NULL.
+
+interface Keyed {
+  readonly seq: number;
+  readonly host_ns: number;
+}
+
+interface ImageRow extends Keyed {
+  readonly image_id: number;
+  readonly image_kind: ImageKind;
+  readonly thread: number | null;
+  readonly generation: number | null;
+  readonly individual: number | null;
+  readonly label: string;
+  readonly width_px: number;
+  readonly height_px: number;
+  readonly latent_type: LatentType | null;
+  readonly latent: Buffer | null;
+  readonly png: Buffer;
+}
+
+interface TrialRow extends Keyed {
+  readonly trial_id: number;
+  readonly start_host_ns: number;
+  readonly end_host_ns: number;
+  readonly outcome: TrialOutcome;
+  readonly images_planned: number;
+  readonly images_completed: number;
+  readonly reward_ms: number;
+}
+
+interface PresentationRow extends Keyed {
+  readonly presentation_id: number;
+  readonly trial_id: number;
+  readonly image_id: number;
+  readonly thread: number | null;
+  readonly generation: number | null;
+  readonly scheduled_host_ns: number;
+  readonly flip_host_ns: number | null;
+  readonly onset_rig_ns: number | null;
+  readonly onset_source: OnsetSource | null;
+  readonly frames_planned: number;
+  readonly frames_shown: number;
+  readonly late_frames: number;
+  readonly rate_hz: number | null;
+  readonly target_channel: number;
+  readonly window_start_ms: number;
+  readonly window_end_ms: number;
+  readonly excluded_because: ExcludedBecause | null;
+  readonly counts: Buffer | null;
+  readonly baseline_counts: Buffer | null;
+}
+
+interface GenerationRow extends Keyed {
+  readonly thread: number;
+  readonly generation: number;
+  readonly target_channel: number;
+  readonly optimizer: string;
+  readonly state_before: Buffer;
+  readonly state_after: Buffer;
+  readonly rng_state_json: string;
+  readonly evolved_mean_hz: number | null;
+  readonly evolved_sem_hz: number | null;
+  readonly reference_mean_hz: number | null;
+  readonly reference_sem_hz: number | null;
+  readonly step_size: number | null;
+  readonly missing_count: number;
+  readonly best_image_id: number | null;
+  readonly scores_hz: Buffer;
+}
+
+interface SpikesRow extends Keyed {
+  readonly watermark_rig_ns: number;
+  readonly arrived_host_ns: number;
+  readonly batch: Buffer;
+}
+
+interface EyeRow extends Keyed {
+  readonly batch: Buffer;
+}
+
+interface ClockRow extends Keyed {
+  readonly anchor_host_ns: number;
+  readonly anchor_rig_ns: number;
+  readonly drift_ppm: number | null;
+  readonly uncertainty_ms: number | null;
+}
+
+interface MarkRow extends Keyed {
+  readonly mark_kind: MarkRecord["markKind"];
+  readonly rig_ns: number;
+  readonly line: number;
+  readonly state: number;
+  readonly word: number | null;
+  readonly presentation_id: number | null;
+}
+
+interface RewardRow extends Keyed {
+  readonly pulse_ms: number;
+  readonly cause: RewardRecord["cause"];
+  readonly delivered: number;
+}
+
+interface EventRow extends Keyed {
+  readonly category: EventRecord["category"];
+  readonly severity: EventRecord["severity"];
+  readonly code: string;
+  readonly message: string;
+  readonly data_json: string;
+}
+
+interface ModelRow extends Keyed {
+  readonly role: ModelRecord["role"];
+  readonly model_id: string;
+  readonly sha256: string;
+  readonly provider: string;
+}
+
+interface DeviceRow {
+  readonly role: "spikes" | "eye" | "reward" | "display";
+  readonly name: string;
+  readonly detail: string;
+}
+
+interface ChannelRow {
+  readonly channel_index: number;
+  readonly name: string;
+  readonly area: string;
+  readonly x_mm: number | null;
+  readonly y_mm: number | null;
+}
+
+interface Key {
+  readonly seq: number;
+  readonly hostNs: HostTimeNs;
+}
+
+/** A record of one kind with its place in the session. */
+export type Stored<T> = T & Key;
+
+function keyOf(row: Keyed): Key {
+  return { seq: row.seq, hostNs: hostTimeNs(row.host_ns) };
+}
+
+function optionalHost(ns: number | null): HostTimeNs | null {
+  return ns === null ? null : hostTimeNs(ns);
+}
+
+function optionalRig(ns: number | null): RigTimeNs | null {
+  return ns === null ? null : rigTimeNs(ns);
+}
+
+function numberOrNaN(value: number | null): number {
+  return value ?? Number.NaN;
+}
+
+/** Reads of one kind: `condition` is SQL over the table's columns, `?` bound by `values`. Rows come in the order of seq unless it says otherwise. */
+export type Select = { readonly condition: string; readonly values: readonly (number | string)[] };
+
+/** Rows with seq from `first` to `last`, both included. */
+export function seqBetween(first: number, last: number): Select {
+  return { condition: "seq BETWEEN ? AND ? ORDER BY seq", values: [first, last] };
+}
+
+export const everything: Select = { condition: "1 ORDER BY seq", values: [] };
+
+function rowsOf<Row>(db: Connection, columns: string, table: string, where: Select): Row[] {
+  return db.prepare<(number | string)[], Row>(`SELECT ${columns} FROM ${table} WHERE ${where.condition}`).all(...where.values);
+}
+
+export interface ReadOptions {
+  /** Decode the pixels of images; without, `rgb` is empty. Default true. */
+  readonly pixels?: boolean;
+}
+
+export function readImages(db: Connection, where: Select, { pixels = true }: ReadOptions = {}): Stored<ImageRecord>[] {
+  const columns = `seq, host_ns, image_id, image_kind, thread, generation, individual, label, width_px, height_px, latent_type, latent, ${pixels ? "png" : "x'' AS png"}`;
+  return rowsOf<ImageRow>(db, columns, "images", where).map((row) => ({
+    ...keyOf(row),
+    kind: "image",
+    imageId: row.image_id,
+    imageKind: row.image_kind,
+    thread: row.thread,
+    generation: row.generation,
+    individual: row.individual,
+    label: row.label,
+    widthPx: row.width_px,
+    heightPx: row.height_px,
+    rgb: pixels ? rgbOf(row.png, row.image_id) : new Uint8Array(),
+    latent: row.latent === null || row.latent_type === null ? null : latentFrom(row.latent, row.latent_type),
+  }));
+}
+
+function rgbOf(png: Uint8Array, imageId: number): Uint8Array {
+  const image = decodePng(png);
+  if (!image.ok) throw new Error(`image ${imageId}: ${image.error.message}`);
+  return image.value.rgb;
+}
+
+export function readTrials(db: Connection, where: Select): Stored<TrialRecord>[] {
+  return rowsOf<TrialRow>(db, "*", "trials", where).map((row) => ({
+    ...keyOf(row),
+    kind: "trial",
+    trialId: row.trial_id,
+    startHostNs: hostTimeNs(row.start_host_ns),
+    endHostNs: hostTimeNs(row.end_host_ns),
+    outcome: row.outcome,
+    imagesPlanned: row.images_planned,
+    imagesCompleted: row.images_completed,
+    rewardMs: row.reward_ms,
+  }));
+}
+
+export function readPresentations(db: Connection, where: Select): Stored<PresentationRecord>[] {
+  return rowsOf<PresentationRow>(db, "*", "presentations", where).map((row) => ({
+    ...keyOf(row),
+    kind: "presentation",
+    presentationId: row.presentation_id,
+    trialId: row.trial_id,
+    imageId: row.image_id,
+    thread: row.thread,
+    generation: row.generation,
+    scheduledHostNs: hostTimeNs(row.scheduled_host_ns),
+    flipHostNs: optionalHost(row.flip_host_ns),
+    onsetRigNs: optionalRig(row.onset_rig_ns),
+    onsetSource: row.onset_source,
+    framesPlanned: row.frames_planned,
+    framesShown: row.frames_shown,
+    lateFrames: row.late_frames,
+    counts: row.counts === null ? null : uint16From(row.counts),
+    baselineCounts: row.baseline_counts === null ? null : uint16From(row.baseline_counts),
+    rateHz: row.rate_hz,
+    targetChannel: row.target_channel,
+    windowStartMs: row.window_start_ms,
+    windowEndMs: row.window_end_ms,
+    excluded: row.excluded_because,
+  }));
+}
+
+/** `states: false` leaves the optimizer states empty: they can be large. */
+export function readGenerations(db: Connection, where: Select, { states = true }: { readonly states?: boolean } = {}): Stored<GenerationRecord>[] {
+  const columns = states
+    ? "*, (SELECT state FROM optimizer_states s WHERE s.sha256 = state_before_sha256) AS state_before, (SELECT state FROM optimizer_states s WHERE s.sha256 = state_after_sha256) AS state_after"
+    : "*, x'' AS state_before, x'' AS state_after";
+  return rowsOf<GenerationRow>(db, columns, "generations", where).map((row) => ({
+    ...keyOf(row),
+    kind: "generation",
+    thread: row.thread,
+    generation: row.generation,
+    targetChannel: row.target_channel,
+    optimizer: row.optimizer,
+    stateBefore: new Uint8Array(row.state_before),
+    stateAfter: new Uint8Array(row.state_after),
+    rngState: row.rng_state_json,
+    scores: float64From(row.scores_hz),
+    evolvedMean: numberOrNaN(row.evolved_mean_hz),
+    evolvedSem: numberOrNaN(row.evolved_sem_hz),
+    referenceMean: numberOrNaN(row.reference_mean_hz),
+    referenceSem: numberOrNaN(row.reference_sem_hz),
+    stepSize: numberOrNaN(row.step_size),
+    missing: row.missing_count,
+    bestImageId: row.best_image_id,
+  }));
+}
+
+export function readSpikes(db: Connection, where: Select): Stored<SpikesRecord>[] {
+  return rowsOf<SpikesRow>(db, "seq, host_ns, watermark_rig_ns, arrived_host_ns, batch", "spikes", where).map((row) => ({
+    ...keyOf(row),
+    kind: "spikes",
+    batch: spikeBatch(row.batch, row.watermark_rig_ns, hostTimeNs(row.arrived_host_ns)),
+  }));
+}
+
+export function readEye(db: Connection, where: Select): Stored<EyeRecord>[] {
+  return rowsOf<EyeRow>(db, "seq, host_ns, batch", "eye", where).map((row) => ({ ...keyOf(row), kind: "eye", batch: decodeEye(row.batch) }));
+}
+
+export function readClockMaps(db: Connection, where: Select): Stored<ClockRecord>[] {
+  return rowsOf<ClockRow>(db, "*", "clock_maps", where).map((row) => ({
+    ...keyOf(row),
+    kind: "clock",
+    anchorHostNs: hostTimeNs(row.anchor_host_ns),
+    anchorRigNs: rigTimeNs(row.anchor_rig_ns),
+    driftPpm: numberOrNaN(row.drift_ppm),
+    uncertaintyMs: numberOrNaN(row.uncertainty_ms),
+  }));
+}
+
+export function readMarks(db: Connection, where: Select): Stored<MarkRecord>[] {
+  return rowsOf<MarkRow>(db, "*", "marks", where).map((row) => ({
+    ...keyOf(row),
+    kind: "mark",
+    markKind: row.mark_kind,
+    rigNs: rigTimeNs(row.rig_ns),
+    line: row.line,
+    state: row.state === 1,
+    word: row.word,
+    presentationId: row.presentation_id,
+  }));
+}
+
+export function readRewards(db: Connection, where: Select): Stored<RewardRecord>[] {
+  return rowsOf<RewardRow>(db, "*", "rewards", where).map((row) => ({
+    ...keyOf(row),
+    kind: "reward",
+    pulseMs: row.pulse_ms,
+    cause: row.cause,
+    delivered: row.delivered === 1,
+  }));
+}
+
+export function readEvents(db: Connection, where: Select): Stored<EventRecord>[] {
+  return rowsOf<EventRow>(db, "*", "events", where).map((row) => ({
+    ...keyOf(row),
+    kind: "event",
+    category: row.category,
+    severity: row.severity,
+    code: row.code,
+    message: row.message,
+    dataJson: row.data_json,
+  }));
+}
+
+export function readModels(db: Connection, where: Select): Stored<ModelRecord>[] {
+  return rowsOf<ModelRow>(db, "*", "models", where).map((row) => ({
+    ...keyOf(row),
+    kind: "model",
+    role: row.role,
+    id: row.model_id,
+    sha256: row.sha256,
+    provider: row.provider,
+  }));
+}
+
+export function readDevices(db: Connection, where: Select): Stored<DevicesRecord>[] {
+  const devices = db.prepare<number[], DeviceRow>("SELECT role, name, detail FROM devices WHERE seq = ? ORDER BY position");
+  return rowsOf<Keyed>(db, "*", "device_lists", where).map((row) => ({ ...keyOf(row), kind: "devices", devices: devices.all(row.seq).map(({ role, name, detail }) => ({ role, name, detail })) }));
+}
+
+export function readChannels(db: Connection, where: Select): Stored<ChannelsRecord>[] {
+  const channels = db.prepare<number[], ChannelRow>("SELECT channel_index, name, area, x_mm, y_mm FROM channels WHERE seq = ? ORDER BY position");
+  return rowsOf<Keyed>(db, "*", "channel_lists", where).map((row) => ({ ...keyOf(row), kind: "channels", channels: channels.all(row.seq).map(channelOf) }));
+}
+
+function channelOf(row: ChannelRow): ChannelInfo {
+  return { index: row.channel_index, name: row.name, area: row.area, positionMm: row.x_mm === null || row.y_mm === null ? null : { x: row.x_mm, y: row.y_mm } };
+}
+
+/** Records of one kind. */
+export function readKind(db: Connection, kind: RecordKind, where: Select, options: ReadOptions): SessionRecord[] {
+  switch (kind) {
+    case "devices":
+      return readDevices(db, where);
+    case "channels":
+      return readChannels(db, where);
+    case "model":
+      return readModels(db, where);
+    case "image":
+      return readImages(db, where, options);
+    case "trial":
+      return readTrials(db, where);
+    case "presentation":
+      return readPresentations(db, where);
+    case "generation":
+      return readGenerations(db, where);
+    case "spikes":
+      return readSpikes(db, where);
+    case "eye":
+      return readEye(db, where);
+    case "clock":
+      return readClockMaps(db, where);
+    case "mark":
+      return readMarks(db, where);
+    case "reward":
+      return readRewards(db, where);
+    case "event":
+      return readEvents(db, where);
+    default:
+      return assertNever(kind);
+  }
+}

@@ -1,0 +1,239 @@
+// The one connection that writes a session file: creation, resumption, transactions, clean end, growth and disk space. Synchronous;
+// runs in the writer's worker thread, or in the caller's thread in tests. Knows nothing about queues or messages.
+import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync, statfsSync, statSync } from "node:fs";
+import { dirname, basename, join } from "node:path";
+import Database from "better-sqlite3";
+import type { SessionInfo, SessionRecord } from "../shared/records.ts";
+import { err, fault, ok } from "../shared/result.ts";
+import type { Fault, Result } from "../shared/result.ts";
+import { lockForWriting } from "./lock.ts";
+import type { FileLock } from "./lock.ts";
+import { latestVersion } from "./migrations/index.ts";
+import { applicationId, assertSafeSqlite, checkIdentity, faultOf, migrate, pragmaNumber, setWriterPragmas } from "./sqlite.ts";
+import type { Connection } from "./sqlite.ts";
+import { prepareInserts, tableOf } from "./tables.ts";
+
+/** Who opens the file for writing, and when. */
+export interface RunInfo {
+  /** ISO 8601. */
+  readonly startedUtc: string;
+  readonly appVersion: string;
+  readonly hostKind: SessionInfo["hostKind"];
+}
+
+export interface WriterLimits {
+  /** The file is never let grow beyond this; commits then fail as on a full disk. null: no limit but the disk. */
+  readonly sizeBytesMax: number | null;
+}
+
+export interface WriterCore {
+  readonly file: string;
+  /** Sequence number of the newest committed record, 0 before the first. */
+  lastSeq(): number;
+  /** Stores records in one transaction: all of them or, on a Fault, none. */
+  commit(records: readonly SessionRecord[]): Result<void, Fault>;
+  /** Bytes on disk, the write-ahead log included. */
+  sizeBytes(): number;
+  /** Free bytes for this user on the file's disk; null where the system does not say. */
+  diskFreeBytes(): number | null;
+  /** Ends the run (cleanly where `endedUtc` is given) and lets go of the file. Safe to call twice. */
+  close(endedUtc: string | null): Result<void, Fault>;
+}
+
+/** Makes a new session file. It appears under its name only when it is complete. Errors: `sessionExists`, `sessionLocked`, `notWritable`, `diskFull`. */
+export function createCore(file: string, info: SessionInfo, limits: WriterLimits): Result<WriterCore, Fault> {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+  } catch (error) {
+    return err(faultOf(error, file));
+  }
+  const lock = lockForWriting(file);
+  if (!lock.ok) return lock;
+  const made = makeFile(file, info);
+  if (!made.ok) {
+    lock.value.release();
+    return made;
+  }
+  return openCore(file, lock.value, limits);
+}
+
+/** Opens a session file to go on with it: a new run begins. Errors: `sessionLocked`, `cannotOpen`, `notASession`, `sessionNewer`, `notWritable`. */
+export function resumeCore(file: string, run: RunInfo, limits: WriterLimits): Result<WriterCore, Fault> {
+  if (!existsSync(file)) return fault("cannotOpen", `Expected a session file at ${file}; there is none. Choose a session from the list.`);
+  const lock = lockForWriting(file);
+  if (!lock.ok) return lock;
+  const core = openCore(file, lock.value, limits, run);
+  if (!core.ok) lock.value.release();
+  return core;
+}
+
+function makeFile(file: string, info: SessionInfo): Result<void, Fault> {
+  const exists = (): Result<void, Fault> => fault("sessionExists", `${file} already exists. Resume it, or choose another name.`);
+  if (existsSync(file)) return exists();
+  // SQLite would take a log left behind by another file of this name for ours.
+  for (const leftover of [`${file}-wal`, `${file}-journal`]) {
+    if (existsSync(leftover)) return fault("sessionExists", `${leftover} is left from another session of this name. Put its session file back beside it, or choose another name.`);
+  }
+  const temporary = join(dirname(file), `.${basename(file)}.creating`);
+  try {
+    for (const leftover of [temporary, `${temporary}-journal`]) rmSync(leftover, { force: true });
+    const db = new Database(temporary);
+    try {
+      assertSafeSqlite(db);
+      db.pragma("synchronous = FULL");
+      db.pragma(`application_id = ${applicationId}`);
+      migrate(db);
+      writeInfo(db, info);
+    } finally {
+      db.close();
+    }
+    if (!moveWithoutReplacing(temporary, file)) {
+      rmSync(temporary, { force: true });
+      return exists();
+    }
+    syncFolder(dirname(file));
+    return ok(undefined);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    return err(faultOf(error, file));
+  }
+}
+
+/** False where the target exists. A hard link fails on an existing name, where a rename would replace it. */
+function moveWithoutReplacing(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    rmSync(from);
+    return true;
+  } catch {
+    // A file system without hard links (exFAT, some network shares).
+    if (existsSync(to)) return false;
+    renameSync(from, to);
+    return true;
+  }
+}
+
+/** Makes a new name last through a power cut; Windows cannot and need not. */
+function syncFolder(folder: string): void {
+  try {
+    const descriptor = openSync(folder, "r");
+    fsyncSync(descriptor);
+    closeSync(descriptor);
+  } catch {
+    // Not a descriptor on this system: its journal covers names.
+  }
+}
+
+function writeInfo(db: Connection, info: SessionInfo): void {
+  const { subject } = info;
+  db.transaction(() => {
+    db.prepare("INSERT INTO session VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)").run(
+      info.id, info.startedUtc, info.seed, info.rig, info.protocol, info.description, JSON.stringify(info.experimenters), info.lab, info.institution, info.configJson,
+    );
+    db.prepare("INSERT INTO subject VALUES (1, ?, ?, ?, ?, ?, ?, ?)").run(
+      subject.id, subject.species, subject.sex, subject.age, subject.dateOfBirth, subject.weightKg, subject.description,
+    );
+    startRun(db, info, 1);
+  })();
+}
+
+function startRun(db: Connection, run: RunInfo, firstSeq: number): void {
+  db.prepare("INSERT INTO runs (first_seq, started_utc, app_version, host_kind) VALUES (?, ?, ?, ?)").run(firstSeq, run.startedUtc, run.appVersion, run.hostKind);
+}
+
+/** Newest sequence number over all tables. */
+export function lastSeqOf(db: Connection): number {
+  const each = Object.values(tableOf).map((table) => `SELECT max(seq) AS seq FROM ${table}`);
+  return Number(db.prepare(`SELECT coalesce(max(seq), 0) FROM (${each.join(" UNION ALL ")})`).pluck().get());
+}
+
+function openCore(file: string, lock: FileLock, limits: WriterLimits, run: RunInfo | null = null): Result<WriterCore, Fault> {
+  let db: Connection | null = null;
+  try {
+    db = new Database(file, { fileMustExist: true, timeout: 2000 });
+    assertSafeSqlite(db);
+    const identity = checkIdentity(db, file);
+    if (!identity.ok) {
+      db.close();
+      return identity;
+    }
+    setWriterPragmas(db);
+    if (pragmaNumber(db, "user_version") < latestVersion) migrate(db);
+    const last = lastSeqOf(db);
+    if (run !== null) startRun(db, run, last + 1);
+    if (limits.sizeBytesMax !== null) db.pragma(`max_page_count = ${Math.floor(limits.sizeBytesMax / pragmaNumber(db, "page_size"))}`);
+    return ok(makeCore({ db, file, lock, lastSeq: last }));
+  } catch (error) {
+    db?.close();
+    if (run === null) lock.release();
+    return err(faultOf(error, file));
+  }
+}
+
+function makeCore({ db, file, lock, lastSeq }: { db: Connection; file: string; lock: FileLock; lastSeq: number }): WriterCore {
+  const insert = prepareInserts(db);
+  const identity = statSync(file);
+  let newest = lastSeq;
+
+  const insertAll = db.transaction((records: readonly SessionRecord[]) => {
+    for (const record of records) insert(record);
+  });
+
+  /** The name no longer leads to the file being written: somebody moved, replaced or deleted it. */
+  const replaced = (): Fault | null => {
+    const now = statSync(file, { throwIfNoEntry: false });
+    if (now !== undefined && now.ino === identity.ino && now.dev === identity.dev) return null;
+    return {
+      code: "sessionReplaced",
+      message: `${file} was ${now === undefined ? "moved or deleted" : "replaced by another file"} during the recording. Recording stopped; put the file back where it was and resume the session, or start a new one.`,
+    };
+  };
+
+  return {
+    file,
+    lastSeq: () => newest,
+    commit(records) {
+      const last = records.at(-1);
+      if (last === undefined) return ok(undefined);
+      const gone = replaced();
+      if (gone !== null) return err(gone);
+      try {
+        insertAll.immediate(records);
+        newest = last.seq;
+        return ok(undefined);
+      } catch (error) {
+        return err(faultOf(error, file));
+      }
+    },
+    sizeBytes() {
+      const size = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+      return size(file) + size(`${file}-wal`);
+    },
+    diskFreeBytes() {
+      try {
+        const disk = statfsSync(dirname(file));
+        return disk.bavail * disk.bsize;
+      } catch {
+        return null;
+      }
+    },
+    close(endedUtc) {
+      if (!db.open) return ok(undefined);
+      try {
+        if (replaced() !== null) return ok(undefined);
+        db.pragma("busy_timeout = 100");
+        if (endedUtc !== null) db.prepare("UPDATE runs SET ended_utc = ?, last_seq = ? WHERE run_id = (SELECT max(run_id) FROM runs)").run(endedUtc, newest);
+        // A finished session is one plain file that opens from a read-only folder or an archive. Fails harmlessly while a reader has it open.
+        db.pragma("wal_checkpoint(TRUNCATE)");
+        db.pragma("journal_mode = DELETE");
+        return ok(undefined);
+      } catch (error) {
+        const problem = faultOf(error, file);
+        return problem.code === "sessionLocked" ? ok(undefined) : err(problem);
+      } finally {
+        db.close();
+        lock.release();
+      }
+    },
+  };
+}
