@@ -263,7 +263,7 @@ export function createSyntheticRig(options: {
         const endNs = atNs + rigFault.packets * packetMs * nsPerMs;
         dropBetween(atNs, endNs, (lostPackets) => {
           note("dropPackets", atNs, `${lostPackets} packets lost`);
-          report({ kind: "gap", lostPackets, stream: "spikes", atRigNs: reported(atNs) });
+          report({ kind: "gap", lostPackets, stream: "spikes", atRigNs: reported(endNs) });
         });
         return;
       }
@@ -279,7 +279,7 @@ export function createSyntheticRig(options: {
         });
         dropBetween(atNs, endNs, (lostPackets) => {
           report({ kind: "reconnected", awayMs: rigFault.durationMs });
-          report({ kind: "gap", lostPackets, stream: "spikes", atRigNs: reported(atNs) });
+          report({ kind: "gap", lostPackets, stream: "spikes", atRigNs: reported(endNs) });
         });
         return;
       }
@@ -345,7 +345,7 @@ export function createSyntheticRig(options: {
       if (rigFault.kind === "spikesLost" && rigFault.presentationId === presentationId) {
         dropBetween(changeRigNs + 100 * nsPerMs, changeRigNs + 140 * nsPerMs, (lostPackets) => {
           note("spikesLost", changeRigNs, `${lostPackets} packets lost during presentation ${presentationId}`);
-          report({ kind: "gap", lostPackets, stream: "spikes", atRigNs: reported(changeRigNs + 100 * nsPerMs) });
+          report({ kind: "gap", lostPackets, stream: "spikes", atRigNs: reported(changeRigNs + 140 * nsPerMs) });
         });
       }
     }
