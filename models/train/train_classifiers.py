@@ -37,12 +37,18 @@ class Classifier(torch.nn.Module):
     def __init__(self, activation):
         super().__init__()
         self.activation = activation
-        self.c1 = torch.nn.Conv2d(3, 16, 5, stride=2, padding=2)
-        self.c2 = torch.nn.Conv2d(16, 32, 3, stride=2, padding=1)
-        self.c3 = torch.nn.Conv2d(32, 48, 3, stride=2, padding=1)
-        self.c4 = torch.nn.Conv2d(48, 64, 3, stride=1, padding=1)
-        self.f5 = torch.nn.Linear(64 * 4 * 4, 128)
+        self.c1 = self.convolution(3, 16, 5, 2)
+        self.c2 = self.convolution(16, 32, 3, 2)
+        self.c3 = self.convolution(32, 48, 3, 2)
+        self.c4 = self.convolution(48, 64, 3, 1)
+        self.f5 = torch.nn.Sequential(torch.nn.Linear(64 * 4 * 4, 128, bias=False), torch.nn.BatchNorm1d(128))
         self.f6 = torch.nn.Linear(128, len(CLASSES))
+
+    @staticmethod
+    def convolution(inputs, outputs, kernel, stride):
+        """The normalisation only helps training: the export folds it into the convolution."""
+        layer = torch.nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
+        return torch.nn.Sequential(layer, torch.nn.BatchNorm2d(outputs))
 
     def forward(self, image):
         conv1 = self.activation(self.c1(image))
@@ -82,7 +88,7 @@ def accuracy(net, count, seed, attacked=False):
 
 def train(kind, steps, seed):
     torch.manual_seed(seed)
-    net = Classifier(torch.tanh if kind == "tanh" else F.relu)
+    net = Classifier(torch.tanh if kind == "tanh" else F.relu).train()
     optimiser = torch.optim.AdamW(net.parameters(), lr=2.5e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=max(steps, 2))
     g = torch.Generator().manual_seed(seed + 1)
@@ -92,13 +98,15 @@ def train(kind, steps, seed):
         # The first third is clean, then the ball grows to its full size: from the start on, attacks stop all learning.
         epsilon = EPSILON * min(1.0, max(0.0, 3 * step / steps - 1))
         if kind == "robust" and epsilon > 0:
+            net.eval()
             images = attack(net, images, labels, 2, 0.75 * epsilon, g, epsilon)
+            net.train()
         loss = F.cross_entropy(net(normalise(images))[-1], labels, label_smoothing=0.05)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         schedule.step()
-        if step % 100 == 0:
+        if step % 200 == 0:
             print(f"{kind} {step}/{steps} loss {loss.item():.3f} {time.time() - started:.0f} s", file=sys.stderr)
     return net.eval()
 
@@ -139,7 +147,7 @@ def export(kind, net, steps, seed, measured):
 def main():
     parser = argparse.ArgumentParser(description="Train the built-in encoders.")
     parser.add_argument("kinds", nargs="+", choices=list(KINDS))
-    parser.add_argument("--steps", type=int, default=2400, help="optimiser steps of 64 images; 0 exports random weights")
+    parser.add_argument("--steps", type=int, default=2000, help="optimiser steps of 64 images; 0 exports random weights")
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
