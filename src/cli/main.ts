@@ -1,0 +1,40 @@
+// The `evoked` command: names its subcommands and turns their failures into sentences and exit codes.
+// Knows nothing about what they do.
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { exitCodes, reportFailure } from "../engine/exit.ts";
+import { registerServe } from "./commands/serve.ts";
+
+const version = /"version": "([^"]+)"/.exec(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))?.[1] ?? "unknown";
+
+export function createProgram(): Command {
+  const program = new Command("evoked")
+    .description("Closed-loop evolution of preferred images, in silico ablation and session recording for visual neuroscience.")
+    .version(version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print help")
+    .helpCommand("help [command]", "print help of a command")
+    .showHelpAfterError("Run evoked --help for the commands, evoked COMMAND --help for one of them.")
+    .exitOverride((end) => {
+      // A command that is a program of its own has ended, after parseAsync has long returned.
+      if (end.code === "commander.executeSubCommandAsync") process.exitCode = end.exitCode;
+      else throw end;
+    })
+    .addHelpText("after", `
+Exit codes: 0 done, 1 failed (the sentence on standard error says what to do), 2 wrong usage, 70 a defect of Evoked, 130 ended by Ctrl+C.
+Environment: EVOKED_SESSIONS folder of session files, EVOKED_MODELS further folder of models, EVOKED_BROWSER browser to open.`);
+  for (const register of [registerServe]) register(program);
+  return program;
+}
+
+/** Runs one command line; answers the exit code. */
+export async function run(args: readonly string[]): Promise<number> {
+  try {
+    await createProgram().parseAsync(args, { from: "user" });
+    return typeof process.exitCode === "number" ? process.exitCode : exitCodes.ok;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    return reportFailure(error);
+  }
+}
+
+process.exitCode = await run(process.argv.slice(2));

@@ -1,0 +1,62 @@
+// Engine and web host together: the app in a browser, served by this machine. Knows nothing about sessions or command lines.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { findFolders } from "../engine/folders.ts";
+import { startEngineProcess } from "../engine/processClient.ts";
+import { fault, ok } from "../shared/result.ts";
+import { makeTokens } from "./access.ts";
+import { startWebHost } from "./webHost.ts";
+import type { EngineDown } from "../engine/link.ts";
+import type { Fault, Result } from "../shared/result.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+
+export interface ServeOptions {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  readonly allowRemote: boolean;
+  readonly sessions?: string | undefined;
+  /** File that runs another engine, for tests. */
+  readonly engineEntry?: URL;
+  readonly rendererFolder?: string;
+}
+
+export interface Served {
+  readonly operatorUrl: string;
+  readonly viewerUrl: string;
+  readonly port: number;
+  /** Settles when the engine is gone, asked or not; the host is closed by then. */
+  readonly ended: Promise<EngineDown>;
+  close(): Promise<EngineDown>;
+}
+
+/** Starts engine and host. Errors: `windowsNotBuilt`, and those of startEngineProcess and startWebHost. */
+export async function serve(options: ServeOptions, log: (text: string) => void): Promise<Result<Served, Fault>> {
+  const folders = findFolders(root, options.sessions);
+  const rendererFolder = options.rendererFolder ?? folders.rendererFolder;
+  if (!existsSync(join(rendererFolder, "index.html"))) return fault("windowsNotBuilt", `Expected the app's windows in ${rendererFolder}, found none. Build them with "npm run build:renderer", or run "npm start", which does.`);
+  const started = await startEngineProcess({
+    engine: { host: "web", modelFolders: folders.modelFolders, sessionFolder: folders.sessionFolder },
+    log,
+    ...(options.engineEntry === undefined ? {} : { entry: options.engineEntry }),
+  });
+  if (!started.ok) return started;
+  const engine = started.value;
+  const host = await startWebHost({ engine, rendererFolder, host: options.host, port: options.port, mayLeaveLoopback: options.allowRemote, tokens: makeTokens() });
+  if (!host.ok) {
+    await engine.close();
+    return host;
+  }
+  const ended = new Promise<EngineDown>((resolve) => engine.onDown(resolve)).then(async (down) => {
+    await host.value.close();
+    return down;
+  });
+  return ok({
+    operatorUrl: host.value.operatorUrl, viewerUrl: host.value.viewerUrl, port: host.value.port, ended,
+    async close() {
+      await engine.close();
+      return await ended;
+    },
+  });
+}
