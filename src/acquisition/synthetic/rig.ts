@@ -133,7 +133,7 @@ export function createSyntheticRig(options: {
   let malformedPackets = 0;
   let newestHostNs: HostTimeNs | null = null;
   let isDropping = 0;
-  let isStaleReported = false;
+  let staleSinceRigNs: number | null = null;
   const stalls: { readonly fromInnerNs: number; readonly toInnerNs: number }[] = [];
   const silenced = new Set<number>();
   const buzzing = new Set<number>();
@@ -226,13 +226,14 @@ export function createSyntheticRig(options: {
     const untilRigNs = innerRigNs(nowNs - settings.delayMs * nsPerMs);
     const stall = stalls.find((candidate) => untilRigNs >= candidate.fromInnerNs && untilRigNs < candidate.toInnerNs);
     if (stall === undefined) {
-      isStaleReported = false;
+      if (staleSinceRigNs !== null) report({ kind: "reconnected", awayMs: (untilRigNs - staleSinceRigNs) / nsPerMs });
+      staleSinceRigNs = null;
       emitUntil(untilRigNs);
     } else {
       emitUntil(Math.min(untilRigNs, stall.fromInnerNs));
       const ageMs = (untilRigNs - stall.fromInnerNs) / nsPerMs;
-      if (ageMs >= staleMs && !isStaleReported) {
-        isStaleReported = true;
+      if (ageMs >= staleMs && staleSinceRigNs === null) {
+        staleSinceRigNs = stall.fromInnerNs;
         report({ kind: "stale", ageMs });
       }
     }

@@ -139,7 +139,7 @@ describe("spikes of the synthetic rig", () => {
 describe("tuning of the synthetic rig", () => {
   it("gives usual images 10 to 40 spikes/s and leaves room above them", async () => {
     const { rig } = aRig();
-    const rates = [];
+    const rates: Float64Array[] = [];
     for (const image of someImages(30, "usual")) rates.push(await rig.truth.responseHz(image));
     const channels = rig.truth.channels.filter((channel) => channel.kind === "single");
     const means = channels.map((channel) => rates.reduce((sum, row) => sum + (row[channel.index] ?? 0), 0) / rates.length).sort((a, b) => a - b);
@@ -251,7 +251,7 @@ describe("injected faults", () => {
     const whole = await show({}, { presentations: [], images: [], tailMs: 4000 });
     const stalled = await show(at({ kind: "stall", atMs: 500, durationMs: 2000 }), { presentations: [], images: [], tailMs: 4000 });
     expect(stalled.spikes).toEqual(whole.spikes);
-    expect(stalled.faults.map((fault) => fault.kind)).toEqual(["stale"]);
+    expect(stalled.faults.map((fault) => fault.kind)).toEqual(["stale", "reconnected"]);
     const arrivals = stalled.events.flatMap((event) => (event.kind === "spikes" ? [event.batch.arrivedHostNs] : []));
     const longest = Math.max(...arrivals.slice(1).map((arrival, index) => arrival - (arrivals[index] ?? 0)));
     expect(longest / nsPerMs).toBeGreaterThanOrEqual(2000);
