@@ -414,6 +414,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
           break;
         case "fixation":
           display.showFixation(action.visible);
+          retina?.fixationSpot?.(action.visible, clock.now());
           if (action.visible) listener.screen?.(null, true, 0, trial.flashes.length);
           else listener.screen?.(null, false, 0, 0);
           break;
@@ -492,7 +493,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
 
   async function deliver(pulseMs: number, cause: "trial" | "manual"): Promise<void> {
     if (reward === null) throw new FaultError({ code: "noReward", message: "This rig has no reward line: choose one in the rig's settings." });
-    const given = await clock.hold(reward.pulse(pulseMs));
+    const given = await reward.pulse(pulseMs);
     record({ kind: "reward", pulseMs, cause, delivered: given.ok });
     if (given.ok) alarms.clear("reward", "The reward line answers again.");
     else alarms.raise({ code: "reward", severity: "fault", message: given.error.message, always: true });
@@ -797,7 +798,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
     for (const p of [...presentations.values()]) if (p.flipHostNs !== null) settle(p, "stopped");
     presentations.clear();
     log(ending ?? "stopped", endMessage, ending === "failed" ? "fault" : "info", "state");
-    if (reward !== null) clock.hold(reward.off()).catch(() => undefined);
+    if (reward !== null) reward.off().catch(() => undefined);
     listener.ended?.(ending ?? "stopped", endMessage);
   }
 

@@ -1,0 +1,49 @@
+// `evoked run`: a session on any rig, without a window, in real time. Knows nothing about how a session runs.
+import type { Command } from "commander";
+import { builtInModels, defaultSessionFolder, userModels } from "../../engine/paths.ts";
+import { rigKinds } from "../../engine/rig.ts";
+import { runTimedSession } from "../../engine/run.ts";
+import { addSessionOptions, complain, createProgress, readSessionConfig } from "./sessionOptions.ts";
+import type { SessionFlags } from "./sessionOptions.ts";
+
+export function registerRun(program: Command): void {
+  addSessionOptions(program.command("run"))
+    .summary("run a session on any rig without a window")
+    .description("Runs an evolution in real time on a rig of the list. Without a subject's screen the engine times the images itself and the onsets are recorded as such.")
+    .option("--rig <kind>", `one of ${rigKinds.map((r) => r.kind).join(", ")}`, "synthetic")
+    .option("--rig-option <name=value...>", "an option of that rig, e.g. host=127.0.0.1")
+    .addHelpText("after", `\n${rigKinds.map((r) => `${r.kind}: ${r.description}\n${r.options.map((o) => `  ${o.name}${o.unit === "" ? "" : ` (${o.unit})`}, default ${String(o.default)}: ${o.description}`).join("\n")}`).join("\n")}\n\nCtrl-C stops the session cleanly.\n\nExample\n  evoked run --rig open-ephys --rig-option host=127.0.0.1 --generations 5 --json`)
+    .action(async (flags: SessionFlags & { readonly rig: string; readonly rigOption?: readonly string[] }) => {
+      const config = await readSessionConfig(flags, { rig: { kind: flags.rig, options: parseOptions(flags.rigOption ?? []) }, display: { kind: "timed" } });
+      if (!config.ok) return complain(config.error);
+      const progress = createProgress();
+      const result = await runTimedSession({
+        config: config.value,
+        modelFolders: [builtInModels, userModels],
+        sessionFolder: defaultSessionFolder,
+        stopOnSignal: true,
+        onLog: (severity, message) => {
+          if (severity !== "info") process.stderr.write(`${severity}: ${message}\n`);
+        },
+        onProgress: ({ generation, generations, last }) =>
+          progress.show(generation / generations, `generation ${generation} of ${generations}${last === null ? "" : `: ${last.evolved.mean.toFixed(1)} spikes/s, references ${last.reference.mean.toFixed(1)}`}`),
+      });
+      progress.end();
+      if (!result.ok) return complain(result.error);
+      const { rigSeconds: _rigSeconds, target: _target, ...line } = result.value;
+      process.stdout.write(flags.json === true ? `${JSON.stringify(line)}\n` : `${line.generations} generations, ${line.images} images, session ${line.session}\n`);
+    });
+}
+
+/** "port=5556" -> number, "loop=true" -> boolean, else text. */
+function parseOptions(pairs: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf("=");
+      const name = at < 0 ? pair : pair.slice(0, at);
+      const text = at < 0 ? "true" : pair.slice(at + 1);
+      const value = text === "true" ? true : text === "false" ? false : text !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
+      return [name, value];
+    }),
+  );
+}

@@ -1,0 +1,52 @@
+// The check before a session: every part with a level and one sentence. Starts nothing that a subject would notice. Knows nothing about forms.
+import { access, constants, mkdir, statfs } from "node:fs/promises";
+import type { Models } from "../models/client.ts";
+import { checkMetadata } from "../session/metadata.ts";
+import type { Check, SessionConfig } from "../shared/contract/index.ts";
+import { builtInReferences } from "./paths.ts";
+import { loadReferences } from "./references.ts";
+import { checkRig } from "./rig.ts";
+
+const diskWarnBytes = 5e9;
+
+export async function checkSession(config: SessionConfig, world: { readonly models: Models; readonly folder: string; readonly screenAttached: boolean }): Promise<readonly Check[]> {
+  const checks: Check[] = [];
+  const add = (id: string, label: string, problem: string | null, fine: string): void => {
+    checks.push({ id, label, level: problem === null ? "ok" : "fault", message: problem ?? fine });
+  };
+  for (const thread of config.evolution.threads) {
+    const generator = await world.models.generator(thread.generator);
+    add("generator", "Generator", generator.ok ? null : generator.error.message, generator.ok ? `${generator.value.identity.title} on ${generator.value.identity.provider}` : "");
+  }
+  const rig = await checkRig(config.rig);
+  add("rig", "Rig", rig.ok ? null : rig.error.message, rig.ok ? rig.value : "");
+  if (config.rig.kind === "synthetic") {
+    const encoder = await world.models.encoder(config.models.encoder);
+    add("encoder", "Encoder of the synthetic neurons", encoder.ok ? null : encoder.error.message, encoder.ok ? encoder.value.identity.title : "");
+  }
+  if (config.evolution.referencesPerGeneration > 0) {
+    const references = await loadReferences(config.evolution.referenceFolder ?? builtInReferences, 64);
+    add("references", "Reference images", references.ok ? null : references.error.message, references.ok ? `${references.value.length} images` : "");
+  }
+  checks.push(await checkFolder(world.folder));
+  for (const problem of checkMetadata({ subject: { ...config.subject, dateOfBirth: null, weightKg: null } })) {
+    checks.push({ id: `metadata.${problem.code}`, label: "Subject", level: "warn", message: problem.message });
+  }
+  checks.push({
+    id: "screen", label: "Subject's screen", level: config.display.kind === "timed" || world.screenAttached ? "ok" : "warn",
+    message: config.display.kind === "timed" ? "No screen: the engine times the images itself." : world.screenAttached ? "Open and answering." : "Opens when the session starts.",
+  });
+  return checks;
+}
+
+async function checkFolder(folder: string): Promise<Check> {
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
+    const disk = await statfs(folder);
+    const free = disk.bavail * disk.bsize;
+    return { id: "folder", label: "Session folder", level: free < diskWarnBytes ? "warn" : "ok", message: `${folder}, ${(free / 1e9).toFixed(0)} GB free` };
+  } catch (error) {
+    return { id: "folder", label: "Session folder", level: "fault", message: `Expected a folder that can be written to at ${folder}, got: ${error instanceof Error ? error.message : String(error)}. Choose another.` };
+  }
+}

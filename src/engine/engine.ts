@@ -1,0 +1,346 @@
+// The composition root: the contract's methods over models, rigs, sessions and the loop. Knows nothing about transport.
+import { mkdir } from "node:fs/promises";
+import { Transformer } from "@napi-rs/image";
+import { optimizerRegistry } from "../evolve/index.ts";
+import { startModels } from "../models/client.ts";
+import type { Models } from "../models/client.ts";
+import { listSessions, openSession } from "../session/reader.ts";
+import type { SessionReader } from "../session/reader.ts";
+import type { AppDescription, Check, Device, EventName, EventPayload, GalleryItem, Handlers, SessionConfig, Snapshot } from "../shared/contract/index.ts";
+import { FaultError, fault, ok } from "../shared/result.ts";
+import type { Fault, Result } from "../shared/result.ts";
+import type { ImageBatch } from "../shared/values.ts";
+import { checkSession } from "./check.ts";
+import { describeDevices } from "./devices.ts";
+import type { Caller, Engine, EngineEvent, EngineOptions } from "./engineTypes.ts";
+import { openLiveSession } from "./liveSession.ts";
+import type { LiveSession } from "./liveSession.ts";
+import { createRealClock } from "./realClock.ts";
+import { rigKinds } from "./rig.ts";
+import { reviewSnapshot, recordedResponses, recordedGeneration, toSummary } from "./review.ts";
+import { createTelemetry } from "./telemetry.ts";
+import type { Telemetry } from "./telemetry.ts";
+import { createTimedDisplay } from "./timedDisplay.ts";
+import { appVersion } from "./version.ts";
+import { createWindowDisplay } from "./windowDisplay.ts";
+import type { WindowDisplay } from "./windowDisplay.ts";
+
+const liveMs = 100;
+/** A stimulus window may take this long to open after Start. */
+const windowWaitMs = 20_000;
+
+const idleSnapshot: Snapshot = {
+  phase: "idle", session: null, channels: [], response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 },
+  live: null, curve: [], gallery: [], log: [], failure: null,
+};
+
+interface Running {
+  readonly session: LiveSession | null;
+  readonly telemetry: Telemetry;
+  readonly images: Map<number, { readonly image: ImageBatch; readonly label: string }>;
+  ticker: NodeJS.Timeout | null;
+  ended: boolean;
+}
+
+export async function createEngine(options: EngineOptions): Promise<Result<Engine, Fault>> {
+  const clock = createRealClock();
+  const listeners = new Set<(event: EngineEvent) => void>();
+  const started = await startModels({ modelsDirs: options.modelFolders, inProcess: options.modelsInProcess ?? false });
+  if (!started.ok) return started;
+  const models: Models = started.value;
+  let running: Running | null = null;
+  let starting = false;
+
+  const send = (event: EngineEvent): void => {
+    for (const listener of listeners) listener(event);
+  };
+  const emit = <E extends EventName>(event: E, payload: EventPayload<E>): void => send({ event, payload, callerId: null } as EngineEvent);
+  const screen: WindowDisplay = createWindowDisplay({ clock, send: (callerId, command) => send({ event: "stimulus", payload: command, callerId }) });
+
+  function current(): Running & { readonly session: LiveSession } {
+    if (running === null || running.session === null || running.ended) throw new FaultError({ code: "noSession", message: "No session is running. Start one first." });
+    return { ...running, session: running.session };
+  }
+
+  function folderOf(config: SessionConfig): string {
+    return config.folder ?? options.sessionFolder;
+  }
+
+  async function start(config: SessionConfig): Promise<Result<{ readonly file: string }, Fault>> {
+    if (starting || (running !== null && !running.ended)) return fault("sessionRunning", "A session is already running. Stop it before starting another.");
+    starting = true;
+    try {
+      if (config.display.kind === "window") await waitForWindow();
+      const telemetryHolder: { telemetry: Telemetry | null } = { telemetry: null };
+      const images: Running["images"] = new Map();
+      const display = config.display.kind === "window" ? screen : createTimedDisplay({ clock });
+      const early: Parameters<Telemetry["onRecord"]>[] = [];
+      const opened = await openLiveSession({
+        config, clock, models, display, sessionFolder: folderOf(config), hostKind: options.host,
+        listener: {
+          presentation: (p) => telemetryHolder.telemetry?.listener.presentation?.(p),
+          raster: (p, spikes, channel) => telemetryHolder.telemetry?.listener.raster?.(p, spikes, channel),
+          generation: (g) => {
+            telemetryHolder.telemetry?.listener.generation?.(g);
+            forgetImages(images, g.ranked.map((r) => r.imageId));
+          },
+          trial: (outcome, id) => telemetryHolder.telemetry?.listener.trial?.(outcome, id),
+          screen: (imageId, fixation, i, n) => telemetryHolder.telemetry?.listener.screen?.(imageId, fixation, i, n),
+          eye: (batch, inside) => telemetryHolder.telemetry?.listener.eye?.(batch, inside),
+          ended: (reason, message) => void finish(reason, message),
+        },
+        onRecord: (body, hostNs) => {
+          if (body.kind === "image") images.set(body.imageId, { image: { count: 1, width: body.widthPx, height: body.heightPx, data: body.rgb }, label: body.label });
+          if (telemetryHolder.telemetry === null) early.push([body, hostNs]);
+          else telemetryHolder.telemetry.onRecord(body, hostNs);
+        },
+      });
+      if (!opened.ok) return opened;
+      const session = opened.value;
+      const thread = session.threads[0];
+      const telemetry = createTelemetry({
+        config,
+        session: {
+          id: session.id, file: session.file, subject: config.subject.id, startedUtc: session.startedUtc, seed: config.seed, rig: session.rig.title,
+          generator: thread?.generator.identity.title ?? "", optimizer: optimizerRegistry.find((o) => o.name === thread?.optimizer.name)?.title ?? "", provider: thread?.generator.identity.provider ?? "",
+        },
+        now: () => clock.now(),
+        channels: () => session.rig.source.channels(),
+        devices: (): readonly Device[] => describeDevices({ session, now: clock.now(), screen: config.display.kind === "window" ? screen : null }),
+        emit,
+      });
+      telemetryHolder.telemetry = telemetry;
+      for (const record of early) telemetry.onRecord(...record);
+      telemetry.attach(session.loop);
+      running = { session, telemetry, images, ticker: setInterval(() => tick(), liveMs), ended: false };
+      telemetry.setPhase("starting");
+      await session.loop.start();
+      if (config.display.kind === "window" && screen.attachedCaller === null) session.loop.setDisplayAvailable(false);
+      telemetry.setPhase("running");
+      return ok({ file: session.file });
+    } catch (error) {
+      if (running?.session !== null && running !== null && !running.ended) {
+        await running.session.close();
+        endRunning("failed", error instanceof Error ? error.message : String(error));
+      }
+      if (error instanceof FaultError) return fault(error.code, error.message);
+      throw error;
+    } finally {
+      starting = false;
+    }
+  }
+
+  function waitForWindow(): Promise<void> {
+    if (screen.attachedCaller !== null) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const from = Date.now();
+      const poll = setInterval(() => {
+        if (screen.attachedCaller !== null) {
+          clearInterval(poll);
+          resolve();
+        } else if (Date.now() - from > windowWaitMs) {
+          clearInterval(poll);
+          reject(new FaultError({ code: "noScreen", message: `Expected the subject's screen within ${windowWaitMs / 1000} s, none opened. Allow the pop-up window, open it with O, or choose "no screen" in the display settings.` }));
+        }
+      }, 50);
+    });
+  }
+
+  function tick(): void {
+    if (running === null || running.session === null) return;
+    running.telemetry.tick();
+    const failure = running.session.store.status().failure;
+    if (failure !== null) running.session.loop.alarms.raise({ code: "store", severity: "fault", message: `Recording has failed: ${failure.message}` });
+    const disk = running.session.store.status();
+    if (disk.diskLevel === "stop") running.session.loop.stop();
+    else if (disk.diskLevel === "low") running.session.loop.alarms.raise({ code: "disk", severity: "warn", message: `The disk is nearly full${disk.minutesLeft === null ? "" : `: about ${Math.round(disk.minutesLeft)} minutes are left`}. Make room now.` });
+  }
+
+  async function finish(reason: "completed" | "stopped" | "failed", message: string): Promise<void> {
+    const mine = running;
+    if (mine === null || mine.session === null) return;
+    mine.telemetry.setPhase("stopping");
+    try {
+      await mine.session.close();
+    } finally {
+      if (running === mine) endRunning(reason, message);
+    }
+  }
+
+  function endRunning(reason: "completed" | "stopped" | "failed", message: string): void {
+    if (running === null) return;
+    if (running.ticker !== null) clearInterval(running.ticker);
+    running.telemetry.tick();
+    running.ended = true;
+    running.telemetry.setPhase(reason === "failed" ? "failed" : "finished", reason === "completed" ? undefined : message);
+  }
+
+  /** Images of older generations are read back from the session file. */
+  function forgetImages(images: Running["images"], imageIds: readonly number[]): void {
+    const keepFrom = Math.min(...imageIds) - 400;
+    for (const id of images.keys()) if (id < keepFrom && id > 200) images.delete(id);
+  }
+
+  async function withReader<T>(file: string, use: (reader: SessionReader) => Promise<T> | T): Promise<Result<T, Fault>> {
+    const opened = openSession(file);
+    if (!opened.ok) return opened;
+    try {
+      return ok(await use(opened.value));
+    } finally {
+      opened.value.close();
+    }
+  }
+
+  async function imageOf(file: string | null, imageId: number): Promise<Result<{ widthPx: number; heightPx: number; pngBase64: string; rateHz: number | null; label: string }, Fault>> {
+    const held = file === null || file === running?.session?.file ? running?.images.get(imageId) : undefined;
+    if (held !== undefined) {
+      const png = await pngOf(held.image);
+      return ok({ widthPx: held.image.width, heightPx: held.image.height, pngBase64: png.toString("base64"), rateHz: null, label: held.label });
+    }
+    const from = file ?? running?.session?.file;
+    if (from === undefined) return fault("noSession", "No session is running; name a session file.");
+    const opened = openSession(from);
+    if (!opened.ok) return opened;
+    try {
+      const found = opened.value.image(imageId);
+      if (found === null) return fault("noImage", `Expected an image ${imageId} in ${from}, found none.`);
+      return ok({ widthPx: found.record.widthPx, heightPx: found.record.heightPx, pngBase64: Buffer.from(found.png).toString("base64"), rateHz: null, label: found.record.label });
+    } finally {
+      opened.value.close();
+    }
+  }
+
+  const done = async (): Promise<Result<null, Fault>> => ok(null);
+
+  const handlers: Handlers<Caller> = {
+    "app.describe": async (_args, caller): Promise<Result<AppDescription, Fault>> =>
+      ok({
+        version: appVersion, host: options.host, sessionFolder: options.sessionFolder, rigs: [...rigKinds],
+        optimizers: optimizerRegistry.map((o) => ({
+          name: o.name, title: o.title, whenToUse: o.whenToUse,
+          options: o.options.map((spec) => ({
+            name: spec.name, unit: spec.unit, default: spec.default ?? null, description: spec.description,
+            ...(spec.kind === "choice" ? { choices: [...spec.choices] } : { min: spec.min, max: spec.max }),
+          })),
+        })),
+        models: models.list().map((m) => ({ id: m.id, kind: m.kind, title: m.title, description: m.description, detail: m.detail, problem: m.problem })),
+        provider: models.provider, mayOperate: caller.access.includes("operate"),
+      }),
+    "clock.ping": async () => ok({ hostNs: clock.now() }),
+    "session.snapshot": async () => ok(running?.telemetry.snapshot() ?? idleSnapshot),
+    "session.responses": async ({ channel, last }) => {
+      if (running === null || running.session === null) return ok([]);
+      const held = running.telemetry.responses(channel, last);
+      if (held.length > 0 || running.session.threads.some((t) => t.target === channel)) return ok(held);
+      return withReader(running.session.file, (reader) => recordedResponses(reader, { channel, generation: null, last }));
+    },
+    "session.check": async ({ config }): Promise<Result<readonly Check[], Fault>> => ok(await checkSession(config, { models, folder: folderOf(config), screenAttached: screen.attachedCaller !== null })),
+    "session.start": ({ config }) => start(config),
+    "session.pause": async () => {
+      const { session, telemetry } = current();
+      session.loop.pause();
+      telemetry.setPhase("paused");
+      return done();
+    },
+    "session.resume": async () => {
+      const { session, telemetry } = current();
+      session.loop.resume();
+      telemetry.setPhase("running");
+      return done();
+    },
+    "session.stop": async () => {
+      current().session.loop.stop();
+      return done();
+    },
+    "session.dismiss": async () => {
+      if (running !== null && !running.ended) return fault("sessionRunning", "The session is still running. Stop it first.");
+      running = null;
+      emit("session", { phase: "idle" });
+      return done();
+    },
+    "session.setTarget": async ({ thread, channel }) => {
+      current().session.loop.setTarget(thread, channel);
+      return done();
+    },
+    "session.skipGeneration": async () => {
+      current().session.loop.skipGeneration();
+      return done();
+    },
+    "session.note": async ({ text }) => {
+      current().session.record({ kind: "event", category: "note", severity: "info", code: "note", message: text, dataJson: "" });
+      return done();
+    },
+    "eye.recentre": async () => {
+      const { session } = current();
+      if (session.rig.eye === null) return fault("noEye", "This rig has no eye tracker to recentre.");
+      session.rig.eye.recentre();
+      session.record({ kind: "event", category: "operator", severity: "info", code: "recentre", message: "The operator recentred the gaze.", dataJson: "" });
+      return done();
+    },
+    "reward.pulse": async ({ pulseMs }) => {
+      await current().session.loop.rewardNow(pulseMs);
+      return ok({ pulseMs });
+    },
+    "reward.setPulse": async ({ pulseMs }) => {
+      current().session.loop.setRewardMs(pulseMs);
+      return done();
+    },
+    "sessions.list": async () => ok(toSummary(listSessions(options.sessionFolder), running?.ended === false ? (running.session?.file ?? null) : null)),
+    "sessions.open": ({ file }) => withReader(file, reviewSnapshot),
+    "sessions.responses": ({ file, channel, generation, last }) => withReader(file, (reader) => recordedResponses(reader, { channel, generation, last })),
+    "sessions.resume": async ({ file }) => fault("notYet", `Resuming ${file} is not possible in this version.`),
+    "image.get": ({ file, imageId }) => imageOf(file, imageId),
+    "images.ofGeneration": async ({ file, thread, generation }): Promise<Result<readonly GalleryItem[], Fault>> => {
+      if (file === null) {
+        const held = running?.telemetry.ofGeneration(thread, generation) ?? [];
+        if (held.length > 0) return ok(held);
+      }
+      const from = file ?? running?.session?.file;
+      if (from === undefined) return ok([]);
+      return withReader(from, (reader) => recordedGeneration(reader, thread, generation));
+    },
+    "stimulus.attach": async ({ widthPx, heightPx, refreshHz }, caller) => {
+      screen.attach(caller.id, { kind: "window", widthPx, heightPx, refreshHz });
+      return done();
+    },
+    "stimulus.report": async ({ reports }, caller) => {
+      for (const report of reports) screen.report(caller.id, report);
+      return done();
+    },
+  };
+
+  try {
+    await mkdir(options.sessionFolder, { recursive: true });
+  } catch (error) {
+    await models.close();
+    return fault("sessionFolder", `Expected a folder for session files at ${options.sessionFolder} that can be written to, got: ${error instanceof Error ? error.message : String(error)}. Choose another with --sessions or EVOKED_SESSIONS.`);
+  }
+
+  return ok({
+    handlers,
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    callerGone: (callerId) => screen.detach(callerId, "its window was closed"),
+    async close() {
+      if (running !== null && !running.ended && running.session !== null) {
+        running.session.loop.stop();
+        await running.session.close();
+        endRunning("stopped", "The app was closed.");
+      }
+      if (running?.ticker) clearInterval(running.ticker);
+      await models.close();
+    },
+  });
+}
+
+async function pngOf(image: ImageBatch): Promise<Buffer> {
+  const rgba = new Uint8Array(image.width * image.height * 4).fill(255);
+  for (let i = 0; i < image.width * image.height; i++) {
+    rgba[i * 4] = image.data[i * 3] ?? 0;
+    rgba[i * 4 + 1] = image.data[i * 3 + 1] ?? 0;
+    rgba[i * 4 + 2] = image.data[i * 3 + 2] ?? 0;
+  }
+  return Transformer.fromRgbaPixels(rgba, image.width, image.height).png();
+}

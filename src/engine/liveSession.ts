@@ -1,0 +1,160 @@
+// One session put together: config -> rig, models, store, display, loop. The only place where all of them meet.
+// Knows nothing about windows or transport.
+import { randomUUID } from "node:crypto";
+import { createOptimizer, optimizerRegistry } from "../evolve/index.ts";
+import { createClosedLoop } from "../loop/closedLoop.ts";
+import type { ClosedLoop, LoopListener } from "../loop/closedLoop.ts";
+import type { EvolutionThread } from "../loop/thread.ts";
+import type { Models } from "../models/client.ts";
+import { createSession } from "../session/writer.ts";
+import type { SessionWriter } from "../session/writer.ts";
+import { createClockAligner } from "../acquisition/align.ts";
+import type { SessionConfig, ThreadConfig } from "../shared/contract/config.ts";
+import type { Clock, Display, Encoder, Generator } from "../shared/ports.ts";
+import type { SessionInfo, SessionRecordBody } from "../shared/records.ts";
+import { FaultError, err, ok, unwrap } from "../shared/result.ts";
+import type { Fault, Result } from "../shared/result.ts";
+import { createRng } from "../shared/rng.ts";
+import { placementOf } from "./placement.ts";
+import { builtInReferences } from "./paths.ts";
+import { appVersion } from "./version.ts";
+import { createRecorder } from "./recorder.ts";
+import { loadReferences } from "./references.ts";
+import { openRig } from "./rig.ts";
+import type { Rig } from "./rig.ts";
+
+export interface LiveSession {
+  readonly id: string;
+  readonly file: string;
+  readonly startedUtc: string;
+  readonly config: SessionConfig;
+  readonly rig: Rig;
+  readonly display: Display;
+  readonly store: SessionWriter;
+  readonly loop: ClosedLoop;
+  readonly threads: readonly EvolutionThread[];
+  /** Adds a record beside the loop's own: notes, operator actions. */
+  record(body: SessionRecordBody): void;
+  /** Stops streams, turns the reward line off, commits everything. `finished` marks the run as ended. */
+  close(): Promise<void>;
+}
+
+export interface LiveSessionOptions {
+  readonly config: SessionConfig;
+  readonly clock: Clock;
+  readonly models: Models;
+  readonly display: Display;
+  readonly sessionFolder: string;
+  readonly hostKind: SessionInfo["hostKind"];
+  readonly listener: LoopListener;
+  readonly onRecord: (body: SessionRecordBody, hostNs: number) => void;
+  /** Fast runs and tests fix the wall clock that is written into the file. */
+  readonly startedUtc?: string;
+}
+
+export async function openLiveSession(options: LiveSessionOptions): Promise<Result<LiveSession, Fault>> {
+  try {
+    return ok(await compose(options));
+  } catch (error) {
+    if (error instanceof FaultError) return err({ code: error.code, message: error.message });
+    throw error;
+  }
+}
+
+async function compose(options: LiveSessionOptions): Promise<LiveSession> {
+  const { config, clock, models, display } = options;
+  const generators: Generator[] = [];
+  for (const thread of config.evolution.threads) generators.push(unwrap(await clock.hold(models.generator(thread.generator))));
+  const encoder: Encoder | null = config.rig.kind === "synthetic" ? unwrap(await clock.hold(models.encoder(config.models.encoder))) : null;
+  const firstGenerator = generators[0];
+  if (firstGenerator === undefined) throw new Error("expected at least one evolution thread, got none");
+  const references = config.evolution.referencesPerGeneration === 0 ? [] : unwrap(await clock.hold(loadReferences(config.evolution.referenceFolder ?? builtInReferences, firstGenerator.widthPx)));
+  const rig = unwrap(openRig(config.rig, { clock, seed: config.seed, encoder }));
+  const rng = createRng(config.seed);
+  const threads = config.evolution.threads.map((thread, index) => openThread(thread, index, generators[index] ?? firstGenerator, rng.fork(`optimizer/${index}`)));
+
+  const startedUtc = options.startedUtc ?? new Date().toISOString();
+  const id = randomUUID();
+  const store = unwrap(await clock.hold(createSession({ folder: options.sessionFolder, info: describeSession(config, { id, startedUtc, rig: rig.title, hostKind: options.hostKind }) })));
+  const recorder = createRecorder({ clock, store, firstSeq: store.nextSeq });
+  recorder.onRecord(options.onRecord);
+  recorder.record({
+    kind: "devices",
+    devices: [
+      { role: "spikes", name: rig.source.name, detail: rig.source.status().address },
+      ...(rig.eye === null ? [] : [{ role: "eye" as const, name: rig.eye.name, detail: "" }]),
+      ...(rig.reward === null ? [] : [{ role: "reward" as const, name: rig.reward.name, detail: `pulse at most ${rig.reward.pulseMsMax} ms` }]),
+      { role: "display", name: display.name, detail: JSON.stringify(display.geometry()) },
+    ],
+  });
+  for (const g of new Set(generators)) recorder.record({ kind: "model", role: "generator", id: g.identity.id, sha256: g.identity.sha256, provider: g.identity.provider });
+  if (encoder !== null) recorder.record({ kind: "model", role: "encoder", id: encoder.identity.id, sha256: encoder.identity.sha256, provider: encoder.identity.provider });
+
+  display.place(placementOf(config.display, display.geometry()));
+  const loop = createClosedLoop({
+    clock, source: rig.source, eye: rig.eye, reward: rig.reward, display, retina: rig.retina, aligner: createClockAligner(),
+    rng, trial: config.trial, response: config.response, evolution: config.evolution, threads,
+    autoTargets: config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
+    references, gapMeansSpikeLoss: rig.gapMeansSpikeLoss, record: recorder.record, room: recorder.room, listener: options.listener, resume: null,
+  });
+
+  let closing: Promise<void> | null = null;
+  return {
+    id, file: store.file, startedUtc, config, rig, display, store, loop, threads,
+    record: recorder.record,
+    close() {
+      closing ??= (async () => {
+        await rig.reward?.off();
+        await rig.source.stop();
+        await rig.eye?.stop();
+        await display.close();
+        await store.close();
+      })();
+      return closing;
+    },
+  };
+}
+
+function openThread(thread: ThreadConfig, index: number, generator: Generator, rng: ReturnType<typeof createRng>): EvolutionThread {
+  const optimizer = unwrap(
+    createOptimizer({
+      name: thread.optimizer,
+      dim: generator.latentDim,
+      rng,
+      options: {
+        ...(thread.populationSize === null ? {} : { population: thread.populationSize }),
+        ...(takesStepSize(thread.optimizer) ? { stepSize: thread.initialStepSize ?? generator.initialStepSize } : {}),
+        ...numbersAndText(thread.optimizerOptions),
+      },
+    }),
+  );
+  return { index, generator, optimizer, target: thread.target === "auto" ? 0 : thread.target };
+}
+
+/** Sphere CMA-ES, the genetic algorithm and random search have no step size in latent units. */
+function takesStepSize(optimizer: string): boolean {
+  return optimizerRegistry.some((o) => o.name === optimizer && o.options.some((option) => option.name === "stepSize"));
+}
+
+function numbersAndText(options: ThreadConfig["optimizerOptions"]): Record<string, number | string> {
+  return Object.fromEntries(Object.entries(options).map(([k, v]) => [k, typeof v === "boolean" ? Number(v) : v]));
+}
+
+function describeSession(config: SessionConfig, at: { readonly id: string; readonly startedUtc: string; readonly rig: string; readonly hostKind: SessionInfo["hostKind"] }): SessionInfo {
+  const { subject } = config;
+  return {
+    id: at.id,
+    subject: { id: subject.id, species: subject.species, sex: subject.sex, age: subject.age, dateOfBirth: null, weightKg: null, description: subject.description },
+    startedUtc: at.startedUtc,
+    seed: String(config.seed),
+    rig: at.rig,
+    protocol: "evolution",
+    configJson: JSON.stringify(config),
+    appVersion,
+    hostKind: at.hostKind,
+    description: config.notes === "" ? "Closed-loop evolution of preferred images" : config.notes,
+    experimenters: [],
+    lab: "",
+    institution: "",
+  };
+}

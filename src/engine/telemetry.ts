@@ -1,0 +1,237 @@
+// What windows are told about a running session: a snapshot when they attach, decimated events after. Knows nothing about transport or SQL.
+import type { EventName, EventPayload, Snapshot } from "../shared/contract/index.ts";
+import type { Alarm, ChannelState, CurvePoint, Device, GalleryItem, Live, LogEntry, Phase, PresentationEvent, SessionConfig } from "../shared/contract/index.ts";
+import type { ClosedLoop, GenerationResult, LoopListener, SettledPresentation } from "../loop/closedLoop.ts";
+import type { SessionRecordBody } from "../shared/records.ts";
+import { msBetween, nsPerMs } from "../shared/units.ts";
+import type { HostTimeNs } from "../shared/units.ts";
+import type { ChannelInfo, EyeBatch } from "../shared/values.ts";
+
+export type Emit = <E extends EventName>(event: E, payload: EventPayload<E>) => void;
+
+export interface Telemetry {
+  readonly listener: LoopListener;
+  onRecord(body: SessionRecordBody, hostNs: number): void;
+  attach(loop: ClosedLoop): void;
+  setPhase(phase: Phase, failure?: string): void;
+  readonly phase: Phase;
+  snapshot(): Snapshot;
+  responses(channel: number, last: number): readonly PresentationEvent[];
+  /** Images of a generation with their mean rates, best first. */
+  ofGeneration(thread: number, generation: number): readonly GalleryItem[];
+  /** Sends `live`; called ten times a second while a session runs. */
+  tick(): void;
+}
+
+export interface TelemetryOptions {
+  readonly config: SessionConfig;
+  readonly session: NonNullable<Snapshot["session"]>;
+  readonly now: () => HostTimeNs;
+  readonly channels: () => readonly ChannelInfo[];
+  readonly devices: () => readonly Device[];
+  readonly emit: Emit;
+}
+
+const responsesKept = 400;
+const logKept = 300;
+const trialsKept = 40;
+
+export function createTelemetry(options: TelemetryOptions): Telemetry {
+  const { config, emit } = options;
+  const startNs = options.now();
+  const sinceStartMs = (hostNs: number): number => (hostNs - startNs) / nsPerMs;
+  let phase: Phase = "starting";
+  let failure: string | null = null;
+  let loop: ClosedLoop | null = null;
+  let logId = 0;
+  const log: LogEntry[] = [];
+  const curve: CurvePoint[] = [];
+  const gallery: GalleryItem[] = [];
+  const generations = new Map<string, GalleryItem[]>();
+  let responses: PresentationEvent[] = [];
+  const trials = { correct: 0, broken: 0, noFixation: 0, other: 0, recent: [] as Live["trials"]["recent"] };
+  const reward = { pulses: 0, manualPulses: 0, totalMs: 0 };
+  const eye = { x: [] as number[], y: [] as number[], valid: true, inside: false, sentNs: 0 };
+  let generationStartedMs: number | null = null;
+  const generationMs: number[] = [];
+  let pausedMs = 0;
+  let pausedSince: number | null = null;
+
+  function elapsedMs(): number {
+    const now = sinceStartMs(options.now());
+    return now - pausedMs - (pausedSince === null ? 0 : now - pausedSince);
+  }
+
+  function remainingMs(): number | null {
+    const status = loop?.status;
+    if (status === undefined || status.tuning || generationMs.length === 0) return null;
+    const recent = generationMs.slice(-5);
+    const each = recent.reduce((a, b) => a + b, 0) / recent.length;
+    const share = status.imagesInBlock > 0 ? status.imageInBlock / status.imagesInBlock : 0;
+    return Math.max(0, each * (config.evolution.generations - status.generation - share));
+  }
+
+  const listener: LoopListener = {
+    presentation(p: SettledPresentation) {
+      if (p.excluded !== null) keep(toEvent(p, [], loop?.status.targets[p.image.thread ?? 0] ?? 0));
+    },
+    raster(p, spikesMs, channel) {
+      keep(toEvent(p, spikesMs, channel));
+    },
+    generation(g: GenerationResult) {
+      const now = elapsedMs();
+      if (generationStartedMs !== null) generationMs.push(now - generationStartedMs);
+      generationStartedMs = now;
+      const point: CurvePoint = {
+        thread: g.thread, generation: g.generation, evolvedMean: finite(g.evolved.mean), evolvedSem: finite(g.evolved.sem), evolvedBest: finite(g.evolved.best), evolvedCount: g.evolved.count,
+        referenceMean: Number.isNaN(g.reference.mean) ? null : g.reference.mean, referenceSem: Number.isNaN(g.reference.sem) ? null : g.reference.sem, referenceCount: g.reference.count,
+        stepSize: g.stepSize, missing: g.missing,
+      };
+      curve.push(point);
+      const items = g.ranked.map((r): GalleryItem => ({ thread: g.thread, generation: g.generation, imageId: r.imageId, role: "newest", rateHz: r.rateHz, label: `${r.rateHz.toFixed(0)} spikes/s` }));
+      generations.set(`${g.thread}/${g.generation}`, items);
+      const best = items[0];
+      const added: GalleryItem[] = best === undefined ? [] : [{ ...best, role: "best" }];
+      gallery.push(...added);
+      emit("generation", { point, gallery: added });
+    },
+    trial(outcome) {
+      if (outcome === "correct") trials.correct += 1;
+      else if (outcome === "brokeFixation") trials.broken += 1;
+      else if (outcome === "noFixation") trials.noFixation += 1;
+      else trials.other += 1;
+      trials.recent.push(outcome);
+      if (trials.recent.length > trialsKept) trials.recent.shift();
+    },
+    screen(imageId, fixation, imageInTrial, imagesInTrial) {
+      emit("screen", { imageId, fixation, imageInTrial, imagesInTrial });
+    },
+    eye(batch: EyeBatch, inside: boolean) {
+      // About 200 samples/s are enough for a trace; at most 30 events/s.
+      const stride = Math.max(1, Math.floor(batch.timesRigNs.length / 4));
+      for (let i = 0; i < batch.timesRigNs.length; i += stride) {
+        eye.x.push(batch.xDeg[i] ?? 0);
+        eye.y.push(batch.yDeg[i] ?? 0);
+      }
+      eye.valid = batch.valid.at(-1) === 1;
+      eye.inside = inside;
+      const now = options.now();
+      if (now - eye.sentNs < 33 * nsPerMs) return;
+      emit("eye", { xDeg: eye.x, yDeg: eye.y, valid: eye.valid, inWindow: eye.inside, holdFraction: loop?.status.holdFraction ?? null });
+      eye.x = [];
+      eye.y = [];
+      eye.sentNs = now;
+    },
+  };
+
+  function toEvent(p: SettledPresentation, spikesMs: readonly number[], channel: number): PresentationEvent {
+    return {
+      presentationId: p.presentationId, imageId: p.image.imageId, thread: p.image.thread, kind: p.image.kind, generation: p.image.generation,
+      channel, spikesMs: [...spikesMs], rateHz: p.rateHz, excluded: p.excluded, onsetSource: p.onsetSource,
+    };
+  }
+
+  function keep(event: PresentationEvent): void {
+    responses.push(event);
+    if (responses.length > responsesKept) responses = responses.slice(-responsesKept / 2);
+    emit("presentation", event);
+  }
+
+  function makeLive(l: ClosedLoop): Live {
+    const status = l.status;
+    return {
+      phase,
+      progress: {
+        generation: status.tuning ? -1 : status.generation, generations: config.evolution.generations, imageInBlock: status.imageInBlock, imagesInBlock: status.imagesInBlock,
+        presentations: status.presentations, excluded: status.excluded, elapsedMs: elapsedMs(), remainingMs: remainingMs(),
+      },
+      trials: { ...trials, recent: [...trials.recent] },
+      reward: { ...reward, totalMl: (reward.totalMs / 1000) * config.trial.rewardMlPerS, pulseMs: status.rewardMs },
+      channels: { rateHz: l.channels.rates(), evokedHz: l.channels.evoked(), tuning: l.channels.tuning(), status: l.channels.statuses() },
+      devices: [...options.devices()],
+      alarms: l.alarms.active.map((a): Alarm => ({ code: a.code, severity: a.severity, sinceMs: sinceStartMs(a.sinceHostNs), message: a.message, count: a.count })),
+      targets: [...status.targets],
+      trialState: status.trialState,
+    };
+  }
+
+  return {
+    listener,
+    onRecord(body, hostNs) {
+      if (body.kind === "reward" && body.delivered) {
+        reward.pulses += 1;
+        reward.totalMs += body.pulseMs;
+        if (body.cause === "manual") reward.manualPulses += 1;
+      }
+      if (body.kind !== "event" || body.code === "gap.repeat") return;
+      const entry: LogEntry = { id: ++logId, atMs: sinceStartMs(hostNs), severity: body.severity, code: body.code, message: body.message };
+      log.push(entry);
+      if (log.length > logKept) log.shift();
+      emit("log", entry);
+    },
+    attach(next) {
+      loop = next;
+    },
+    setPhase(next, why) {
+      if (next === "paused") pausedSince ??= sinceStartMs(options.now());
+      else if (pausedSince !== null) {
+        pausedMs += sinceStartMs(options.now()) - pausedSince;
+        pausedSince = null;
+      }
+      phase = next;
+      if (why !== undefined) failure = why;
+      emit("session", { phase });
+    },
+    get phase() {
+      return phase;
+    },
+    snapshot: () => ({
+      phase,
+      session: options.session,
+      channels: gridOf(options.channels()),
+      response: {
+        windowStartMs: config.response.windowStartMs, windowEndMs: config.response.windowEndMs, onMs: config.trial.onMs, offMs: config.trial.offMs,
+        fixationWindowDeg: config.trial.fixationWindowDeg,
+      },
+      live: loop === null ? null : makeLive(loop),
+      curve: [...curve],
+      gallery: [...gallery],
+      log: [...log],
+      failure,
+    }),
+    responses: (channel, last) => responses.filter((r) => r.channel === channel).slice(-last),
+    ofGeneration: (thread, generation) => generations.get(`${thread}/${generation}`) ?? [],
+    tick() {
+      if (loop !== null) emit("live", makeLive(loop));
+    },
+  };
+}
+
+/** JSON has no NaN: a mean of nothing is shown as 0 with its count of 0. */
+function finite(value: number): number {
+  return Number.isFinite(value) ? value : 0;
+}
+
+/** Channels on their area's grid: by position where the source knows it, else eight rows in index order. */
+export function gridOf(channels: readonly ChannelInfo[]): ChannelState[] {
+  const areas = Map.groupBy(channels, (c) => c.area);
+  const out: ChannelState[] = [];
+  for (const members of areas.values()) {
+    const placed = members.every((c) => c.positionMm !== null);
+    const xs = [...new Set(members.map((c) => c.positionMm?.x ?? 0))].sort((a, b) => a - b);
+    const ys = [...new Set(members.map((c) => c.positionMm?.y ?? 0))].sort((a, b) => a - b);
+    const columns = Math.max(1, Math.ceil(members.length / 8));
+    members.forEach((c, i) => {
+      const cell = placed && xs.length * ys.length <= members.length * 2
+        ? { column: xs.indexOf(c.positionMm?.x ?? 0), row: ys.indexOf(c.positionMm?.y ?? 0) }
+        : { column: i % columns, row: Math.floor(i / columns) };
+      out.push({ index: c.index, name: c.name, area: c.area, ...cell });
+    });
+  }
+  return out.sort((a, b) => a.index - b.index);
+}
+
+/** For ages in the rig panel. */
+export function ageMs(now: HostTimeNs, newest: HostTimeNs | null): number | null {
+  return newest === null ? null : Math.max(0, msBetween(newest, now));
+}

@@ -1,0 +1,118 @@
+// One constructor for a whole session in memory: synthetic rig, a small generator in plain JavaScript, the real loop on a virtual clock.
+import { createClockAligner } from "../../src/acquisition/align.ts";
+import { createSyntheticRig } from "../../src/acquisition/synthetic/rig.ts";
+import type { SyntheticRigOptions } from "../../src/acquisition/synthetic/options.ts";
+import { createTimedDisplay } from "../../src/engine/timedDisplay.ts";
+import { createOptimizer, encodeOptimizerState } from "../../src/evolve/index.ts";
+import { createVirtualClock } from "../../src/loop/clock.ts";
+import { createClosedLoop } from "../../src/loop/closedLoop.ts";
+import type { ClosedLoop, GenerationResult, LoopListener } from "../../src/loop/closedLoop.ts";
+import { sessionConfig } from "../../src/shared/contract/config.ts";
+import type { SessionConfigInput } from "../../src/shared/contract/config.ts";
+import type { Generator } from "../../src/shared/ports.ts";
+import type { SessionRecordBody } from "../../src/shared/records.ts";
+import { unwrap } from "../../src/shared/result.ts";
+import { createRng } from "../../src/shared/rng.ts";
+import type { ImageBatch } from "../../src/shared/values.ts";
+
+const sizePx = 32;
+
+/** Sixteen smooth patterns, weighted by the latent: enough for a neuron to have a preference. */
+export function aSmallGenerator(dim = 16): Generator {
+  const rng = createRng("small generator");
+  const waves = Array.from({ length: dim }, () => ({ fx: rng.gaussian() * 4, fy: rng.gaussian() * 4, phase: rng.uniform() * 6.3, colour: [rng.gaussian(), rng.gaussian(), rng.gaussian()] }));
+  return {
+    identity: { id: "small", title: "Small", sha256: "0".repeat(64), provider: "cpu" },
+    latentDim: dim, initialStepSize: 0.5, widthPx: sizePx, heightPx: sizePx,
+    async decode(latents) {
+      const data = new Uint8Array(latents.count * sizePx * sizePx * 3);
+      let at = 0;
+      for (let k = 0; k < latents.count; k++) {
+        for (let y = 0; y < sizePx; y++) {
+          for (let x = 0; x < sizePx; x++) {
+            for (let c = 0; c < 3; c++) {
+              let v = 0;
+              waves.forEach((w, i) => {
+                v += (latents.data[k * dim + i] ?? 0) * (w.colour[c] ?? 0) * Math.cos((w.fx * x + w.fy * y) / sizePx + w.phase);
+              });
+              data[at++] = Math.round(127.5 + 127.5 * Math.tanh(v * 0.4));
+            }
+          }
+        }
+      }
+      return { count: latents.count, width: sizePx, height: sizePx, data };
+    },
+  };
+}
+
+function aReference(seed: number): ImageBatch {
+  const rng = createRng(`reference/${seed}`);
+  const grey = rng.uniform() * 255;
+  return { count: 1, width: sizePx, height: sizePx, data: Uint8Array.from({ length: sizePx * sizePx * 3 }, (_, i) => Math.max(0, Math.min(255, grey + 80 * Math.sin(i * (0.01 + 0.3 * rng.uniform()))))) };
+}
+
+export interface SimRun {
+  readonly loop: ClosedLoop;
+  readonly records: readonly SessionRecordBody[];
+  readonly generations: readonly GenerationResult[];
+  readonly ended: { readonly reason: string; readonly message: string };
+  readonly finalState: Uint8Array;
+  of<K extends SessionRecordBody["kind"]>(kind: K): readonly Extract<SessionRecordBody, { kind: K }>[];
+}
+
+export interface SimOptions {
+  readonly seed?: number;
+  readonly rig?: Partial<SyntheticRigOptions>;
+  readonly config?: SessionConfigInput;
+  readonly lateAt?: ReadonlyMap<number, number>;
+  /** Called with the loop once it runs, and with every record, to act in the middle of a session. */
+  readonly act?: (loop: ClosedLoop, record: SessionRecordBody) => void;
+  readonly listener?: LoopListener;
+}
+
+export async function simulate(options: SimOptions = {}): Promise<SimRun> {
+  const seed = options.seed ?? 1;
+  const config = sessionConfig.parse({ seed, ...options.config, evolution: { generations: 3, referencesPerGeneration: 4, tuningRepeats: 2, ...options.config?.evolution } });
+  const clock = createVirtualClock({ settle: () => new Promise((resolve) => setImmediate(resolve)) });
+  const rig = createSyntheticRig({ seed, clock, encoder: null, ...(options.rig === undefined ? {} : { options: options.rig }) });
+  const rng = createRng(seed);
+  const generator = aSmallGenerator();
+  const threads = config.evolution.threads.map((t, index) => ({
+    index, generator, target: t.target === "auto" ? 0 : t.target,
+    optimizer: unwrap(createOptimizer({ name: t.optimizer, dim: generator.latentDim, rng: rng.fork(`optimizer/${index}`), options: { stepSize: 0.5, ...(t.populationSize === null ? {} : { population: t.populationSize }) } })),
+  }));
+  const records: SessionRecordBody[] = [];
+  const generations: GenerationResult[] = [];
+  let ended: { reason: string; message: string } | null = null;
+  let loop: ClosedLoop | null = null;
+  loop = createClosedLoop({
+    clock, ...rig, display: createTimedDisplay({ clock, ...(options.lateAt === undefined ? {} : { lateAt: options.lateAt }) }), aligner: createClockAligner(), rng,
+    trial: config.trial, response: config.response, evolution: config.evolution, threads, autoTargets: config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
+    references: Array.from({ length: 6 }, (_, i) => ({ label: `reference ${i}`, image: aReference(i) })), gapMeansSpikeLoss: true,
+    record: (body) => {
+      records.push(body);
+      if (loop !== null) options.act?.(loop, body);
+    },
+    room: () => null, resume: null,
+    listener: {
+      ...options.listener,
+      generation: (g) => {
+        generations.push(g);
+        options.listener?.generation?.(g);
+      },
+      ended: (reason, message) => {
+        ended = { reason, message };
+      },
+    },
+  });
+  const starting = loop.start();
+  await clock.run(() => ended !== null);
+  await starting;
+  await rig.source.stop();
+  await rig.eye.stop();
+  const state = threads[0] === undefined ? new Uint8Array() : encodeOptimizerState(threads[0].optimizer.state());
+  return {
+    loop, records, generations, ended: ended ?? { reason: "", message: "" }, finalState: state,
+    of: (kind) => records.filter((r): r is Extract<SessionRecordBody, { kind: typeof kind }> => r.kind === kind),
+  };
+}
