@@ -1,8 +1,7 @@
 // `evoked demo`: the main job on the synthetic rig, without a window. Knows nothing about how a session runs.
 import type { Command } from "commander";
-import { runFastSession } from "../../engine/demo.ts";
+import { runHeadlessSession } from "../../engine/headless.ts";
 import { builtInModels, defaultSessionFolder, userModels } from "../../engine/paths.ts";
-import { runTimedSession } from "../../engine/run.ts";
 import { addSessionOptions, complain, createProgress, readSessionConfig } from "./sessionOptions.ts";
 import type { SessionFlags } from "./sessionOptions.ts";
 
@@ -22,9 +21,9 @@ export function registerDemo(program: Command): void {
       const config = await readSessionConfig(flags, { rig: { kind: "synthetic" }, display: { kind: "timed" } });
       if (!config.ok) return complain(config.error);
       const progress = createProgress();
-      const run = flags.fast === true ? runFastSession : runTimedSession;
-      const result = await run({
+      const result = await runHeadlessSession({
         config: config.value,
+        fast: flags.fast === true,
         modelFolders: [builtInModels, userModels],
         sessionFolder: defaultSessionFolder,
         onProgress: ({ generation, generations, last }) =>

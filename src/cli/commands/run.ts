@@ -1,8 +1,8 @@
 // `evoked run`: a session on any rig, without a window, in real time. Knows nothing about how a session runs.
 import type { Command } from "commander";
+import { runHeadlessSession } from "../../engine/headless.ts";
 import { builtInModels, defaultSessionFolder, userModels } from "../../engine/paths.ts";
 import { rigKinds } from "../../engine/rig.ts";
-import { runTimedSession } from "../../engine/run.ts";
 import { addSessionOptions, complain, createProgress, readSessionConfig } from "./sessionOptions.ts";
 import type { SessionFlags } from "./sessionOptions.ts";
 
@@ -17,11 +17,15 @@ export function registerRun(program: Command): void {
       const config = await readSessionConfig(flags, { rig: { kind: flags.rig, options: parseOptions(flags.rigOption ?? []) }, display: { kind: "timed" } });
       if (!config.ok) return complain(config.error);
       const progress = createProgress();
-      const result = await runTimedSession({
+      const stop = new AbortController();
+      process.once("SIGINT", () => stop.abort());
+      process.once("SIGTERM", () => stop.abort());
+      const result = await runHeadlessSession({
         config: config.value,
+        fast: false,
         modelFolders: [builtInModels, userModels],
         sessionFolder: defaultSessionFolder,
-        stopOnSignal: true,
+        stop: stop.signal,
         onLog: (severity, message) => {
           if (severity !== "info") process.stderr.write(`${severity}: ${message}\n`);
         },

@@ -1,49 +1,55 @@
-// The main job without a window: one session on a virtual clock, as fast as the machine allows. Knows nothing about terminals.
+// A session without a window, to its end: on a virtual clock as fast as the machine allows, or in real time. Knows nothing about terminals.
 import { createHash } from "node:crypto";
-import { startModels } from "../models/client.ts";
-import type { Models } from "../models/client.ts";
+import { encodeOptimizerState } from "../evolve/index.ts";
 import { createVirtualClock } from "../loop/clock.ts";
 import type { GenerationResult } from "../loop/closedLoop.ts";
-import { encodeOptimizerState } from "../evolve/index.ts";
+import { startModels } from "../models/client.ts";
+import type { Models } from "../models/client.ts";
 import type { SessionConfig } from "../shared/contract/config.ts";
+import { FaultError, fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
-import { ok } from "../shared/result.ts";
 import { nsPerS } from "../shared/units.ts";
 import { openLiveSession } from "./liveSession.ts";
+import { createRealClock } from "./realClock.ts";
 import { createTimedDisplay } from "./timedDisplay.ts";
 
-/** The one JSON line of `evoked demo`. Rates in spikes/s. */
-export interface DemoResult {
+/** How a session without a window went. Rates in spikes/s. */
+export interface HeadlessResult {
   readonly session: string;
   readonly generations: number;
   readonly images: number;
   readonly evolved: { readonly first: number; readonly last: number };
   readonly reference: { readonly first: number; readonly last: number };
+  /** Trials that did not end correct. */
   readonly aborted: number;
   readonly wallSeconds: number;
-  /** Over all scores and the final optimizer states. */
+  /** Over all scores and the final optimizer states: on a virtual clock the same for the same configuration. */
   readonly sha256: string;
-}
-
-export interface FastRun extends DemoResult {
-  /** Time on the rig, s. */
+  /** Time that passed on the session's own clock. */
   readonly rigSeconds: number;
   readonly target: number;
 }
 
-/** Runs one session to its end on a virtual clock. Same config and seed: same scores, states and hash. */
-export async function runFast(options: {
+export interface HeadlessOptions {
   readonly config: SessionConfig;
-  readonly models: Models;
   readonly sessionFolder: string;
+  /** true: virtual clock. */
+  readonly fast: boolean;
   readonly onProgress?: (done: { readonly generation: number; readonly generations: number; readonly last: GenerationResult | null }) => void;
-}): Promise<Result<FastRun, Fault>> {
+  readonly onLog?: (severity: "info" | "warn" | "fault", message: string) => void;
+  /** Ask the session to end cleanly. */
+  readonly stop?: AbortSignal;
+}
+
+export async function runHeadless(options: HeadlessOptions & { readonly models: Models }): Promise<Result<HeadlessResult, Fault>> {
   const { config } = options;
   const started = performance.now();
-  const clock = createVirtualClock({ settle: () => new Promise((resolve) => setImmediate(resolve)) });
+  const virtual = createVirtualClock({ settle: () => new Promise((resolve) => setImmediate(resolve)) });
+  const clock = options.fast ? virtual : createRealClock();
   const hash = createHash("sha256");
   const results: GenerationResult[] = [];
-  let ended: { readonly reason: string; readonly message: string } | null = null;
+  const end = Promise.withResolvers<{ readonly reason: string; readonly message: string }>();
+  let ended = false;
   let aborted = 0;
   let images = 0;
   const opened = await openLiveSession({
@@ -51,6 +57,7 @@ export async function runFast(options: {
     display: createTimedDisplay({ clock }),
     onRecord: (body) => {
       if (body.kind === "image") images += 1;
+      if (body.kind === "event") options.onLog?.(body.severity, body.message);
       if (body.kind === "generation") hash.update(new Uint8Array(body.scores.buffer, body.scores.byteOffset, body.scores.byteLength));
     },
     listener: {
@@ -62,20 +69,28 @@ export async function runFast(options: {
         options.onProgress?.({ generation: g.generation + 1, generations: config.evolution.generations, last: g });
       },
       ended: (reason, message) => {
-        ended = { reason, message };
+        ended = true;
+        end.resolve({ reason, message });
       },
     },
   });
   if (!opened.ok) return opened;
   const session = opened.value;
-  options.onProgress?.({ generation: 0, generations: config.evolution.generations, last: null });
-  const starting = session.loop.start();
-  await clock.run(() => ended !== null);
-  await starting;
-  const rigSeconds = clock.now() / nsPerS;
+  try {
+    options.onProgress?.({ generation: 0, generations: config.evolution.generations, last: null });
+    options.stop?.addEventListener("abort", () => session.loop.stop(), { once: true });
+    const starting = session.loop.start();
+    if (options.fast) await Promise.all([virtual.run(() => ended), starting]);
+    else await starting;
+    const { reason, message } = await end.promise;
+    if (reason === "failed") return fault("sessionFailed", message);
+  } catch (error) {
+    if (error instanceof FaultError) return fault(error.code, error.message);
+    throw error;
+  } finally {
+    await session.close();
+  }
   for (const thread of session.threads) hash.update(encodeOptimizerState(thread.optimizer.state()));
-  const target = session.threads[0]?.target ?? 0;
-  await session.close();
   const first = results[0];
   const last = results.at(-1);
   return ok({
@@ -87,25 +102,17 @@ export async function runFast(options: {
     aborted,
     wallSeconds: (performance.now() - started) / 1000,
     sha256: hash.digest("hex"),
-    rigSeconds,
-    target,
+    rigSeconds: clock.now() / nsPerS,
+    target: session.threads[0]?.target ?? 0,
   });
 }
 
-/** Starts the models, runs one fast session and stops them again: what `evoked demo --fast` does. */
-export async function runFastSession(options: {
-  readonly config: SessionConfig;
-  readonly modelFolders: readonly string[];
-  readonly sessionFolder: string;
-  readonly onProgress?: Parameters<typeof runFast>[0]["onProgress"];
-}): Promise<Result<FastRun, Fault>> {
+/** Starts the models, runs one session to its end and stops the models again. */
+export async function runHeadlessSession(options: HeadlessOptions & { readonly modelFolders: readonly string[] }): Promise<Result<HeadlessResult, Fault>> {
   const models = await startModels({ modelsDirs: options.modelFolders, provider: options.config.models.provider });
   if (!models.ok) return models;
   try {
-    return await runFast({
-      config: options.config, models: models.value, sessionFolder: options.sessionFolder,
-      ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
-    });
+    return await runHeadless({ ...options, models: models.value });
   } finally {
     await models.value.close();
   }
