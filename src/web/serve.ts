@@ -1,7 +1,7 @@
 // Engine and web host together: the app in a browser, served by this machine. Knows nothing about sessions or command lines.
 import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { findFolders } from "../engine/folders.ts";
+import { join, resolve } from "node:path";
+import { builtInModels, defaultSessionFolder, userModels } from "../engine/paths.ts";
 import { startEngineProcess } from "../engine/processClient.ts";
 import { fault, ok } from "../shared/result.ts";
 import { makeTokens } from "./access.ts";
@@ -9,7 +9,7 @@ import { startWebHost } from "./webHost.ts";
 import type { EngineDown } from "../engine/link.ts";
 import type { Fault, Result } from "../shared/result.ts";
 
-const root = join(import.meta.dirname, "..", "..");
+const builtWindows = join(import.meta.dirname, "..", "..", "out", "renderer");
 
 export interface ServeOptions {
   readonly host: string;
@@ -33,11 +33,11 @@ export interface Served {
 
 /** Starts engine and host. Errors: `windowsNotBuilt`, and those of startEngineProcess and startWebHost. */
 export async function serve(options: ServeOptions, log: (text: string) => void): Promise<Result<Served, Fault>> {
-  const folders = findFolders(root, options.sessions);
-  const rendererFolder = options.rendererFolder ?? folders.rendererFolder;
+  const rendererFolder = options.rendererFolder ?? builtWindows;
+  const sessionFolder = resolve(options.sessions ?? defaultSessionFolder);
   if (!existsSync(join(rendererFolder, "index.html"))) return fault("windowsNotBuilt", `Expected the app's windows in ${rendererFolder}, found none. Build them with "npm run build:renderer", or run "npm start", which does.`);
   const started = await startEngineProcess({
-    engine: { host: "web", modelFolders: folders.modelFolders, sessionFolder: folders.sessionFolder },
+    engine: { host: "web", modelFolders: [builtInModels, userModels], sessionFolder },
     log,
     ...(options.engineEntry === undefined ? {} : { entry: options.engineEntry }),
   });

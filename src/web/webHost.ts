@@ -15,7 +15,7 @@ import type { Access, EngineFrame, EventName } from "../shared/contract/index.ts
 import type { Fault, Result } from "../shared/result.ts";
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
-import type { WebSocket } from "ws";
+import type { RawData, WebSocket } from "ws";
 
 export interface WebHostOptions {
   readonly engine: EngineLink;
@@ -133,7 +133,7 @@ function createLink(engine: EngineLink, socket: WebSocket, access: readonly Acce
     socket.send(text);
   };
   const caller = engine.attach({ id: `web-${callerCount}`, access }, (frame) => tell(frame, JSON.stringify(frame)));
-  socket.on("message", (data, isBinary) => caller.send(isBinary ? undefined : parseJson(data.toString())));
+  socket.on("message", (data, isBinary) => caller.send(isBinary ? undefined : parseJson(textOf(data))));
   socket.on("pong", () => void (alive = true));
   socket.on("error", () => socket.terminate());
   socket.on("close", () => {
@@ -164,6 +164,12 @@ function broadcast(links: ReadonlySet<Link>, frame: EventFrame): void {
 function endSocket(socket: WebSocket, code: number, reason: string): void {
   socket.close(code, Buffer.from(reason).subarray(0, 120).toString("utf8").replace(/\uFFFD+$/, ""));
   setTimeout(() => socket.terminate(), 1000).unref();
+}
+
+/** `ws` hands over one buffer, or the parts of a message that came in several. */
+function textOf(data: RawData): string {
+  if (Array.isArray(data)) return Buffer.concat(data).toString("utf8");
+  return Buffer.isBuffer(data) ? data.toString("utf8") : Buffer.from(data).toString("utf8");
 }
 
 /** Undefined where it is no JSON; dispatch answers that with a sentence. */
