@@ -16,6 +16,7 @@ import type { Caller, Engine, EngineEvent, EngineOptions } from "./engineTypes.t
 import { openLiveSession } from "./liveSession.ts";
 import type { LiveSession } from "./liveSession.ts";
 import { createRealClock } from "./realClock.ts";
+import { readResumePoint } from "./resume.ts";
 import { rigKinds } from "./rig.ts";
 import { reviewSnapshot, recordedResponses, recordedGeneration, toSummary } from "./review.ts";
 import { createTelemetry } from "./telemetry.ts";
@@ -66,7 +67,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     return config.folder ?? options.sessionFolder;
   }
 
-  async function start(config: SessionConfig): Promise<Result<{ readonly file: string }, Fault>> {
+  async function start(config: SessionConfig, resumeFile?: string): Promise<Result<{ readonly file: string }, Fault>> {
     if (starting || (running !== null && !running.ended)) return fault("sessionRunning", "A session is already running. Stop it before starting another.");
     starting = true;
     try {
@@ -76,7 +77,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       const display = config.display.kind === "window" ? screen : createTimedDisplay({ clock });
       const early: Parameters<Telemetry["onRecord"]>[] = [];
       const opened = await openLiveSession({
-        config, clock, models, display, sessionFolder: folderOf(config), hostKind: options.host,
+        config, clock, models, display, sessionFolder: folderOf(config), hostKind: options.host, ...(resumeFile === undefined ? {} : { resumeFile }),
         listener: {
           presentation: (p) => telemetryHolder.telemetry?.listener.presentation?.(p),
           raster: (p, spikes, channel) => telemetryHolder.telemetry?.listener.raster?.(p, spikes, channel),
@@ -288,7 +289,10 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     "sessions.list": async () => ok(toSummary(listSessions(options.sessionFolder), running?.ended === false ? (running.session?.file ?? null) : null)),
     "sessions.open": ({ file }) => withReader(file, reviewSnapshot),
     "sessions.responses": ({ file, channel, generation, last }) => withReader(file, (reader) => recordedResponses(reader, { channel, generation, last })),
-    "sessions.resume": async ({ file }) => fault("notYet", `Resuming ${file} is not possible in this version.`),
+    "sessions.resume": async ({ file }) => {
+      const past = readResumePoint(file);
+      return past.ok ? start(past.value.config, file) : past;
+    },
     "image.get": ({ file, imageId }) => imageOf(file, imageId),
     "images.ofGeneration": async ({ file, thread, generation }): Promise<Result<readonly GalleryItem[], Fault>> => {
       if (file === null) {

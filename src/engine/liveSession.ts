@@ -1,12 +1,12 @@
 // One session put together: config -> rig, models, store, display, loop. The only place where all of them meet.
 // Knows nothing about windows or transport.
 import { randomUUID } from "node:crypto";
-import { createOptimizer, optimizerRegistry } from "../evolve/index.ts";
+import { createOptimizer, optimizerRegistry, restoreOptimizer } from "../evolve/index.ts";
 import { createClosedLoop } from "../loop/closedLoop.ts";
 import type { ClosedLoop, LoopListener } from "../loop/closedLoop.ts";
 import type { EvolutionThread } from "../loop/thread.ts";
 import type { Models } from "../models/client.ts";
-import { createSession } from "../session/writer.ts";
+import { createSession, resumeSession } from "../session/writer.ts";
 import type { SessionWriter } from "../session/writer.ts";
 import { createClockAligner } from "../acquisition/align.ts";
 import type { SessionConfig, ThreadConfig } from "../shared/contract/config.ts";
@@ -20,6 +20,7 @@ import { builtInReferences } from "./paths.ts";
 import { appVersion } from "./version.ts";
 import { createRecorder } from "./recorder.ts";
 import { loadReferences } from "./references.ts";
+import { readResumePoint } from "./resume.ts";
 import { openRig } from "./rig.ts";
 import type { Rig } from "./rig.ts";
 
@@ -48,8 +49,8 @@ export interface LiveSessionOptions {
   readonly hostKind: SessionInfo["hostKind"];
   readonly listener: LoopListener;
   readonly onRecord: (body: SessionRecordBody, hostNs: number) => void;
-  /** Fast runs and tests fix the wall clock that is written into the file. */
-  readonly startedUtc?: string;
+  /** Go on with this file instead of starting a new one; `config` is then that file's own. */
+  readonly resumeFile?: string;
 }
 
 export async function openLiveSession(options: LiveSessionOptions): Promise<Result<LiveSession, Fault>> {
@@ -71,11 +72,26 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
   const references = config.evolution.referencesPerGeneration === 0 ? [] : unwrap(await clock.hold(loadReferences(config.evolution.referenceFolder ?? builtInReferences, firstGenerator.widthPx)));
   const rig = unwrap(openRig(config.rig, { clock, seed: config.seed, encoder }));
   const rng = createRng(config.seed);
-  const threads = config.evolution.threads.map((thread, index) => openThread(thread, index, generators[index] ?? firstGenerator, rng.fork(`optimizer/${index}`)));
+  const past = options.resumeFile === undefined ? null : unwrap(readResumePoint(options.resumeFile));
+  const threads = config.evolution.threads.map((thread, index) => {
+    const state = past?.threads[index];
+    const generator = generators[index] ?? firstGenerator;
+    if (state === undefined || state.optimizer === null) {
+      const fresh = openThread(thread, index, generator, rng.fork(`optimizer/${index}`));
+      return { ...fresh, target: state?.target ?? fresh.target };
+    }
+    return { index, generator, optimizer: unwrap(restoreOptimizer(state.optimizer, { dim: generator.latentDim })), target: state.target };
+  });
 
-  const startedUtc = options.startedUtc ?? new Date().toISOString();
-  const id = randomUUID();
-  const store = unwrap(await clock.hold(createSession({ folder: options.sessionFolder, info: describeSession(config, { id, startedUtc, rig: rig.title, hostKind: options.hostKind }) })));
+  const startedUtc = past?.startedUtc ?? new Date().toISOString();
+  const id = past?.id ?? randomUUID();
+  const store = unwrap(
+    await clock.hold(
+      options.resumeFile === undefined
+        ? createSession({ folder: options.sessionFolder, info: describeSession(config, { id, startedUtc, rig: rig.title, hostKind: options.hostKind }) })
+        : resumeSession(options.resumeFile, { startedUtc: new Date().toISOString(), appVersion, hostKind: options.hostKind }),
+    ),
+  );
   const recorder = createRecorder({ clock, store, firstSeq: store.nextSeq });
   recorder.onRecord(options.onRecord);
   recorder.record({
@@ -94,8 +110,8 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
   const loop = createClosedLoop({
     clock, source: rig.source, eye: rig.eye, reward: rig.reward, display, retina: rig.retina, aligner: createClockAligner(),
     rng, trial: config.trial, response: config.response, evolution: config.evolution, threads,
-    autoTargets: config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
-    references, gapMeansSpikeLoss: rig.gapMeansSpikeLoss, record: recorder.record, room: recorder.room, listener: options.listener, resume: null,
+    autoTargets: past?.threads.length === threads.length ? [] : config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
+    references, gapMeansSpikeLoss: rig.gapMeansSpikeLoss, record: recorder.record, room: recorder.room, listener: options.listener, resume: past?.point ?? null,
   });
 
   let closing: Promise<void> | null = null;

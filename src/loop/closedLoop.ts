@@ -72,7 +72,8 @@ export interface ReferenceImage {
 
 /** What an interrupted session had reached, from its file. The threads' optimizers are restored from the state before `generation`. */
 export interface ResumePoint {
-  readonly generation: number;
+  /** null = it was interrupted before its first generation: the tuning block is shown again. */
+  readonly generation: number | null;
   readonly nextImageId: number;
   readonly nextPresentationId: number;
   readonly nextTrialId: number;
@@ -378,7 +379,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
         alarms.raise({ code: "noTarget", severity: "warn", message: "No channel responds reliably to the reference images: channel 0 is evolved. Choose a target with T." });
       }
       thread.target = suggested ?? 0;
-      log("target", `Target ${channelName(thread.target)} chosen by its tuning to the references.`);
+      log("target", `Target ${channelName(thread.target)} chosen by its tuning to the references.`, "info", "log", { thread: index, channel: thread.target });
     }
     applyTargets();
   }
@@ -830,7 +831,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
       channelCount = source.channels().length;
       channels.resize(channelCount);
       await clock.hold(addReferences());
-      if (options.resume === null && evolution.tuningRepeats > 0 && referenceIds.length > 0) startTuning();
+      if ((options.resume?.generation ?? null) === null && evolution.tuningRepeats > 0 && referenceIds.length > 0) startTuning();
       else {
         chooseTargets();
         startGeneration();
@@ -881,7 +882,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
     for (const [i, reference] of options.references.entries()) {
       const imageId = options.resume?.referenceImageIds[i] ?? nextImageId++;
       referenceIds.push(imageId);
-      await addImage({ imageId, kind: "reference", thread: null, generation: null, individual: null, label: reference.label }, reference.image, null, options.resume === null);
+      await addImage({ imageId, kind: "reference", thread: null, generation: null, individual: null, label: reference.label }, reference.image, null, options.resume?.referenceImageIds[i] === undefined);
     }
   }
 }

@@ -1,0 +1,181 @@
+// Blocks, onsets, fixation, channel figures and the virtual clock, each by its properties.
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { planBlock } from "../../../src/loop/block.ts";
+import { createChannelFigures, suggestTarget } from "../../../src/loop/channels.ts";
+import { createVirtualClock } from "../../../src/loop/clock.ts";
+import { createFixationMonitor } from "../../../src/loop/fixation.ts";
+import { createOnsetMatcher } from "../../../src/loop/onsets.ts";
+import { createRng } from "../../../src/shared/rng.ts";
+import { hostTimeNs, nsPerMs, rigTimeNs } from "../../../src/shared/units.ts";
+
+describe("a block", () => {
+  it("presents every image the planned number of times, in rounds, whatever fails on the way", () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 4 }), fc.array(fc.boolean(), { maxLength: 200 }), (seed, count, repeats, fate) => {
+        const block = planBlock({ images: Array.from({ length: count }, (_, i) => ({ imageId: i + 1, repeats })), attemptsMax: 1000, rng: createRng(seed) });
+        const measured = new Map<number, number>();
+        let at = 0;
+        for (let guard = 0; !block.done && guard < 5000; guard++) {
+          for (const id of block.take(5)) {
+            if (fate[at++] === true) block.failed(id);
+            else {
+              block.measured(id);
+              measured.set(id, (measured.get(id) ?? 0) + 1);
+            }
+          }
+        }
+        expect([...measured.values()].every((n) => n === repeats)).toBe(true);
+        expect(measured.size).toBe(count);
+        expect(block.missing).toBe(0);
+      }),
+    );
+  });
+
+  it("gives an image up after the attempts are used, and says so", () => {
+    const block = planBlock({ images: [{ imageId: 1, repeats: 1 }, { imageId: 2, repeats: 1 }], attemptsMax: 3, rng: createRng(1) });
+    for (let guard = 0; !block.done && guard < 50; guard++) for (const id of block.take(1)) id === 1 ? block.failed(id) : block.measured(id);
+    expect(block.done).toBe(true);
+    expect(block.missing).toBe(1);
+  });
+
+  it("puts what never reached the screen back to the front", () => {
+    const block = planBlock({ images: [1, 2, 3, 4].map((imageId) => ({ imageId, repeats: 1 })), attemptsMax: 3, rng: createRng(1) });
+    const order = [...block.peek(4)];
+    const taken = block.take(3);
+    block.giveBack(taken.slice(1));
+    expect(block.peek(4)).toEqual(order.slice(1));
+  });
+});
+
+describe("onsets", () => {
+  const map = { toRig: (hostNs: number) => rigTimeNs(hostNs + 5000), driftPpm: 0, uncertaintyMs: 0 };
+  const aMatcher = (onsetFrom: "auto" | "mark" | "flip", ttlLine: number | null = null) => createOnsetMatcher({ onsetFrom, ttlLine, toleranceMs: 60, map: () => map });
+  const light = (ms: number) => ({ kind: "photodiode" as const, rigNs: rigTimeNs(ms * nsPerMs + 5000), line: 0, state: true, word: null });
+
+  it("take the photodiode's time, not the flip's", () => {
+    const matcher = aMatcher("mark");
+    matcher.flip(1, hostTimeNs(100 * nsPerMs));
+    expect(matcher.decide(100 * nsPerMs)).toHaveLength(0);
+    matcher.mark(light(108));
+    expect(matcher.decide(120 * nsPerMs)).toEqual([{ presentationId: 1, onsetRigNs: 108 * nsPerMs + 5000, source: "photodiode", problem: null }]);
+    expect(matcher.lagMs.mean).toBeCloseTo(8);
+  });
+
+  it("report a flip without its mark instead of guessing", () => {
+    const matcher = aMatcher("mark");
+    matcher.flip(1, hostTimeNs(100 * nsPerMs));
+    expect(matcher.decide(300 * nsPerMs)[0]).toMatchObject({ presentationId: 1, onsetRigNs: null, problem: "noOnsetMark" });
+  });
+
+  it("fall back to the flip where the rig has never sent a mark, and name the source", () => {
+    const matcher = aMatcher("auto");
+    matcher.flip(1, hostTimeNs(100 * nsPerMs));
+    expect(matcher.decide(300 * nsPerMs)[0]).toMatchObject({ source: "flip", problem: null });
+  });
+
+  it("refuse a doubled mark", () => {
+    const matcher = aMatcher("mark");
+    matcher.flip(1, hostTimeNs(100 * nsPerMs));
+    matcher.mark(light(101));
+    matcher.mark(light(109));
+    expect(matcher.decide(300 * nsPerMs)[0]).toMatchObject({ problem: "doubledMark" });
+  });
+
+  it("use a TTL line only when it was named", () => {
+    const ttl = { kind: "ttl" as const, rigNs: rigTimeNs(102 * nsPerMs), line: 3, state: true, word: 8 };
+    for (const [line, source] of [[3, "strobe"], [null, "flip"]] as const) {
+      const matcher = aMatcher("auto", line);
+      matcher.flip(1, hostTimeNs(100 * nsPerMs));
+      matcher.mark(ttl);
+      expect(matcher.decide(300 * nsPerMs)[0]?.source).toBe(source);
+    }
+  });
+});
+
+describe("fixation", () => {
+  const samples = (xs: readonly number[], fromMs = 0) => ({
+    timesRigNs: Float64Array.from(xs, (_, i) => (fromMs + i) * nsPerMs), xDeg: Float32Array.from(xs), yDeg: new Float32Array(xs.length), valid: new Uint8Array(xs.length).fill(1),
+  });
+
+  it("forgives excursions shorter than the grace time and dates longer ones to their beginning", () => {
+    const monitor = createFixationMonitor({ windowDeg: 1, graceMs: 30 });
+    const trace = [...new Array<number>(100).fill(0), ...new Array<number>(20).fill(2), ...new Array<number>(100).fill(0), ...new Array<number>(60).fill(2), ...new Array<number>(20).fill(0)];
+    const changes = monitor.add(samples(trace));
+    expect(changes.map((c) => [c.inside, c.atRigNs / nsPerMs])).toEqual([[true, 0], [false, 220], [true, 280]]);
+    expect(monitor.heldBetween(rigTimeNs(50 * nsPerMs), rigTimeNs(200 * nsPerMs))).toBe(true);
+    expect(monitor.heldBetween(rigTimeNs(150 * nsPerMs), rigTimeNs(250 * nsPerMs))).toBe(false);
+  });
+
+  it("says the same for any cutting of the samples", () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(0, 0, 0, 2), { minLength: 1, maxLength: 400 }), fc.array(fc.integer({ min: 1, max: 399 })), (trace, cuts) => {
+        const whole = createFixationMonitor({ windowDeg: 1, graceMs: 3 });
+        const all = whole.add(samples(trace));
+        const cut = createFixationMonitor({ windowDeg: 1, graceMs: 3 });
+        const borders = [...new Set([0, ...cuts.filter((c) => c < trace.length), trace.length])].sort((a, b) => a - b);
+        const parts = borders.slice(1).flatMap((to, i) => cut.add(samples(trace.slice(borders[i] ?? 0, to), borders[i] ?? 0)));
+        expect(parts).toEqual([...all]);
+      }),
+    );
+  });
+});
+
+describe("channel figures", () => {
+  it("suggest the reliably tuned channel, not the one that merely fires most or the noisy one", () => {
+    const figures = createChannelFigures(3);
+    const rng = createRng(5);
+    for (let repeat = 0; repeat < 4; repeat++) {
+      for (let image = 0; image < 10; image++) figures.addResponse(image, [60 + 10 * rng.gaussian(), 20 + image * 4 + 2 * rng.gaussian(), 200]);
+    }
+    const tuning = figures.tuning();
+    expect(tuning[1]).toBeGreaterThan(0.9);
+    expect(tuning[0]).toBeLessThan(0.8);
+    expect(suggestTarget({ tuning, evoked: figures.evoked(), status: ["ok", "ok", "noisy"] })).toBe(1);
+    expect(suggestTarget({ tuning: [0, 0, 0], evoked: [1, 1, 1], status: ["ok", "ok", "ok"] })).toBeNull();
+  });
+
+  it("mark silent channels and channels at the mains' frequency", () => {
+    const figures = createChannelFigures(3);
+    for (let second = 0; second < 12; second++) {
+      const mains = Array.from({ length: 50 }, (_, i) => ({ t: second * 1000 + i * 20, c: 1 }));
+      const normal = Array.from({ length: 11 }, (_, i) => ({ t: second * 1000 + i * 83 + (i % 3) * 7, c: 2 }));
+      const all = [...mains, ...normal].sort((a, b) => a.t - b.t);
+      figures.add({
+        timesRigNs: Float64Array.from(all, (s) => s.t * nsPerMs), channels: Uint16Array.from(all, (s) => s.c), units: new Uint8Array(all.length),
+        watermarkRigNs: rigTimeNs((second + 1) * 1000 * nsPerMs), arrivedHostNs: hostTimeNs(0),
+      });
+    }
+    expect(figures.statuses()).toEqual(["silent", "noisy", "ok"]);
+    expect(figures.rates()[1]).toBe(50);
+  });
+});
+
+describe("the virtual clock", () => {
+  it("fires timers in time order, ties in the order they were set, and stands still while work is held", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 50 }), { minLength: 1, maxLength: 60 }), async (times) => {
+        const clock = createVirtualClock({ settle: () => new Promise((resolve) => setImmediate(resolve)) });
+        const fired: [number, number][] = [];
+        times.forEach((t, i) => clock.setTimer(hostTimeNs(t), () => fired.push([clock.now(), i])));
+        await clock.run(() => fired.length === times.length);
+        const expected = times.map((t, i): [number, number] => [t, i]).sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+        expect(fired).toEqual(expected);
+      }),
+      { numRuns: 30 },
+    );
+    const clock = createVirtualClock({ settle: () => new Promise((resolve) => setImmediate(resolve)) });
+    let at = -1;
+    let done = false;
+    clock.setTimer(hostTimeNs(10), () => {
+      void clock.hold(new Promise<void>((resolve) => setTimeout(resolve, 20))).then(() => {
+        at = clock.now();
+      });
+    });
+    clock.setTimer(hostTimeNs(11), () => {
+      done = true;
+    });
+    await clock.run(() => done);
+    expect(at).toBe(10);
+  });
+});

@@ -1,0 +1,168 @@
+// Properties of the trial state machine over random eye traces and a screen that may fail.
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { initialTrialState, stepTrial } from "../../../src/loop/trial.ts";
+import type { TrialAction, TrialEvent, TrialState, TrialTiming } from "../../../src/loop/trial.ts";
+import { addMs, hostTimeNs, nsPerMs } from "../../../src/shared/units.ts";
+import type { HostTimeNs } from "../../../src/shared/units.ts";
+
+const timing: TrialTiming = { holdMs: 200, waitMsMax: 3000, interTrialMs: 300, timeoutMs: 600, rewardMs: 120, displayTimeoutMs: 1000 };
+const flashMs = 250;
+
+interface Happened {
+  readonly actions: (TrialAction & { readonly at: HostTimeNs })[];
+  readonly states: TrialState[];
+}
+
+/** Drives the machine with a gaze that changes at the given times, a screen that shows every programme in time or never answers, for `lengthMs`. */
+function drive({ gaze, screenFails, rewardFails, stopAt, lengthMs = 30_000 }: { readonly gaze: readonly number[]; readonly screenFails: boolean; readonly rewardFails: boolean; readonly stopAt: number; readonly lengthMs?: number }): Happened {
+  const out: Happened = { actions: [], states: [] };
+  let state = initialTrialState(1);
+  let presentationId = 1;
+  const queue: { at: number; order: number; event: () => TrialEvent | null }[] = [];
+  let order = 0;
+  const later = (at: number, event: () => TrialEvent | null): void => {
+    queue.push({ at, order: order++, event });
+  };
+  let now = hostTimeNs(0);
+  let runs = 0;
+  const take = (event: TrialEvent): void => {
+    const step = stepTrial(state, event, timing);
+    state = step.state;
+    out.states.push(state);
+    for (const action of step.actions) {
+      out.actions.push({ ...action, at: now });
+      switch (action.kind) {
+        case "requestImages":
+          later(now, () => ({
+            kind: "imagesReady", durationMs: 0, atHostNs: now,
+            flashes: Array.from({ length: 5 }, () => ({ presentationId: presentationId++, imageId: 1, onFrames: 12, offFrames: 18 })),
+          }));
+          break;
+        case "timer":
+          later(action.atHostNs, () => ({ kind: "timer", token: action.token, atHostNs: now }));
+          break;
+        case "run": {
+          const run = ++runs;
+          if (!screenFails) later(addMs(now, flashMs * action.flashes.length), () => (run === runs ? { kind: "displayEnd", trialId: action.trialId, aborted: false, atHostNs: now } : null));
+          break;
+        }
+        case "abort":
+          runs += 1;
+          if (!screenFails) later(addMs(now, 8), () => ({ kind: "displayEnd", trialId: action.trialId, aborted: true, atHostNs: now }));
+          break;
+        case "reward":
+          if (!rewardFails) later(addMs(now, action.pulseMs), () => ({ kind: "rewardDone", atHostNs: now }));
+          break;
+        default:
+      }
+    }
+  };
+  let inside = false;
+  for (const at of gaze) {
+    later(at * nsPerMs, () => {
+      inside = !inside;
+      return { kind: "gaze", inside, atHostNs: now };
+    });
+  }
+  later(stopAt * nsPerMs, () => ({ kind: "stop", atHostNs: now }));
+  take({ kind: "start", atHostNs: now });
+  for (;;) {
+    queue.sort((a, b) => a.at - b.at || a.order - b.order);
+    const next = queue.shift();
+    if (next === undefined || next.at > lengthMs * nsPerMs) break;
+    now = hostTimeNs(next.at);
+    const event = next.event();
+    if (event !== null) take(event);
+  }
+  return out;
+}
+
+const someRun = fc.record({
+  gaze: fc.array(fc.integer({ min: 0, max: 25_000 }), { maxLength: 60 }).map((times) => [...times].sort((a, b) => a - b)),
+  screenFails: fc.boolean(),
+  rewardFails: fc.boolean(),
+  stopAt: fc.integer({ min: 1, max: 25_000 }),
+});
+
+describe("the trial state machine", () => {
+  it("gives a reward only for a trial that ran to its end without a break of fixation", () => {
+    fc.assert(
+      fc.property(someRun, (run) => {
+        const { actions } = drive(run);
+        let broken = false;
+        let running = false;
+        for (const action of actions) {
+          if (action.kind === "run") {
+            running = true;
+            broken = false;
+          }
+          if (action.kind === "abort") broken = true;
+          if (action.kind === "reward") {
+            expect(running).toBe(true);
+            expect(broken).toBe(false);
+            expect(run.screenFails).toBe(false);
+          }
+          if (action.kind === "trialEnd") {
+            expect(action.rewardMs > 0).toBe(action.outcome === "correct");
+            running = false;
+          }
+        }
+      }),
+    );
+  });
+
+  it("never shows images unless the gaze has been inside for the hold time", () => {
+    fc.assert(
+      fc.property(someRun, (run) => {
+        const { actions } = drive(run);
+        for (const action of actions) {
+          if (action.kind !== "run") continue;
+          const at = action.at / nsPerMs;
+          const changes = run.gaze.filter((t) => t <= at);
+          expect(changes.length % 2).toBe(1);
+          expect(at - (changes.at(-1) ?? 0)).toBeGreaterThanOrEqual(timing.holdMs);
+        }
+      }),
+    );
+  });
+
+  it("ends every trial that it began exactly once, and is stopped soon after Stop", () => {
+    fc.assert(
+      fc.property(someRun, (run) => {
+        const { actions, states } = drive({ ...run, lengthMs: 60_000 });
+        const begun = new Set(actions.flatMap((a) => (a.kind === "run" ? [a.trialId] : [])));
+        const ended = actions.flatMap((a) => (a.kind === "trialEnd" ? [a.trialId] : []));
+        expect(new Set(ended).size).toBe(ended.length);
+        for (const id of begun) expect(ended).toContain(id);
+        expect(states.at(-1)?.name).toBe("stopped");
+      }),
+    );
+  });
+
+  it("has an exit from every state: with a steady gaze and a working screen a correct trial follows whatever happened before", () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 8000 }), { maxLength: 20 }), (times) => {
+        const gaze = [...times].sort((a, b) => a - b);
+        if (gaze.length % 2 === 0) gaze.push(8500);
+        const { actions } = drive({ gaze, screenFails: false, rewardFails: false, stopAt: 29_000 });
+        expect(actions.some((a) => a.kind === "trialEnd" && a.outcome === "correct" && a.endHostNs > 8500 * nsPerMs)).toBe(true);
+      }),
+    );
+  });
+
+  it("finishes the trial under way before it pauses", () => {
+    const at = hostTimeNs(0);
+    let { state } = stepTrial(initialTrialState(1), { kind: "start", atHostNs: at }, timing);
+    ({ state } = stepTrial({ ...state, gazeInside: true }, { kind: "imagesReady", durationMs: 0, flashes: [{ presentationId: 1, imageId: 1, onFrames: 12, offFrames: 18 }], atHostNs: at }, timing));
+    expect(state.name).toBe("hold");
+    ({ state } = stepTrial(state, { kind: "pause", atHostNs: at }, timing));
+    ({ state } = stepTrial(state, { kind: "timer", token: state.timerToken, atHostNs: addMs(at, 200) }, timing));
+    expect(state.name).toBe("images");
+    ({ state } = stepTrial(state, { kind: "displayEnd", trialId: 1, aborted: false, atHostNs: addMs(at, 450) }, timing));
+    ({ state } = stepTrial(state, { kind: "rewardDone", atHostNs: addMs(at, 570) }, timing));
+    expect(state.name).toBe("interTrial");
+    ({ state } = stepTrial(state, { kind: "timer", token: state.timerToken, atHostNs: addMs(at, 900) }, timing));
+    expect(state.name).toBe("stopped");
+  });
+});
