@@ -1,0 +1,473 @@
+// Runs models: opens them on the best provider, batches, schedules. One instance lives in the models process (or, in
+// tests, beside its caller). Knows nothing about processes, messages or files other than models.
+//
+// Reproducible on the CPU: the number of threads is fixed per instance and does not change results; a batch of n gives
+// bit for bit what n calls give, because no batch of one ever runs (ONNX Runtime takes another matrix kernel for a
+// single row): a single item runs with a copy of itself. Both are held by tests/contract/models.
+
+import type { EncoderManifest, GeneratorManifest, DetectorManifest, ModelManifest } from "../shared/manifest.ts";
+import type { Detections, GeneratedParts, ModelIdentity } from "../shared/ports.ts";
+import { fault, ok } from "../shared/result.ts";
+import type { Fault, Result } from "../shared/result.ts";
+import { createRng } from "../shared/rng.ts";
+import type { ImageBatch, LatentBatch } from "../shared/values.ts";
+import { composeModel, makeFitter, makePacker, makeQuantiser, makeUnpacker, takePiece } from "./onnx/compose.ts";
+import type { ComposedValue, Piece } from "./onnx/compose.ts";
+import { onnxFloat32, onnxUint8 } from "./onnx/graph.ts";
+import { suppressOverlaps } from "./detections.ts";
+import { isOutOfMemory, openSession, runSession, shorten } from "./providers.ts";
+import type { CompiledModel, OpenedSession, PortSpec, ProviderAttempt } from "./providers.ts";
+import { describe, readCheckedModel, readRegistry } from "./registry.ts";
+import type { CheckedModel, RegistryEntry } from "./registry.ts";
+import { createScheduler } from "./scheduler.ts";
+import type { Urgency } from "./scheduler.ts";
+
+export interface RuntimeSettings {
+  /** "auto" or a provider's name. */
+  readonly provider: string;
+  /** Threads of one model run, at least 1. */
+  readonly threads: number;
+  /** Largest batch that one run takes; halved by itself when memory runs out. */
+  readonly batchMax: number;
+  /** Providers not to be tried, with the reason. */
+  readonly banned: ReadonlyMap<string, string>;
+}
+
+/** What the operator should hear about: a provider left, a batch halved. */
+export interface ModelsNotice {
+  readonly kind: "providerLeft" | "batchHalved" | "restarted" | "crashed" | "notFused";
+  readonly model: string;
+  readonly message: string;
+}
+
+/** How one model runs on this machine. */
+export interface OpenedModel {
+  readonly manifest: ModelManifest;
+  readonly identity: ModelIdentity;
+  readonly attempts: readonly ProviderAttempt[];
+  readonly msPerImage: number;
+}
+
+export interface DetectOptions {
+  readonly scoreMin: number;
+  readonly overlapMax: number;
+  readonly boxesMax: number;
+}
+
+/** The calls of the models process; every argument and result is plain data or typed arrays. */
+export interface ModelsRuntime {
+  entries(): Promise<readonly RegistryEntry[]>;
+  /** Reads the folders again, e.g. after an import. */
+  refresh(): Promise<readonly RegistryEntry[]>;
+  open(id: string, kind: ModelManifest["kind"]): Promise<Result<OpenedModel, Fault>>;
+  decode(id: string, latents: LatentBatch): Promise<Result<ImageBatch, Fault>>;
+  decodeParts(id: string, latents: LatentBatch): Promise<Result<GeneratedParts, Fault>>;
+  features(id: string, images: ImageBatch, layerNames: readonly string[]): Promise<Result<readonly Float32Array[], Fault>>;
+  detect(id: string, images: ImageBatch, options: DetectOptions): Promise<Result<readonly Detections[], Fault>>;
+  openFused(generatorId: string, encoderId: string): Promise<Result<{ readonly fused: boolean; readonly reason: string }, Fault>>;
+  fusedFeatures(generatorId: string, encoderId: string, latents: LatentBatch, layerNames: readonly string[]): Promise<Result<readonly Float32Array[], Fault>>;
+  close(): Promise<void>;
+}
+
+interface Ready {
+  readonly model: CompiledModel;
+  readonly opened: OpenedSession;
+}
+
+/** Sessions beyond this number are closed, the one longest unused first: each holds its weights. */
+const sessionsMax = 8;
+
+export function createRuntime(
+  modelsDirs: readonly string[],
+  settings: RuntimeSettings,
+  listeners: { readonly onNotice: (notice: ModelsNotice) => void; readonly onTrying?: (provider: string | null) => void },
+): ModelsRuntime {
+  let registry: Promise<readonly RegistryEntry[]> = readRegistry(modelsDirs);
+  const checked = new Map<string, Promise<Result<CheckedModel, Fault>>>();
+  const sessions = new Map<string, Promise<Result<Ready, Fault>>>();
+  const scheduler = createScheduler();
+  let batchMax = settings.batchMax;
+
+  async function findModel(id: string): Promise<Result<CheckedModel, Fault>> {
+    const known = checked.get(id);
+    if (known !== undefined) return known;
+    const entries = await registry;
+    const entry = entries.find((candidate) => candidate.id === id);
+    if (entry === undefined) {
+      const names = entries.filter((candidate) => candidate.problem === null).map((candidate) => candidate.id);
+      return fault("modelUnknown", `Expected one of the models ${names.join(", ") || "(none installed)"}, got "${id}". Choose another, or see: evoked models list.`);
+    }
+    const reading = readCheckedModel(entry);
+    checked.set(id, reading);
+    const result = await reading;
+    if (!result.ok) checked.delete(id);
+    return result;
+  }
+
+  async function findKind<K extends ModelManifest["kind"]>(id: string, kind: K): Promise<Result<CheckedModel & { readonly manifest: Extract<ModelManifest, { kind: K }> }, Fault>> {
+    const found = await findModel(id);
+    if (!found.ok) return found;
+    const { manifest, graph } = found.value;
+    if (!hasKind(manifest, kind)) return fault("modelKind", `Expected "${id}" to be a ${kind}, it is a ${manifest.kind}. Choose another model.`);
+    return ok({ manifest, graph });
+  }
+
+  /** A session for a composed graph; composed and opened once, closed when many newer ones are in use. */
+  async function ready(key: string, modelId: string, compile: () => CompiledModel): Promise<Result<Ready, Fault>> {
+    const known = sessions.get(key);
+    if (known !== undefined) {
+      sessions.delete(key);
+      sessions.set(key, known);
+      return known;
+    }
+    const opening = scheduler.run("live", async (): Promise<Result<Ready, Fault>> => {
+      const compiled = compile();
+      const opened = await openSession(compiled, { wanted: settings.provider, threads: settings.threads, banned: settings.banned, ...(listeners.onTrying === undefined ? {} : { onTrying: listeners.onTrying }) });
+      if (!opened.ok) return fault(opened.error.code, `Model "${modelId}": ${opened.error.message}`);
+      for (const attempt of opened.value.attempts) {
+        if (!attempt.used) listeners.onNotice({ kind: "providerLeft", model: modelId, message: `${attempt.provider} is not used for ${modelId}. ${attempt.reason}` });
+      }
+      // The file was needed to open the session only; large models should not stay in memory twice.
+      return ok({ model: { ...compiled, file: new Uint8Array() }, opened: opened.value });
+    });
+    sessions.set(key, opening);
+    const result = await opening;
+    if (!result.ok) sessions.delete(key);
+    const oldest = sessions.keys().next();
+    if (sessions.size > sessionsMax && !oldest.done) {
+      const leaving = sessions.get(oldest.value);
+      sessions.delete(oldest.value);
+      void leaving?.then(async (old) => (old.ok ? scheduler.run("background", () => old.value.opened.session.release()) : undefined));
+    }
+    return result;
+  }
+
+  /** Runs `count` items in batches, each batch in its turn, and joins the outputs. */
+  async function runAll({ model, opened }: Ready, modelId: string, data: Float32Array | Uint8Array, count: number, urgency: Urgency): Promise<Result<readonly (Float32Array | Uint8Array)[], Fault>> {
+    const width = model.input.dims.reduce((a, b) => a * b, 1);
+    const sizes = model.outputs.map((output) => output.dims.reduce((a, b) => a * b, 1));
+    const joined = model.outputs.map((output, k) => (output.type === "float32" ? new Float32Array(count * (sizes[k] ?? 0)) : new Uint8Array(count * (sizes[k] ?? 0))));
+    let done = 0;
+    while (done < count) {
+      const size = Math.min(count - done, batchMax);
+      const part = data.subarray(done * width, (done + size) * width);
+      const from = done;
+      const step = await scheduler.run(urgency, async () => {
+        try {
+          return await runSession(opened.session, model, size === 1 ? twice(part) : part, Math.max(size, 2));
+        } catch (error) {
+          const message = describe(error);
+          if (isOutOfMemory(message)) return fault("outOfMemory", message);
+          return fault("modelFailed", `Model "${modelId}" failed on ${opened.provider}: ${shorten(message)}. Choose another provider in the models setting, or verify the model.`);
+        }
+      });
+      if (!step.ok) {
+        if (step.error.code !== "outOfMemory") return step;
+        if (size <= 2) return fault("outOfMemory", `There is not enough memory to run "${modelId}" on even two images at once. Close other programs or choose a smaller model.`);
+        batchMax = Math.max(2, Math.floor(size / 2));
+        listeners.onNotice({ kind: "batchHalved", model: modelId, message: `Memory ran out at ${size} images at once; ${modelId} goes on with ${batchMax}.` });
+        continue;
+      }
+      step.value.forEach((values, k) => {
+        const sizeOut = sizes[k] ?? 0;
+        const target = joined[k];
+        if (target instanceof Float32Array || target instanceof Uint8Array) target.set(size === 1 ? values.subarray(0, sizeOut) : values, from * sizeOut);
+      });
+      done += size;
+    }
+    return ok(joined);
+  }
+
+  function identityOf(manifest: ModelManifest, provider: string): ModelIdentity {
+    return { id: manifest.id, title: manifest.title, sha256: manifest.sha256, provider };
+  }
+
+  function generatorReady(model: CheckedModel & { readonly manifest: GeneratorManifest }, withParts: boolean): Promise<Result<Ready, Fault>> {
+    const { manifest } = model;
+    return ready(`generator ${manifest.id} ${withParts}`, manifest.id, () => compileGenerator(model, withParts));
+  }
+
+  function encoderReady(model: CheckedModel & { readonly manifest: EncoderManifest }, width: number, height: number, layerNames: readonly string[]): Promise<Result<Ready, Fault>> {
+    return ready(`encoder ${model.manifest.id} ${width}x${height} ${layerNames.join(" ")}`, model.manifest.id, () => compileEncoder(model, width, height, layerNames));
+  }
+
+  async function decodeWith(id: string, latents: LatentBatch, withParts: boolean): Promise<Result<GeneratedParts, Fault>> {
+    const found = await findKind(id, "generator");
+    if (!found.ok) return found;
+    const { manifest } = found.value;
+    const data = checkLatents(latents, manifest);
+    if (!data.ok) return data;
+    const session = await generatorReady(found.value, withParts);
+    if (!session.ok) return session;
+    const outputs = await runAll(session.value, id, data.value, latents.count, "live");
+    if (!outputs.ok) return outputs;
+    const asBatch = (values: Float32Array | Uint8Array | undefined): ImageBatch | null =>
+      values instanceof Uint8Array ? { count: latents.count, width: manifest.output.width, height: manifest.output.height, data: values } : null;
+    const byName = new Map(session.value.model.outputs.map((output, k) => [output.name, outputs.value[k]]));
+    const images = asBatch(byName.get(pixelsName));
+    if (images === null) throw new Error("expected the decoded pixels among the outputs");
+    const masks = manifest.parts.mask === undefined ? undefined : byName.get(modelPrefix + manifest.parts.mask);
+    return ok({ images, masks: masks instanceof Float32Array ? masks : null, backgrounds: asBatch(byName.get(backgroundName)) });
+  }
+
+  async function runEncoder(id: string, images: ImageBatch, layerNames: readonly string[], urgency: Urgency): Promise<Result<readonly Float32Array[], Fault>> {
+    const found = await findKind(id, "encoder");
+    if (!found.ok) return found;
+    const problem = checkLayers(found.value.manifest, layerNames) ?? checkImages(images);
+    if (problem !== null) return { ok: false, error: problem };
+    const session = await encoderReady(found.value, images.width, images.height, layerNames);
+    if (!session.ok) return session;
+    const outputs = await runAll(session.value, id, images.data, images.count, urgency);
+    return outputs.ok ? ok(outputs.value.map(expectFloats)) : outputs;
+  }
+
+  async function fusion(generatorId: string, encoderId: string) {
+    const generator = await findKind(generatorId, "generator");
+    if (!generator.ok) return generator;
+    const encoder = await findKind(encoderId, "encoder");
+    if (!encoder.ok) return encoder;
+    return ok({ generator: generator.value, encoder: encoder.value, obstacle: fusionObstacle(generator.value, encoder.value) });
+  }
+
+  return {
+    entries: () => registry,
+    refresh() {
+      registry = readRegistry(modelsDirs);
+      checked.clear();
+      return registry;
+    },
+    async open(id, kind) {
+      const found = await findModel(id);
+      if (!found.ok) return found;
+      const { manifest } = found.value;
+      if (manifest.kind !== kind) return fault("modelKind", `Expected "${id}" to be a ${kind}, it is a ${manifest.kind}. Choose another model.`);
+      const session = await openDefault(found.value);
+      if (!session.ok) return session;
+      const { opened } = session.value;
+      return ok({ manifest, identity: identityOf(manifest, opened.provider), attempts: opened.attempts, msPerImage: opened.msPerImage });
+    },
+    async decode(id, latents) {
+      const parts = await decodeWith(id, latents, false);
+      return parts.ok ? ok(parts.value.images) : parts;
+    },
+    decodeParts: (id, latents) => decodeWith(id, latents, true),
+    features: (id, images, layerNames) => runEncoder(id, images, layerNames, "soon"),
+    async detect(id, images, options) {
+      const found = await findKind(id, "detector");
+      if (!found.ok) return found;
+      const problem = checkImages(images);
+      if (problem !== null) return { ok: false, error: problem };
+      const { manifest } = found.value;
+      const session = await ready(`detector ${id} ${images.width}x${images.height}`, id, () => compileDetector(found.value, images.width, images.height));
+      if (!session.ok) return session;
+      const outputs = await runAll(session.value, id, images.data, images.count, "background");
+      if (!outputs.ok) return outputs;
+      const values = outputs.value[0];
+      if (values === undefined) throw new Error("expected the detector's boxes among the outputs");
+      const scale = { x: images.width / manifest.input.width, y: images.height / manifest.input.height };
+      const { boxes } = manifest.output;
+      const width = 5 + manifest.classes.length;
+      return ok(Array.from({ length: images.count }, (_, i) => suppressOverlaps(expectFloats(values).subarray(i * boxes * width, (i + 1) * boxes * width), width, scale, options)));
+    },
+    async openFused(generatorId, encoderId) {
+      const pair = await fusion(generatorId, encoderId);
+      if (!pair.ok) return pair;
+      const { obstacle } = pair.value;
+      if (obstacle !== null) listeners.onNotice({ kind: "notFused", model: `${generatorId} + ${encoderId}`, message: obstacle });
+      return ok({ fused: obstacle === null, reason: obstacle ?? "" });
+    },
+    async fusedFeatures(generatorId, encoderId, latents, layerNames) {
+      const pair = await fusion(generatorId, encoderId);
+      if (!pair.ok) return pair;
+      const { generator, encoder, obstacle } = pair.value;
+      const problem = checkLayers(encoder.manifest, layerNames);
+      if (problem !== null) return { ok: false, error: problem };
+      if (obstacle !== null) {
+        const images = await decodeWith(generatorId, latents, false);
+        return images.ok ? runEncoder(encoderId, images.value.images, layerNames, "background") : images;
+      }
+      const data = checkLatents(latents, generator.manifest);
+      if (!data.ok) return data;
+      const session = await ready(`fused ${generatorId} ${encoderId} ${layerNames.join(" ")}`, `${generatorId} + ${encoderId}`, () => compileFused(generator, encoder, layerNames));
+      if (!session.ok) return session;
+      const outputs = await runAll(session.value, `${generatorId} + ${encoderId}`, data.value, latents.count, "background");
+      return outputs.ok ? ok(outputs.value.map(expectFloats)) : outputs;
+    },
+    async close() {
+      const open = [...sessions.values()];
+      sessions.clear();
+      for (const opening of open) {
+        const session = await opening;
+        if (session.ok) await session.value.opened.session.release();
+      }
+    },
+  };
+
+  /** The session that a model's most common use needs. */
+  function openDefault(model: CheckedModel): Promise<Result<Ready, Fault>> {
+    const { manifest, graph } = model;
+    switch (manifest.kind) {
+      case "generator": return generatorReady({ manifest, graph }, false);
+      case "encoder": return encoderReady({ manifest, graph }, manifest.input.width, manifest.input.height, [manifest.penultimate]);
+      case "detector": return ready(`detector ${manifest.id} ${manifest.input.width}x${manifest.input.height}`, manifest.id, () => compileDetector({ manifest, graph }, manifest.input.width, manifest.input.height));
+    }
+  }
+}
+
+function hasKind<K extends ModelManifest["kind"]>(manifest: ModelManifest, kind: K): manifest is Extract<ModelManifest, { kind: K }> {
+  return manifest.kind === kind;
+}
+
+function expectFloats(values: Float32Array | Uint8Array): Float32Array {
+  if (values instanceof Float32Array) return values;
+  throw new Error("expected floating-point values from the model, got bytes");
+}
+
+function twice<T extends Float32Array | Uint8Array>(part: T): Float32Array | Uint8Array {
+  const out = part instanceof Float32Array ? new Float32Array(part.length * 2) : new Uint8Array(part.length * 2);
+  out.set(part, 0);
+  out.set(part, part.length);
+  return out;
+}
+
+function checkLatents(latents: LatentBatch, manifest: GeneratorManifest): Result<Float32Array, Fault> {
+  const { dim } = manifest.input;
+  if (latents.dim !== dim || latents.data.length !== latents.count * latents.dim) {
+    return fault("latentShape", `Expected latents of [${latents.count}, ${dim}] for "${manifest.id}", got [${latents.count}, ${latents.dim}] with ${latents.data.length} values.`);
+  }
+  const data = latents.data instanceof Float32Array ? latents.data : Float32Array.from(latents.data);
+  if (!data.every(Number.isFinite)) return fault("latentNaN", `Expected finite latents for "${manifest.id}", got NaN or infinite values. The optimizer has diverged: start a new evolution.`);
+  return ok(data);
+}
+
+function checkImages(images: ImageBatch): Fault | null {
+  const expected = images.count * images.width * images.height * 3;
+  if (images.data.length === expected && images.width > 0 && images.height > 0) return null;
+  return { code: "imageShape", message: `Expected ${expected} bytes for ${images.count} RGB images of ${images.width} x ${images.height}, got ${images.data.length}.` };
+}
+
+function checkLayers(manifest: EncoderManifest, layerNames: readonly string[]): Fault | null {
+  const names = manifest.layers.map((layer) => layer.name);
+  const unknown = layerNames.find((name) => !names.includes(name));
+  if (unknown !== undefined) return { code: "layerUnknown", message: `Expected a layer of "${manifest.id}" (${names.join(", ")}), got "${unknown}".` };
+  if (layerNames.length === 0) return { code: "layerUnknown", message: `Expected at least one layer of "${manifest.id}" (${names.join(", ")}), got none.` };
+  return null;
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Graphs around models
+
+const pixelsName = "evoked_pixels";
+const backgroundName = "evoked_background";
+const probeCount = 2;
+
+/**
+ * Names inside a composed graph: the network's own get a prefix, so that they never meet those of the steps around it.
+ * Outputs keep them: with an Identity behind an output, ONNX Runtime 1.30's fusions lose the value for its other readers.
+ */
+const modelPrefix = "m/";
+
+function toComposed(port: PortSpec): ComposedValue {
+  return { name: port.name, elementType: port.type === "float32" ? onnxFloat32 : onnxUint8, dims: port.dims };
+}
+
+function probeLatents(manifest: GeneratorManifest): Float32Array {
+  const rng = createRng(`probe ${manifest.id}`);
+  const data = new Float32Array(probeCount * manifest.input.dim);
+  rng.fillGaussian(data);
+  const scale = manifest.latent.typicalNorm / Math.sqrt(manifest.input.dim);
+  return data.map((value) => value * scale);
+}
+
+function probeImages(width: number, height: number): Uint8Array {
+  const rng = createRng("probe images");
+  const data = new Uint8Array(probeCount * width * height * 3);
+  // Coarse blocks of random colours: edges and flat parts, as in pictures.
+  const block = Math.max(1, Math.floor(width / 8));
+  const colours = Array.from({ length: probeCount * 81 * 3 }, () => rng.int(256));
+  for (let i = 0; i < probeCount; i++) {
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const cell = (i * 81 + Math.min(8, Math.floor(y / block)) * 9 + Math.min(8, Math.floor(x / block))) * 3;
+        for (let c = 0; c < 3; c++) data[((i * height + y) * width + x) * 3 + c] = colours[cell + c] ?? 0;
+      }
+    }
+  }
+  return data;
+}
+
+function generatorConstants(manifest: GeneratorManifest, prefix: string): CompiledModel["constants"] {
+  return manifest.constants.map((constant) => ({ name: prefix + constant.name, dims: constant.dims, value: Float32Array.from(constant.value) }));
+}
+
+function compileGenerator({ manifest, graph }: CheckedModel & { readonly manifest: GeneratorManifest }, withParts: boolean): CompiledModel {
+  const { output, parts } = manifest;
+  const input: PortSpec = { name: modelPrefix + manifest.input.name, type: "float32", dims: [manifest.input.dim] };
+  const outputs: PortSpec[] = [{ name: pixelsName, type: "uint8", dims: [output.height, output.width, 3] }];
+  const pieces: Piece[] = [takePiece(graph, modelPrefix), makeQuantiser("q/", modelPrefix + output.name, "q/levels", output), makePacker("p/", "q/levels", pixelsName)];
+  if (withParts && parts.mask !== undefined) {
+    outputs.push({ name: modelPrefix + parts.mask, type: "float32", dims: [1, output.height, output.width] });
+  }
+  if (withParts && parts.background !== undefined) {
+    outputs.push({ name: backgroundName, type: "uint8", dims: [output.height, output.width, 3] });
+    pieces.push(makeQuantiser("bq/", modelPrefix + parts.background, "bq/levels", output), makePacker("bp/", "bq/levels", backgroundName));
+  }
+  const constants = generatorConstants(manifest, modelPrefix);
+  const file = composeModel({ opset: graph.opset, irVersion: graph.irVersion, pieces, inputs: [toComposed(input)], constants, outputs: outputs.map(toComposed) });
+  return { file, input, constants, outputs, probe: { count: probeCount, data: probeLatents(manifest) } };
+}
+
+function layerPorts(manifest: EncoderManifest, layerNames: readonly string[], prefix: string): PortSpec[] {
+  return layerNames.map((name) => {
+    const layer = manifest.layers.find((candidate) => candidate.name === name);
+    if (layer === undefined) throw new Error(`expected a known layer, got ${name}`);
+    return { name: prefix + layer.output, type: "float32", dims: layer.shape };
+  });
+}
+
+function compileEncoder({ manifest, graph }: CheckedModel & { readonly manifest: EncoderManifest }, width: number, height: number, layerNames: readonly string[]): CompiledModel {
+  const input: PortSpec = { name: pixelsName, type: "uint8", dims: [height, width, 3] };
+  const outputs = layerPorts(manifest, layerNames, modelPrefix);
+  const pieces = [
+    makeUnpacker("u/", pixelsName, "u/levels"),
+    makeFitter({ prefix: "f/", input: "u/levels", output: modelPrefix + manifest.input.name, from: { width, height }, to: manifest.input, keep: manifest.input.keep, scale: manifest.input }),
+    takePiece(graph, modelPrefix),
+  ];
+  const file = composeModel({ opset: graph.opset, irVersion: graph.irVersion, pieces, inputs: [toComposed(input)], constants: [], outputs: outputs.map(toComposed) });
+  return { file, input, constants: [], outputs, probe: { count: probeCount, data: probeImages(width, height) } };
+}
+
+function compileDetector({ manifest, graph }: CheckedModel & { readonly manifest: DetectorManifest }, width: number, height: number): CompiledModel {
+  const input: PortSpec = { name: pixelsName, type: "uint8", dims: [height, width, 3] };
+  const outputs: PortSpec[] = [{ name: modelPrefix + manifest.output.name, type: "float32", dims: [manifest.output.boxes, 5 + manifest.classes.length] }];
+  const pieces = [
+    makeUnpacker("u/", pixelsName, "u/levels"),
+    makeFitter({ prefix: "f/", input: "u/levels", output: modelPrefix + manifest.input.name, from: { width, height }, to: manifest.input, keep: manifest.input.keep, scale: manifest.input }),
+    takePiece(graph, modelPrefix),
+  ];
+  const file = composeModel({ opset: graph.opset, irVersion: graph.irVersion, pieces, inputs: [toComposed(input)], constants: [], outputs: outputs.map(toComposed) });
+  return { file, input, constants: [], outputs, probe: { count: probeCount, data: probeImages(width, height) } };
+}
+
+/** Why two models cannot become one graph, or null. */
+function fusionObstacle(generator: CheckedModel, encoder: CheckedModel): string | null {
+  if (generator.graph.nested || encoder.graph.nested) return "One of the two models has operators with graphs of their own; they run one after the other.";
+  if (generator.graph.opset !== encoder.graph.opset) return `The models are written in operator sets ${generator.graph.opset} and ${encoder.graph.opset}; they run one after the other. Export both with the same one to join them.`;
+  return null;
+}
+
+function compileFused(generator: CheckedModel & { readonly manifest: GeneratorManifest }, encoder: CheckedModel & { readonly manifest: EncoderManifest }, layerNames: readonly string[]): CompiledModel {
+  const input: PortSpec = { name: `g/${generator.manifest.input.name}`, type: "float32", dims: [generator.manifest.input.dim] };
+  const outputs = layerPorts(encoder.manifest, layerNames, "e/");
+  const pieces = [
+    takePiece(generator.graph, "g/"),
+    // Rounded to the 256 levels of a display, so that in silico and on the screen an image is the same.
+    makeQuantiser("q/", `g/${generator.manifest.output.name}`, "q/levels", generator.manifest.output),
+    makeFitter({ prefix: "f/", input: "q/levels", output: `e/${encoder.manifest.input.name}`, from: generator.manifest.output, to: encoder.manifest.input, keep: encoder.manifest.input.keep, scale: encoder.manifest.input }),
+    takePiece(encoder.graph, "e/"),
+  ];
+  const constants = generatorConstants(generator.manifest, "g/");
+  const irVersion = Math.max(generator.graph.irVersion, encoder.graph.irVersion);
+  const file = composeModel({ opset: generator.graph.opset, irVersion, pieces, inputs: [toComposed(input)], constants, outputs: outputs.map(toComposed) });
+  return { file, input, constants, outputs, probe: { count: probeCount, data: probeLatents(generator.manifest) } };
+}
