@@ -7,6 +7,7 @@ import type { Models } from "../models/client.ts";
 import { listSessions, openSession } from "../session/reader.ts";
 import type { SessionReader } from "../session/reader.ts";
 import type { AppDescription, Check, Device, EventName, EventPayload, GalleryItem, Handlers, SessionConfig, Snapshot } from "../shared/contract/index.ts";
+import type { ModelManifest } from "../shared/manifest.ts";
 import { FaultError, fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import type { ImageBatch } from "../shared/values.ts";
@@ -224,8 +225,11 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
             ...(spec.kind === "choice" ? { choices: [...spec.choices] } : { min: spec.min, max: spec.max }),
           })),
         })),
-        models: models.list().map((m) => ({ id: m.id, kind: m.kind, title: m.title, description: m.description, detail: m.detail, problem: m.problem })),
-        provider: models.provider, mayOperate: caller.access.includes("operate"),
+        models: models.entries().map((m) => ({
+          id: m.id, kind: m.manifest?.kind ?? "", title: m.manifest?.title ?? m.id, description: m.manifest?.description ?? "",
+          detail: m.manifest === null ? "" : describeModel(m.manifest), problem: m.problem?.message ?? null,
+        })),
+        provider: models.report()[0]?.provider ?? "chosen when a model is loaded", mayOperate: caller.access.includes("operate"),
       }),
     "clock.ping": async () => ok({ hostNs: clock.now() }),
     "session.snapshot": async () => ok(running?.telemetry.snapshot() ?? idleSnapshot),
@@ -337,6 +341,13 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       await models.close();
     },
   });
+}
+
+function describeModel(m: ModelManifest): string {
+  const size = `${(m.sizeBytes / 1e6).toFixed(1)} MB`;
+  if (m.kind === "generator") return `${m.input.dim}-d, ${m.output.width} x ${m.output.height} px, ${size}`;
+  if (m.kind === "encoder") return `${m.layers.map((l) => l.name).join(", ")}, ${size}`;
+  return size;
 }
 
 async function pngOf(image: ImageBatch): Promise<Buffer> {

@@ -1,7 +1,7 @@
 // Reference images from a folder of PNG or JPEG files. Knows nothing about sessions.
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { ResizeFilterType, Transformer } from "@napi-rs/image";
+import { ResizeFilterType, ResizeFit, Transformer } from "@napi-rs/image";
 import type { Fault, Result } from "../shared/result.ts";
 import { fault, ok } from "../shared/result.ts";
 import type { ImageBatch } from "../shared/values.ts";
@@ -33,13 +33,7 @@ export async function loadReferences(folder: string, sizePx: number): Promise<Re
 
 /** Decodes to RGB, centre square, Lanczos-resized to `sizePx`. Transparent pixels are laid on mid-grey. */
 export async function decodeImage(file: Buffer, sizePx: number): Promise<ImageBatch> {
-  const meta = await new Transformer(file).metadata(true);
-  const side = Math.min(meta.width, meta.height);
-  const raw = await new Transformer(file)
-    .rotate()
-    .crop(Math.floor((meta.width - side) / 2), Math.floor((meta.height - side) / 2), side, side)
-    .resize(sizePx, sizePx, ResizeFilterType.Lanczos3)
-    .rawPixels();
+  const raw = await new Transformer(file).rotate().resize(sizePx, sizePx, ResizeFilterType.Lanczos3, ResizeFit.Cover).rawPixels();
   return { count: 1, width: sizePx, height: sizePx, data: toRgb(raw, sizePx * sizePx) };
 }
 

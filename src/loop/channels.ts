@@ -14,6 +14,8 @@ export interface ChannelFigures {
   evoked(): number[];
   /** Reliability of the tuning, 0..1: share of the response variance that repeats of an image agree on. */
   tuning(): number[];
+  /** Standard deviation of the true response over images, spikes/s, the noise of single presentations taken off. */
+  signalHz(): number[];
   statuses(): ChannelStatus[];
   resize(channelCount: number): void;
 }
@@ -41,6 +43,12 @@ export function createChannelFigures(initialCount: number): ChannelFigures {
       secondStart += nsPerS;
       if (until - secondStart > 10 * nsPerS) secondStart = until - nsPerS;
     }
+  }
+
+  function varianceParts(): readonly VarianceParts[] {
+    const repeated = [...images.values()].filter((i) => i.n >= 2);
+    if (repeated.length < 3) return new Array<VarianceParts>(count).fill({ between: 0, within: 0, perImage: 1 });
+    return Array.from({ length: count }, (_, c) => varianceOf(repeated, c));
   }
 
   return {
@@ -87,13 +95,8 @@ export function createChannelFigures(initialCount: number): ChannelFigures {
       }
       return n === 0 ? out : out.map((v) => v / n);
     },
-    tuning() {
-      const repeated = [...images.values()].filter((i) => i.n >= 2);
-      const out = new Array<number>(count).fill(0);
-      if (repeated.length < 3) return out;
-      for (let c = 0; c < count; c++) out[c] = reliability(repeated, c);
-      return out;
-    },
+    tuning: () => varianceParts().map((v) => (v.between > 0 ? Math.max(0, (v.between - v.within) / v.between) : 0)),
+    signalHz: () => varianceParts().map((v) => Math.sqrt(Math.max(0, v.between - v.within) / v.perImage)),
     statuses() {
       return Array.from({ length: count }, (_, c): ChannelStatus => {
         if (!(watermark - firstNs > 0)) return "unknown";
@@ -124,8 +127,15 @@ export function createChannelFigures(initialCount: number): ChannelFigures {
   };
 }
 
-/** One-way random-effects reliability of an image's mean response: (MSB - MSW) / MSB, floored at 0 (Shrout & Fleiss 1979, ICC(1,k)). */
-function reliability(images: readonly { readonly n: number; readonly sum: Float64Array; readonly squares: Float64Array }[], channel: number): number {
+interface VarianceParts {
+  /** Mean squares between and within images (one-way analysis of variance). */
+  readonly between: number;
+  readonly within: number;
+  readonly perImage: number;
+}
+
+/** Reliability of an image's mean response is (between - within) / between (Shrout & Fleiss 1979, ICC(1,k)). */
+function varianceOf(images: readonly { readonly n: number; readonly sum: Float64Array; readonly squares: Float64Array }[], channel: number): VarianceParts {
   let total = 0;
   let n = 0;
   for (const image of images) {
@@ -141,21 +151,19 @@ function reliability(images: readonly { readonly n: number; readonly sum: Float6
     between += image.n * (mean - grand) ** 2;
     within += (image.squares[channel] ?? 0) - image.n * mean * mean;
   }
-  const msb = between / (images.length - 1);
-  const msw = within / Math.max(1, n - images.length);
-  return msb > 0 ? Math.max(0, (msb - msw) / msb) : 0;
+  return { between: between / (images.length - 1), within: within / Math.max(1, n - images.length), perImage: n / images.length };
 }
 
 /**
- * The channel that a person would choose to evolve: tuned reliably, driven, neither silent nor noisy.
- * Score = reliability x sqrt(evoked rate); ties go to the lower index. Returns null when none qualifies.
+ * The channel that a person would choose to evolve: one that tells images apart, by much and reliably, neither silent nor noisy.
+ * Score = reliability x signal; ties go to the lower index. Returns null when none qualifies.
  */
-export function suggestTarget(figures: { readonly tuning: readonly number[]; readonly evoked: readonly number[]; readonly status: readonly ChannelStatus[] }): number | null {
+export function suggestTarget(figures: { readonly tuning: readonly number[]; readonly signalHz: readonly number[]; readonly status: readonly ChannelStatus[] }): number | null {
   let best: number | null = null;
   let bestScore = 0;
-  for (let c = 0; c < figures.evoked.length; c++) {
+  for (let c = 0; c < figures.signalHz.length; c++) {
     if (figures.status[c] === "silent" || figures.status[c] === "noisy") continue;
-    const score = (figures.tuning[c] ?? 0) * Math.sqrt(Math.max(0, figures.evoked[c] ?? 0));
+    const score = (figures.tuning[c] ?? 0) * (figures.signalHz[c] ?? 0);
     if (score > bestScore) {
       best = c;
       bestScore = score;

@@ -371,7 +371,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
 
   function chooseTargets(): void {
     if (options.autoTargets.length === 0) return;
-    const suggested = suggestTarget({ tuning: channels.tuning(), evoked: channels.evoked(), status: channels.statuses() });
+    const suggested = suggestTarget({ tuning: channels.tuning(), signalHz: channels.signalHz(), status: channels.statuses() });
     for (const index of options.autoTargets) {
       const thread = options.threads[index];
       if (thread === undefined || targetWanted.has(index)) continue;

@@ -131,8 +131,8 @@ describe("channel figures", () => {
     const tuning = figures.tuning();
     expect(tuning[1]).toBeGreaterThan(0.9);
     expect(tuning[0]).toBeLessThan(0.8);
-    expect(suggestTarget({ tuning, evoked: figures.evoked(), status: ["ok", "ok", "noisy"] })).toBe(1);
-    expect(suggestTarget({ tuning: [0, 0, 0], evoked: [1, 1, 1], status: ["ok", "ok", "ok"] })).toBeNull();
+    expect(suggestTarget({ tuning, signalHz: figures.signalHz(), status: ["ok", "ok", "noisy"] })).toBe(1);
+    expect(suggestTarget({ tuning: [0, 0, 0], signalHz: [1, 1, 1], status: ["ok", "ok", "ok"] })).toBeNull();
   });
 
   it("mark silent channels and channels at the mains' frequency", () => {
