@@ -189,6 +189,15 @@ function makeCore({ db, file, lock, lastSeq }: { db: Connection; file: string; l
     };
   };
 
+  /** Moves the log into the file, wherever that now is: closing would leave it here, where SQLite could take it for another file's. */
+  const saveLog = (): void => {
+    try {
+      db.pragma("wal_checkpoint(TRUNCATE)");
+    } catch {
+      // A reader or a full disk is in the way: the log stays whole, and the file put back finds it.
+    }
+  };
+
   return {
     file,
     lastSeq: () => newest,
@@ -196,7 +205,10 @@ function makeCore({ db, file, lock, lastSeq }: { db: Connection; file: string; l
       const last = records.at(-1);
       if (last === undefined) return ok(undefined);
       const gone = replaced();
-      if (gone !== null) return err(gone);
+      if (gone !== null) {
+        saveLog();
+        return err(gone);
+      }
       try {
         insertAll.immediate(records);
         newest = last.seq;
@@ -220,7 +232,10 @@ function makeCore({ db, file, lock, lastSeq }: { db: Connection; file: string; l
     close(endedUtc) {
       if (!db.open) return ok(undefined);
       try {
-        if (replaced() !== null) return ok(undefined);
+        if (replaced() !== null) {
+          saveLog();
+          return ok(undefined);
+        }
         db.pragma("busy_timeout = 100");
         if (endedUtc !== null) db.prepare("UPDATE runs SET ended_utc = ?, last_seq = ? WHERE run_id = (SELECT max(run_id) FROM runs)").run(endedUtc, newest);
         // A finished session is one plain file that opens from a read-only folder or an archive. Fails harmlessly while a reader has it open.

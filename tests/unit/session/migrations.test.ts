@@ -1,0 +1,97 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { latestVersion, migrations } from "../../../src/session/migrations/index.ts";
+import type { Migration } from "../../../src/session/migrations/index.ts";
+import { openSession } from "../../../src/session/reader.ts";
+import { isSafeVersion, migrate } from "../../../src/session/sqlite.ts";
+import { createSession, resumeSession } from "../../../src/session/writer.ts";
+import { unwrap } from "../../../src/shared/result.ts";
+import { anInfo } from "./aSession.ts";
+
+/** Released migrations. A line is added with each; a line never changes. */
+const released = ["e0d43c26e487263a37753077771fd307f3a13601379202dfa1bda2a838a93695"];
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "evoked-migrations-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function atVersion(version: number, steps: readonly Migration[]): Database.Database {
+  const db = new Database(":memory:");
+  migrate(db, steps.filter((step) => step.version <= version));
+  return db;
+}
+
+describe("migrations", () => {
+  test("that were released never change", () => {
+    expect(migrations.map(({ sql }) => createHash("sha256").update(sql).digest("hex"))).toStrictEqual(released);
+  });
+
+  test("are numbered from 1 without holes", () => {
+    expect(migrations.map(({ version }) => version)).toStrictEqual(released.map((_, i) => i + 1));
+  });
+
+  test("make only STRICT tables, with times in ns that say on which clock", () => {
+    const db = atVersion(latestVersion, migrations);
+    const tables = db.prepare<[], { name: string; strict: number }>("SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'").all();
+    expect(tables.filter(({ strict }) => strict !== 1)).toStrictEqual([]);
+    const columns = tables.flatMap(({ name }) => db.prepare<[], { name: string }>(`SELECT name FROM pragma_table_info('${name}')`).all());
+    expect(columns.filter(({ name }) => /_ns$/.test(name) && !/host_ns$|rig_ns$/.test(name))).toStrictEqual([]);
+  });
+
+  test("run once each, in order, and keep the rows that were there", () => {
+    const steps: Migration[] = [
+      { version: 1, name: "one", sql: "CREATE TABLE a (x INTEGER NOT NULL) STRICT;" },
+      { version: 2, name: "two", sql: "ALTER TABLE a ADD COLUMN y_ms REAL; UPDATE a SET y_ms = x * 2.0;" },
+    ];
+    const db = atVersion(1, steps);
+    db.exec("INSERT INTO a VALUES (3), (4)");
+    expect(migrate(db, steps)).toBe(1);
+    expect(migrate(db, steps)).toBe(2);
+    expect(db.prepare("SELECT x, y_ms FROM a").all()).toStrictEqual([{ x: 3, y_ms: 6 }, { x: 4, y_ms: 8 }]);
+  });
+
+  test("that fail half-way leave the version before", () => {
+    const steps: Migration[] = [
+      { version: 1, name: "one", sql: "CREATE TABLE a (x INTEGER) STRICT;" },
+      { version: 2, name: "broken", sql: "CREATE TABLE b (x INTEGER) STRICT; CREATE TABLE a (x INTEGER) STRICT;" },
+    ];
+    const db = atVersion(1, steps);
+    expect(() => migrate(db, steps)).toThrow(/already exists/);
+    expect(db.pragma("user_version", { simple: true })).toBe(1);
+    expect(db.prepare("SELECT count(*) FROM sqlite_master").pluck().get()).toBe(1);
+  });
+});
+
+describe("a session file of a newer version", () => {
+  test("is refused with both versions in the sentence, by readers and writers, and not touched", async () => {
+    const writer = unwrap(await createSession({ folder, info: anInfo(), thread: "caller" }));
+    await writer.close();
+    const db = new Database(writer.file);
+    db.pragma(`user_version = ${latestVersion + 1}`);
+    db.close();
+    const hash = (): unknown => {
+      const other = new Database(writer.file, { readonly: true });
+      const bytes = other.serialize();
+      other.close();
+      return createHash("sha256").update(bytes).digest("hex");
+    };
+    const before = hash();
+    const expected = { ok: false, error: { code: "sessionNewer", message: expect.stringContaining(`file version ${latestVersion + 1}; this program reads up to ${latestVersion}`) } };
+    expect(openSession(writer.file)).toMatchObject(expected);
+    expect(await resumeSession(writer.file, { startedUtc: "", appVersion: "", hostKind: "test" }, { thread: "caller" })).toMatchObject(expected);
+    expect(hash()).toBe(before);
+  });
+});
+
+describe("the SQLite library", () => {
+  test("is accepted from 3.51.3 on", () => {
+    expect(["3.51.3", "3.51.10", "3.52.0", "4.0.0"].filter((version) => !isSafeVersion(version))).toStrictEqual([]);
+    expect(["3.51.2", "3.9.99", "3.50.7", "2.99.99"].filter((version) => isSafeVersion(version))).toStrictEqual([]);
+  });
+});
