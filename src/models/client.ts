@@ -174,7 +174,7 @@ interface Pending {
 }
 
 async function connectProcess(options: ModelsOptions, settings: RuntimeSettings, onNotice: (notice: ModelsNotice) => void) {
-  const openPort = options.openPort ?? (() => forkProcess(options.processEntry));
+  const openPort = options.openPort ?? (() => forkModelsProcess(options.processEntry));
   const pending = new Map<number, Pending>();
   const banned = new Map(settings.banned);
   const reopen = new Map<string, RuntimeCall>();
@@ -298,7 +298,8 @@ function post(line: ModelsPort, message: ToModels): void {
 
 const stderrTailChars = 2000;
 
-async function forkProcess(entry: string | undefined): Promise<ModelsPort> {
+/** Starts a models process by child_process.fork. `pid` is for the log (and for tests that end it). */
+export async function forkModelsProcess(entry?: string): Promise<ModelsPort & { readonly pid: number }> {
   const file = entry ?? fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./process.ts" : "./process.js", import.meta.url));
   const child = fork(file, [], {
     serialization: "advanced",
@@ -323,6 +324,7 @@ async function forkProcess(entry: string | undefined): Promise<ModelsPort> {
   });
   child.on("error", () => undefined); // A failed send shows as the exit that caused it.
   return {
+    pid: child.pid ?? 0,
     post(message) {
       if (child.connected) child.send(message);
     },

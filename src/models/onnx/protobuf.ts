@@ -31,11 +31,10 @@ export function* readFields(message: Uint8Array): Generator<WireField> {
     for (let i = 0; i < 10; i++) {
       if (position >= message.length) throw new WireError("a number runs past the end of the message");
       const byte = message[position++] ?? 0;
-      value += (byte & 0x7f) * scale;
-      scale *= 128;
       // From the eighth byte on a double no longer holds every bit; a negative int64 has ten bytes.
-      if (i === 7) exact = BigInt(value - (byte & 0x7f) * (scale / 128));
-      if (i >= 7) exact |= BigInt(byte & 0x7f) << BigInt(7 * i);
+      if (i < 7) value += (byte & 0x7f) * scale;
+      else exact = (i === 7 ? BigInt(value) : exact) | (BigInt(byte & 0x7f) << BigInt(7 * i));
+      scale *= 128;
       if (byte < 0x80) return i < 7 ? value : Number(BigInt.asIntN(64, exact));
     }
     throw new WireError("a number has more than ten bytes");
