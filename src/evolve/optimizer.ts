@@ -126,10 +126,13 @@ interface BuildRequest {
 }
 
 function build({ algorithm, dim, given, constraints, start, basis, source, saved }: BuildRequest): Result<Optimizer, Fault> {
-  const { name, title, dimMax } = algorithm.entry;
+  const { name, title, dimMin, dimMax } = algorithm.entry;
   const compiled = compileConstraints(constraints, start);
   if (!compiled.ok) return compiled;
   const space = compiled.value;
+  if (space.evolvedDim < dimMin) {
+    return fault("dimensionInvalid", `${title} needs at least ${dimMin} dimensions, got ${space.evolvedDim}. Use cholesky-cma.`);
+  }
   if (dimMax !== null && space.evolvedDim > dimMax) {
     return fault("dimensionTooLarge", `${title} keeps a full matrix and takes up to ${dimMax} dimensions, got ${space.evolvedDim}. Use cholesky-cma or sep-cma.`);
   }
@@ -138,7 +141,7 @@ function build({ algorithm, dim, given, constraints, start, basis, source, saved
     return fault("constraintUnmet", "A fixed norm needs a start code whose evolved part is not zero. Give a start code, or use a norm cap or sphere-cma.");
   }
   space.apply(evolvedStart, 1);
-  const options = resolveOptions(algorithm, space.evolvedDim, given);
+  const options = resolveOptions(algorithm, { dim: space.evolvedDim, directions: basis?.eigenvalues.length ?? null, given });
   if (!options.ok) return options;
   const built = algorithm.create({
     dim: space.evolvedDim,
@@ -177,7 +180,7 @@ function build({ algorithm, dim, given, constraints, start, basis, source, saved
     const report: TellReport = {
       generation,
       updated: outcome === "updated",
-      heldBecause: outcome === "updated" ? null : outcome,
+      heldBecause: outcome === "updated" || outcome === "fixed" ? null : outcome,
       ...summary,
       stepSize: strategy.stepSize(),
     };

@@ -4,10 +4,17 @@
 import { fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { choleskyCma } from "./algorithms/choleskyCma.ts";
-import type { Algorithm, OptimizerEntry } from "./strategy.ts";
+import { fullCma } from "./algorithms/fullCma.ts";
+import { hessianCma } from "./algorithms/hessianCma.ts";
+import { lmMa } from "./algorithms/lmMa.ts";
+import { randomSearch } from "./algorithms/randomSearch.ts";
+import { sepCma } from "./algorithms/sepCma.ts";
+import { sphereCma } from "./algorithms/sphereCma.ts";
+import { xdreamGa } from "./algorithms/xdreamGa.ts";
+import type { Algorithm, DefaultsContext, OptimizerEntry } from "./strategy.ts";
 import type { OptimizerName, OptionValues } from "./types.ts";
 
-const algorithms: readonly Algorithm[] = [choleskyCma];
+const algorithms: readonly Algorithm[] = [choleskyCma, sphereCma, sepCma, fullCma, lmMa, hessianCma, xdreamGa, randomSearch];
 
 /** In the order in which a form should offer them. */
 export const optimizerRegistry: readonly OptimizerEntry[] = algorithms.map((algorithm) => algorithm.entry);
@@ -20,11 +27,12 @@ export function findAlgorithm(name: string): Result<Algorithm, Fault> {
 }
 
 /**
- * Checks options against the registry and fills in what is left out. `dim` is the number of evolved coordinates.
+ * Checks options against the registry and fills in what is left out.
  * Errors: `optionUnknown`, `optionInvalid`.
  */
-export function resolveOptions(algorithm: Algorithm, dim: number, given: OptionValues): Result<OptionValues, Fault> {
+export function resolveOptions(algorithm: Algorithm, context: DefaultsContext): Result<OptionValues, Fault> {
   const { entry } = algorithm;
+  const { given } = context;
   const specs = new Map(entry.options.map((spec) => [spec.name, spec]));
   for (const name of Object.keys(given)) {
     if (!specs.has(name)) {
@@ -44,7 +52,7 @@ export function resolveOptions(algorithm: Algorithm, dim: number, given: OptionV
       return fault("optionInvalid", `Expected ${expected} from ${spec.min} to ${spec.max}${unit} in the option "${spec.name}" of ${entry.title}, got ${value}.`);
     }
   }
-  const derived = algorithm.derivedDefaults(dim, given);
+  const derived = algorithm.derivedDefaults(context);
   const resolved: Record<string, number | string> = {};
   for (const spec of entry.options) {
     const value = given[spec.name] ?? spec.default ?? derived[spec.name];

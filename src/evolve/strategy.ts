@@ -16,7 +16,8 @@ export interface ScoredDraw extends Draw {
   readonly scores: Float64Array;
 }
 
-export type UpdateOutcome = "updated" | "equalScores" | "tooFewScores";
+/** "fixed": the algorithm never moves its distribution (random search). */
+export type UpdateOutcome = "updated" | "fixed" | "equalScores" | "tooFewScores";
 
 export interface Strategy {
   readonly populationSize: number;
@@ -71,15 +72,25 @@ export interface OptimizerEntry {
   readonly whenToUse: string;
   /** Papers and programs that the exact form comes from. */
   readonly source: string;
-  /** Largest number of evolved coordinates, null without a limit. */
+  /** Smallest and largest number of evolved coordinates; dimMax null without a limit. */
+  readonly dimMin: number;
   readonly dimMax: number | null;
   readonly options: readonly OptionSpec[];
 }
 
+/** What a default may follow. */
+export interface DefaultsContext {
+  /** Number of evolved coordinates. */
+  readonly dim: number;
+  /** Directions of the Hessian basis; null without one. */
+  readonly directions: number | null;
+  readonly given: OptionValues;
+}
+
 export interface Algorithm {
   readonly entry: OptimizerEntry;
-  /** Defaults that depend on the number of evolved coordinates, for the options whose `default` is null. */
-  derivedDefaults(dim: number, given: OptionValues): Readonly<Record<string, number>>;
+  /** Defaults of the options whose `default` is null. */
+  derivedDefaults(context: DefaultsContext): Readonly<Record<string, number>>;
   create(setup: StrategySetup): Result<Strategy, Fault>;
 }
 
@@ -159,13 +170,13 @@ export const populationOption = (rule: string, fallback: number | null = null): 
   description: "Individuals shown in each generation.",
 });
 
-export const stepSizeOption: OptionSpec = {
+export const stepSizeOption = (fallback = 3, rule = "of the generator: 3 for DeePSiM fc6, 0.2 for BigGAN"): OptionSpec => ({
   kind: "number",
   name: "stepSize",
   unit: "latent units",
-  default: 3,
-  defaultRule: "of the generator: 3 for DeePSiM fc6, 0.2 for BigGAN",
+  default: fallback,
+  defaultRule: rule,
   min: 1e-12,
   max: 1e12,
   description: "Standard deviation of the first samples around the start code.",
-};
+});

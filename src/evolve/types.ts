@@ -42,7 +42,10 @@ export type Responses = readonly (readonly number[])[] | ReadonlyMap<number, rea
 export interface TellReport {
   /** The generation that was scored, 0-based. */
   readonly generation: number;
-  /** Did the search distribution change? If not, `heldBecause` says why; the next generation is drawn from the same one. */
+  /**
+   * Did the search distribution change? If not, the next generation is drawn from the same one and `heldBecause` says why (null for random
+   * search, which never moves).
+   */
   readonly updated: boolean;
   readonly heldBecause: null | "equalScores" | "tooFewScores";
   /** Mean over presentations; NaN where missing. */

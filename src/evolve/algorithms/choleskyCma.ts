@@ -17,10 +17,11 @@ export const choleskyCma: Algorithm = {
     title: "Cholesky CMA-ES",
     whenToUse: "The lab's optimizer and the safe choice: robust to noisy responses, needs no knowledge of the code's norm. Noise of the size of a real recording costs it little.",
     source: "Suttorp, Hansen & Igel 2009; Wang & Ponce 2022; PonceLab/circuit_toolkit CholeskyCMAES",
+    dimMin: 1,
     dimMax: null,
     options: [
       populationOption("4 + floor(3 log2 N): 40 at N = 4096, 28 at N = 256"),
-      stepSizeOption,
+      stepSizeOption(),
       {
         kind: "integer",
         name: "updateEvery",
@@ -33,7 +34,7 @@ export const choleskyCma: Algorithm = {
       },
     ],
   },
-  derivedDefaults: (dim) => ({ population: 4 + Math.floor(3 * Math.log2(dim)) }),
+  derivedDefaults: ({ dim }) => ({ population: 4 + Math.floor(3 * Math.log2(dim)) }),
   create: (setup) => ok(createCholesky(setup)),
 };
 
@@ -48,14 +49,27 @@ export function choleskyConstants(dim: number, populationSize: number) {
   return { weights, mueff, cc, cs, c1, damps, chiN: expectedNormalNorm(dim) };
 }
 
-/** The same core serves hessian-cma, which decodes `y` through its basis. */
-export function createCholesky(setup: StrategySetup): Strategy {
-  const { dim, options, saved } = setup;
+/** The linear map from the space in which the factor lives to the evolved coordinates. */
+export interface Decoder {
+  /** Dimension of the factor's space. */
+  readonly factorDim: number;
+  /** Rows of the factor's space, row-major [rowCount, factorDim], to rows of evolved coordinates, [rowCount, dim]; a new array. */
+  decode(rows: Float64Array, rowCount: number): Float64Array;
+}
+
+/**
+ * The strategy itself. With a decoder B (hessian-cma) the factor is A B: because A changes by multiplication from the left, B never changes, and all of
+ * the adaptation happens in the smaller space.
+ */
+export function createCholesky(setup: StrategySetup, decoder: Decoder | null = null): Strategy {
+  const { options, saved } = setup;
+  const codeDim = setup.dim;
+  const dim = decoder?.factorDim ?? codeDim;
   const populationSize = options.number("population");
   const updateEvery = options.number("updateEvery");
   const { cc, cs, c1, damps, chiN } = choleskyConstants(dim, populationSize);
 
-  let mean = saved?.array("mean", dim) ?? setup.start.slice();
+  let mean = saved?.array("mean", codeDim) ?? setup.start.slice();
   let sigma = saved?.number("sigma") ?? options.number("stepSize");
   const ps = saved?.array("ps", dim) ?? new Float64Array(dim);
   const pc = saved?.array("pc", dim) ?? new Float64Array(dim);
@@ -74,10 +88,11 @@ export function createCholesky(setup: StrategySetup): Strategy {
       if (!started) return { count: 1, codes: mean.slice() };
       if (normals.length === 0) normals = new Float64Array(populationSize * dim);
       fillNormals(source, normals);
-      const codes = normals.slice();
-      factor.multiply(codes, populationSize);
-      for (let begin = 0; begin < codes.length; begin += dim) {
-        for (let i = 0; i < dim; i++) codes[begin + i] = mean[i]! + sigma * codes[begin + i]!; // x = m + sigma z A
+      const steps = normals.slice();
+      factor.multiply(steps, populationSize);
+      const codes = decoder === null ? steps : decoder.decode(steps, populationSize);
+      for (let begin = 0; begin < codes.length; begin += codeDim) {
+        for (let i = 0; i < codeDim; i++) codes[begin + i] = mean[i]! + sigma * codes[begin + i]!; // x = m + sigma z A
       }
       return { count: populationSize, codes };
     },
@@ -92,7 +107,7 @@ export function createCholesky(setup: StrategySetup): Strategy {
       const mueff = selection.effectiveParents;
       sampled++;
 
-      mean = recombine(selection, scored.codes, dim); // m <- sum w_i x_i
+      mean = recombine(selection, scored.codes, codeDim); // m <- sum w_i x_i
       setup.constrain(mean);
       const zw = recombine(selection, normals, dim);
       const zwA = zw.slice();

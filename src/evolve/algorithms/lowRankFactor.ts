@@ -7,6 +7,7 @@
 // With more vectors than half the dimension (long runs in few dimensions) the dense pair (A, inv(A)) is smaller: then it is kept instead.
 
 import { addProducts, addScaled, dot, multiplyTransposed } from "../linear.ts";
+import { applyRankOneProduct } from "./rankOneProduct.ts";
 import type { StateReader } from "../strategy.ts";
 import type { StateRecord } from "../types.ts";
 
@@ -69,24 +70,9 @@ export function createLowRankFactor(dim: number, saved: StateReader | null): Low
   }
 
   function multiplyFactored(rows: Float64Array, rowCount: number): void {
-    if (rank === 0) return;
-    // z A = a^k (z + sum_i alpha_i v_i). Going from factor k down to 1:
-    // alpha_i = g_i (z . v_i + sum_{l > i} alpha_l v_l . v_i), so one pass for the scalar products, a small triangular recursion, one pass to add.
-    const coefficients = new Float64Array(rowCount * rank);
-    multiplyTransposed(coefficients, rows, rowCount, vectors, rank, dim);
-    for (let r = 0; r < rowCount; r++) {
-      const begin = r * rank;
-      for (let i = rank - 1; i >= 0; i--) {
-        let along = coefficients[begin + i]!;
-        for (let l = i + 1; l < rank; l++) along += coefficients[begin + l]! * gram[l]![i]!;
-        coefficients[begin + i] = gains[i]! * along;
-      }
-    }
-    addProducts(rows, rowCount, coefficients, vectors, rank, dim);
     let scale = 1;
     for (const a of scales) scale *= a;
-    const length = rowCount * dim;
-    for (let i = 0; i < length; i++) rows[i] = rows[i]! * scale;
+    applyRankOneProduct(rows, rowCount, dim, { vectors, count: rank, gains, scale, gram: (i, j) => gram[i]![j]!, order: "lastToFirst" });
   }
 
   function divideFactored(row: Float64Array): void {

@@ -39,11 +39,21 @@ export interface TraceStep {
   readonly mean: readonly number[] | null;
 }
 
+function readFixture(key: string) {
+  const entry = JSON.parse(readFileSync(new URL("../../fixtures/evolve/traces.json", import.meta.url), "utf8"))[key];
+  if (entry === undefined) throw new Error(`expected the key ${key} in the fixture`);
+  return entry;
+}
+
 /** One reference run by its key in the fixture. */
 export function readTrace(key: string): { readonly streamSeed: number; readonly steps: readonly TraceStep[] } {
-  const fixture = JSON.parse(readFileSync(new URL("../../fixtures/evolve/traces.json", import.meta.url), "utf8"))[key];
-  if (fixture === undefined) throw new Error(`expected a trace ${key} in the fixture`);
-  return { streamSeed: fixture.stream_seed, steps: fixture.trace };
+  const entry = readFixture(key);
+  return { streamSeed: entry.stream_seed, steps: entry.trace };
+}
+
+/** Reference constants by their key in the fixture. */
+export function readParameters(key: string): Readonly<Record<string, number>> {
+  return readFixture(key);
 }
 
 export function anOptimizer(request: Partial<CreateOptimizer> & { readonly name: string }): Optimizer {

@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import type { CreateOptimizer } from "../../../src/evolve/index.ts";
-import { anOptimizer, codeOf, fixtureGaussians, fixtureSource, readTrace, step } from "./support.ts";
+import { choleskyConstants } from "../../../src/evolve/algorithms/choleskyCma.ts";
+import { anOptimizer, codeOf, fixtureGaussians, fixtureSource, readParameters, readTrace, step } from "./support.ts";
 
 const dim = 32;
 const target = fixtureGaussians(3, dim);
@@ -48,5 +49,35 @@ describe("parity with the reference traces", () => {
 
   test("Cholesky CMA-ES with its defaults", () => {
     replay("CholeskyCMA_default", objectives.ellip, { name: "cholesky-cma" });
+  });
+
+  test("Sphere CMA-ES with 12 individuals, 6 parents and the exponential schedule over 30 generations", () => {
+    replay("SphereCMA_lam12_sel6_R10_ngen30_exp", objectives.cos, {
+      name: "sphere-cma",
+      options: { population: 12, parents: 6, radius: 10, scheduleGenerations: 30 },
+    });
+  });
+
+  test("separable CMA-ES with 12 individuals", () => {
+    replay("SepCMA_lam12_sigma1", objectives.ellip, { name: "sep-cma", options: { population: 12, stepSize: 1 } });
+  });
+
+  test("LM-MA-ES with 12 individuals", () => {
+    replay("LMMAES_lam12_sigma1", objectives.ellip, { name: "lm-ma", options: { population: 12, stepSize: 1 } });
+  });
+
+  test("the XDream genetic algorithm with its defaults", () => {
+    replay("XDreamGA_classic_lam40", objectives.cos, { name: "xdream-ga" });
+  });
+
+  test.each([
+    [4096, "params_4096"],
+    [256, "params_256"],
+  ])("the constants of Cholesky CMA-ES in %i dimensions", (n, key) => {
+    const expected = readParameters(key);
+    const populationSize = anOptimizer({ name: "cholesky-cma", dim: n }).populationSize;
+    const { weights, ...constants } = choleskyConstants(n, populationSize);
+    const got: Record<string, number> = { ...constants, lam: populationSize, mu: weights.length, w0: weights[0]!, w_last: weights.at(-1)! };
+    for (const [name, value] of Object.entries(expected)) expectClose(got[name]! / value, 1, `${key}, ${name}`);
   });
 });
