@@ -74,7 +74,8 @@ export type ExcludedBecause =
 
 /** A fault that a source reports in-band, in stream order. */
 export type SourceFault =
-  | { readonly kind: "gap"; readonly lostPackets: number; readonly stream: string; readonly atRigNs: RigTimeNs }
+  /** Packets that never came, reported where the stream goes on (`atRigNs`). continuousOnly: the source can show that no spike was among them. */
+  | { readonly kind: "gap"; readonly lostPackets: number; readonly stream: string; readonly atRigNs: RigTimeNs; readonly continuousOnly?: boolean }
   | { readonly kind: "stale"; readonly ageMs: number }
   | { readonly kind: "lost"; readonly reason: string }
   | { readonly kind: "reconnected"; readonly awayMs: number }
