@@ -7,7 +7,7 @@ import { startModels } from "../../src/models/client.ts";
 import type { Models } from "../../src/models/client.ts";
 import { modelManifest } from "../../src/shared/manifest.ts";
 import { unwrap } from "../../src/shared/result.ts";
-import { itIsAGenerator, itIsAnEncoder, someImages, someLatents } from "./modelsSuite.ts";
+import { itIsADetector, itIsAGenerator, itIsAnEncoder, someImages, someLatents } from "./modelsSuite.ts";
 
 const modelsDir = fileURLToPath(new URL("../../models", import.meta.url));
 const manifests = readdirSync(modelsDir).flatMap((name) => {
@@ -54,6 +54,7 @@ describe("the built-in models", () => {
 
 for (const manifest of manifests) {
   if (manifest.kind === "generator") describe(`generator ${manifest.id}`, () => itIsAGenerator(open, manifest.id, manifest.latent.typicalNorm));
+  if (manifest.kind === "detector") describe(`detector ${manifest.id}`, () => itIsADetector(open, manifest.id));
   if (manifest.kind === "encoder") describe(`encoder ${manifest.id}`, () => itIsAnEncoder(open, manifest.id));
 }
 
@@ -103,5 +104,26 @@ describe("shapes-relu", () => {
     const [tanh] = await unwrap(await (await open()).encoder("shapes-tanh")).features(images, ["penultimate"]);
     expect(relu?.every((value) => value >= 0)).toBe(true);
     expect(tanh?.some((value) => value < -0.1) && tanh.some((value) => value > 0.1)).toBe(true);
+  });
+});
+
+describe("shapes-detector", () => {
+  it("is surer of an object in an image than in the same image without its object, and finds where it is", async () => {
+    const models = await open();
+    const generator = unwrap(await models.generator("shapes-g1"));
+    const detector = unwrap(await models.detector("shapes-detector"));
+    const { images, masks, backgrounds } = await generator.decodeParts(someLatents(40, generator.latentDim, 8, 31));
+    if (masks === null || backgrounds === null) throw new Error("expected masks and backgrounds");
+    const withObject = await detector.detect(images);
+    const without = await detector.detect(backgrounds);
+    const mean = (found: typeof withObject) => found.reduce((sum, { objectness }) => sum + objectness, 0) / found.length;
+    expect(mean(withObject)).toBeGreaterThan(mean(without) + 0.4);
+    // The middle of the best box lies on the object in most images.
+    const pixels = generator.widthPx * generator.heightPx;
+    const hits = withObject.filter(({ boxes }, i) => {
+      const best = boxes[0];
+      return best !== undefined && (masks[i * pixels + Math.round(best.yPx) * generator.widthPx + Math.round(best.xPx)] ?? 0) > 0.5;
+    });
+    expect(hits.length).toBeGreaterThan(25);
   });
 });

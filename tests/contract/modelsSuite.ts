@@ -164,3 +164,37 @@ export function itIsAnEncoder(open: () => Promise<Models>, id: string): void {
     expect(await faultOf(encoder.features({ ...someImages(1, 32, 32), count: 2 }, encoder.layers.map((layer) => layer.name)))).toBe("imageShape");
   });
 }
+
+export function itIsADetector(open: () => Promise<Models>, id: string): void {
+  const make = async () => unwrap(await (await open()).detector(id));
+
+  it("gives boxes inside bounds, best first, with scores of 0 to 1 in pixels of the given image", async () => {
+    const detector = await make();
+    const images = someImages(3, 200, 100, 6);
+    const found = await detector.detect(images, { scoreMin: 0, boxesMax: 20 });
+    expect(found.length).toBe(3);
+    for (const { objectness, boxes } of found) {
+      expect(objectness).toBeGreaterThanOrEqual(0);
+      expect(objectness).toBeLessThanOrEqual(1);
+      expect(boxes.length).toBeGreaterThan(0);
+      expect(boxes.length).toBeLessThanOrEqual(20);
+      expect(boxes.map((box) => box.score)).toEqual(boxes.map((box) => box.score).sort((a, b) => b - a));
+      expect(boxes[0]?.score).toBe(objectness);
+    }
+  });
+  it("keeps only boxes at or above the asked score, and the objectness whatever was asked", async () => {
+    const detector = await make();
+    const images = someImages(2, 96, 96, 7);
+    const [all] = await detector.detect(images, { scoreMin: 0 });
+    const [none] = await detector.detect(images, { scoreMin: 1.01 });
+    expect(none?.boxes).toEqual([]);
+    expect(none?.objectness).toBe(all?.objectness);
+  });
+  it("gives a batch of n what n batches of one give", async () => {
+    const detector = await make();
+    const images = someImages(4, 128, 128, 8);
+    const size = images.data.length / 4;
+    const all = await detector.detect(images, { scoreMin: 0.01 });
+    for (let i = 0; i < 4; i++) expect((await detector.detect({ ...images, count: 1, data: images.data.slice(i * size, (i + 1) * size) }, { scoreMin: 0.01 }))[0]).toEqual(all[i]);
+  });
+}
