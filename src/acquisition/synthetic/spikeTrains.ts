@@ -13,7 +13,7 @@ import type { TrueUnit } from "./truth.ts";
 const chunkMs = 256;
 const chunkNs = chunkMs * nsPerMs;
 /** Codes pack (time in chunk, unit, evoked or baseline) into one float64, so that sorting numbers sorts candidates. */
-const unitsMax = 4096;
+const unitsMax = 16_384;
 /** Light durations are taken to the nearest step, so that the jitter of a display within a frame changes no response. */
 const durationStepMs = 5;
 

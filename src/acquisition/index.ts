@@ -1,0 +1,78 @@
+// The rigs that this program knows: what they are called, what can be set, how their spike source is made. Knows nothing about the loop.
+import { z } from "zod";
+import type { Clock, Encoder, SpikeSource } from "../shared/ports.ts";
+import { fault, ok } from "../shared/result.ts";
+import type { Fault, Result } from "../shared/result.ts";
+import type { OptionSpec } from "../shared/contract/state.ts";
+import { describeOptions } from "./optionSpecs.ts";
+import { openEphysOptionsSchema } from "./drivers/open-ephys/options.ts";
+import { createOpenEphysSource } from "./drivers/open-ephys/source.ts";
+import { syntheticRigOptionsSchema } from "./synthetic/options.ts";
+import { createSyntheticRig } from "./synthetic/rig.ts";
+
+/** What a source may need from the world around it. Real rigs need the clock only. */
+export interface RigWorld {
+  readonly clock: Clock;
+  readonly seed: number | string;
+  readonly encoder: Encoder | null;
+}
+
+export interface RigKind {
+  readonly kind: string;
+  readonly title: string;
+  readonly description: string;
+  /** Settings with defaults; the descriptions name units. */
+  readonly options: z.ZodType;
+  /** The settings that a form or a command line can offer one by one, in order. */
+  readonly optionSpecs: readonly OptionSpec[];
+  /** Whether a loss in the stream can be told apart into spikes and continuous data (`continuousOnly` of a gap). */
+  readonly carriesContinuousData: boolean;
+  /** Makes the source from settings that have not been parsed yet. Errors: `rigOptions`. */
+  open(options: unknown, world: RigWorld): Result<SpikeSource, Fault>;
+}
+
+function rigKind<T>(definition: {
+  readonly kind: string;
+  readonly title: string;
+  readonly description: string;
+  readonly options: z.ZodType<T>;
+  readonly carriesContinuousData: boolean;
+  readonly make: (options: T, world: RigWorld) => SpikeSource;
+}): RigKind {
+  const { make, ...rest } = definition;
+  return {
+    ...rest,
+    optionSpecs: describeOptions(definition.options),
+    open(options, world) {
+      const parsed = definition.options.safeParse(options ?? {});
+      if (!parsed.success) return fault("rigOptions", `The settings of the rig "${definition.title}" cannot be used. ${z.prettifyError(parsed.error)}`);
+      return ok(make(parsed.data, world));
+    },
+  };
+}
+
+export const rigRegistry: readonly RigKind[] = [
+  rigKind({
+    kind: "synthetic",
+    title: "Synthetic rig",
+    description: "96 channels in V1, V4 and PIT that respond to what is shown, with an eye, a juice line and a clock of their own. To try, teach and test.",
+    options: syntheticRigOptionsSchema,
+    carriesContinuousData: false,
+    make: (options, { clock, seed, encoder }) => createSyntheticRig({ seed, clock, encoder, options }).source,
+  }),
+  rigKind({
+    kind: "open-ephys",
+    title: "Open Ephys GUI",
+    description: "Spikes and TTL events of the Open Ephys GUI (0.6 or later) through its ZMQ Interface.",
+    options: openEphysOptionsSchema,
+    carriesContinuousData: true,
+    make: (options, { clock }) => createOpenEphysSource({ clock, options }),
+  }),
+];
+
+/** A source by the kind of its rig. Errors: `unknownRig`, `rigOptions`. */
+export function openSource(kind: string, options: unknown, world: RigWorld): Result<SpikeSource, Fault> {
+  const found = rigRegistry.find((candidate) => candidate.kind === kind);
+  if (found === undefined) return fault("unknownRig", `Expected a rig of ${rigRegistry.map((candidate) => candidate.kind).join(", ")}, got "${kind}".`);
+  return found.open(options, world);
+}
