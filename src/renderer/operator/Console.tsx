@@ -1,0 +1,190 @@
+// The console: a running session, or a recorded one in review. Holds what is chosen and which dialog is open. Knows nothing about transport.
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { Footer, Header, StatusLine } from "./Header.tsx";
+import { ReviewHeader, ReviewLine, SessionFacts } from "./Review.tsx";
+import { AlarmsDialog, GenerationDialog, KeysDialog, LogDialog, NoteDialog } from "./dialogs.tsx";
+import { layoutMap, neighbour, quantities, type Quantity } from "./draw/channelMap.ts";
+import { setTheme, currentTheme } from "./draw/palette.ts";
+import { bindings, type Action, type Place } from "./keys.ts";
+import { CurvePanel } from "./panels/CurvePanel.tsx";
+import { GalleryPanel, useGallery, type GalleryRole } from "./panels/GalleryPanel.tsx";
+import { GazePanel } from "./panels/GazePanel.tsx";
+import { LogPanel } from "./panels/LogPanel.tsx";
+import { MapPanel } from "./panels/MapPanel.tsx";
+import { RasterPanel } from "./panels/RasterPanel.tsx";
+import { RigPanel } from "./panels/RigPanel.tsx";
+import { ReviewScreenPanel } from "./Review.tsx";
+import { ScreenPanel } from "./panels/ScreenPanel.tsx";
+import { TrialsPanel } from "./panels/TrialsPanel.tsx";
+import { ActButton, Confirm, Key } from "./parts.tsx";
+import { useKeys } from "./useKeys.ts";
+import { useStore, useUi } from "./store.ts";
+import { phaseOf, targetOf, threadsOf, channelLabel } from "./uiState.ts";
+import type { RendererClient } from "../client.ts";
+import type { Deeds, Notice } from "./commands.ts";
+import type { CurvePoint } from "../../shared/contract/index.ts";
+
+type Open = "stop" | "skip" | "note" | "keys" | "alarms" | "log" | "generation" | null;
+
+export interface ReviewOf {
+  readonly file: string;
+  readonly interrupted: boolean;
+  readonly onClose: () => void;
+  readonly onResume: () => void;
+}
+
+const noCurve: readonly CurvePoint[] = [];
+const playMs = 500;
+
+export function Console(props: { readonly client: RendererClient; readonly deeds: Deeds; readonly notice: Notice | null; readonly onOpenScreen: () => void; readonly review: ReviewOf | null }) {
+  const { client, deeds, review } = props;
+  const store = useStore();
+  const [open, setOpen] = useState<Open>(null);
+  const [thread, setThread] = useState(0);
+  const [role, setRole] = useState<GalleryRole>("best");
+  const [chosen, setChosen] = useState<number | null>(null);
+  const [quantity, setQuantity] = useState<Quantity>("evoked");
+  const [cursor, setCursor] = useState<number | null>(null);
+  const [playing, setPlaying] = useState(false);
+  const phase = useUi(phaseOf);
+  const mayOperate = useUi((s) => s.app?.mayOperate ?? true);
+  const curve = useUi((s) => s.snapshot?.curve ?? noCurve);
+  const atGeneration = useUi((s) => s.atGeneration);
+  const threads = useMemo(() => threadsOf(curve), [curve]);
+  const gallery = useGallery(thread, role);
+  const generations = useMemo(() => (review === null ? gallery.map((i) => i.generation) : curve.filter((p) => p.thread === thread).map((p) => p.generation)), [review, gallery, curve, thread]);
+  const standing = review === null ? chosen : atGeneration;
+
+  const choose = useCallback((generation: number | null) => {
+    if (review === null) setChosen(generation);
+    else store.dispatch({ type: "scrub", generation });
+  }, [review, store]);
+
+  const step = useCallback((by: number): boolean => {
+    const at = standing === null ? generations.length - 1 : generations.indexOf(standing);
+    const next = Math.min(generations.length - 1, Math.max(0, at + by));
+    const generation = generations[next];
+    if (generation === undefined || next === at) return false;
+    choose(review === null && by > 0 && next === generations.length - 1 ? null : generation);
+    return true;
+  }, [choose, generations, review, standing]);
+
+  useEffect(() => {
+    if (!playing) return;
+    const timer = setInterval(() => { if (!step(1)) setPlaying(false); }, playMs);
+    return () => clearInterval(timer);
+  }, [playing, step]);
+
+  const makeTarget = useCallback((channel: number) => {
+    void deeds.setTarget(thread, channel).then((done) => { if (done) setCursor(null); });
+  }, [deeds, thread]);
+
+  const run = useCallback((action: Action) => {
+    const ended = phase === "finished" || phase === "failed";
+    switch (action) {
+      case "togglePause": return void deeds.togglePause();
+      case "stop": return ended || phase === "stopping" ? undefined : setOpen("stop");
+      case "reward": return void deeds.reward();
+      case "rewardShorter": return void deeds.changePulse(-10);
+      case "rewardLonger": return void deeds.changePulse(10);
+      case "recentre": return void deeds.recentre();
+      case "skip": return phase === "running" || phase === "paused" ? setOpen("skip") : undefined;
+      case "note": return setOpen("note");
+      case "help": return setOpen("keys");
+      case "alarms": return setOpen("alarms");
+      case "log": return setOpen("log");
+      case "theme": return setTheme(currentTheme() === "red" ? "dark" : "red");
+      case "target": return setCursor((c) => (c === null ? (targetOf(store.get()) ?? 0) : null));
+      case "quantity": return setQuantity((q) => quantities[(quantities.indexOf(q) + 1) % quantities.length] ?? "evoked");
+      case "galleryRole": return setRole((r) => (r === "best" ? "newest" : "best"));
+      case "thread": return setThread((t) => threads[(threads.indexOf(t) + 1) % Math.max(1, threads.length)] ?? 0);
+      case "back": return void step(-1);
+      case "forward": return void step(1);
+      case "first": return choose(generations[0] ?? null);
+      case "last": return choose(review === null ? null : (generations.at(-1) ?? null));
+      case "openGeneration": return generations.length > 0 ? setOpen("generation") : undefined;
+      case "openScreen": return props.onOpenScreen();
+      case "newSession": return ended ? void deeds.dismiss() : undefined;
+      case "play":
+        if (!playing && (standing === null || standing === generations.at(-1))) choose(generations[0] ?? null);
+        return setPlaying((p) => !p);
+      case "close": return review?.onClose();
+      case "resumeRecorded": return review?.interrupted === true ? review.onResume() : undefined;
+      case "start": return undefined;
+    }
+  }, [choose, deeds, generations, phase, playing, props.onOpenScreen, review, standing, step, store, threads]);
+
+  const place: Place = review === null ? "console" : "review";
+  useKeys({ place, dialogOpen: open !== null, mayOperate, run, first: cursor === null || open !== null ? null : cursorKeys });
+
+  function cursorKeys(key: string): boolean {
+    const directions = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" } as const;
+    const channels = store.get().snapshot?.channels ?? [];
+    if (key in directions) {
+      setCursor((c) => neighbour(layoutMap(channels, 900, 600), c ?? 0, directions[key as keyof typeof directions]));
+      return true;
+    }
+    if (key === "Escape") {
+      setCursor(null);
+      return true;
+    }
+    if (key === "Enter" && cursor !== null) {
+      if (mayOperate && review === null && cursor !== targetOf(store.get())) makeTarget(cursor);
+      else setCursor(null);
+      return true;
+    }
+    return false;
+  }
+
+  const commands = useMemo(() => ({ run }), [run]);
+  const acting = mayOperate && review === null ? commands : null;
+  const close = (): void => setOpen(null);
+  return (
+    <div className={`console ${review === null ? "" : "reviewing"}`} data-testid="console">
+      {review === null
+        ? <><Header commands={commands} mayOperate={mayOperate} /><StatusLine notice={props.notice} onAlarms={() => setOpen("alarms")} downReason={() => client.downReason} /></>
+        : <><ReviewHeader review={review} mayOperate={mayOperate} /><ReviewLine generations={generations} standing={standing} playing={playing} onStand={choose} onPlay={() => run("play")} notice={props.notice} /></>}
+      <main>
+        <div className="column left">
+          {review === null ? <><ScreenPanel /><GazePanel /></> : <><ReviewScreenPanel items={gallery} standing={standing} /><SessionFacts /></>}
+          <TrialsPanel commands={acting} />
+        </div>
+        <div className="column middle">
+          <CurvePanel thread={thread} marked={review === null ? chosen : null} onThread={setThread} />
+          <GalleryPanel thread={thread} role={role} chosen={standing} onChoose={choose} onOpen={() => setOpen("generation")} onRole={setRole} />
+          <RasterPanel client={client} looked={cursor} />
+        </div>
+        <div className="column right">
+          <MapPanel quantity={quantity} cursor={cursor} mayOperate={mayOperate} onQuantity={setQuantity} onCursor={setCursor} onTarget={makeTarget} />
+          <RigPanel />
+          <LogPanel commands={acting} />
+        </div>
+      </main>
+      <Footer>
+        {bindings.filter((b) => b.places.includes(place) && b.footer !== undefined && (mayOperate || b.watcher === true)).map((b) => (
+          <ActButton key={b.action} onClick={() => run(b.action)}>{b.shown.map((k) => <Key key={k}>{k}</Key>)}{b.footer}</ActButton>
+        ))}
+        <span className="grow" />
+        <ActButton onClick={() => setOpen("keys")}><Key>?</Key>all keys</ActButton>
+      </Footer>
+      {open === "stop" ? <StopDialog onDo={() => { close(); void deeds.stop(); }} onClose={close} /> : null}
+      {open === "skip" ? <Confirm title="Skip the rest of this generation?" text="Images that were not shown count as missing, and the next generation begins. What was recorded stays." doIt="Skip it" leave="Go on" onClose={close} onDo={() => { close(); void deeds.skip(); }} /> : null}
+      {open === "note" ? <NoteDialog onWrite={deeds.note} onClose={close} /> : null}
+      {open === "keys" ? <KeysDialog place={place} onClose={close} /> : null}
+      {open === "alarms" ? <AlarmsDialog onClose={close} /> : null}
+      {open === "log" ? <LogDialog onClose={close} /> : null}
+      {open === "generation" && generations.length > 0 ? <GenerationDialog client={client} thread={thread} generation={standing ?? generations.at(-1) ?? 0} generations={generations} onMove={choose} onClose={close} /> : null}
+    </div>
+  );
+}
+
+function StopDialog({ onDo, onClose }: { readonly onDo: () => void; readonly onClose: () => void }) {
+  const progress = useUi((s) => s.snapshot?.live?.progress ?? null);
+  const target = useUi((s) => channelLabel(s.snapshot?.channels.find((c) => c.index === targetOf(s)), targetOf(s) ?? undefined));
+  return (
+    <Confirm
+      title="Stop this session?" doIt="Stop" leave="Go on" onDo={onDo} onClose={onClose}
+      text={progress === null ? "Nothing has been shown yet." : <>Generation {progress.generation} of {progress.generations} for {target} is in progress. Everything recorded stays in the session file, and the session can be resumed from the start screen.</>}
+    />
+  );
+}

@@ -1,0 +1,136 @@
+// The top line: whose session, how far, what it is doing, pause and stop. And under it the one line that says whether all is well.
+import { memo } from "react";
+import { formatDate, formatDuration, formatRemaining } from "./format.ts";
+import { ActButton, Key, LevelMark } from "./parts.tsx";
+import { useNowMs, useTheme } from "./hooks.ts";
+import { useUi, useUiPaced } from "./store.ts";
+import { phaseOf, type UiState } from "./uiState.ts";
+import type { Commands, Notice } from "./commands.ts";
+import type { Alarm, Device, Phase } from "../../shared/contract/index.ts";
+
+export function Wordmark() {
+  return <span className="wordmark"><svg viewBox="0 0 32 20" aria-hidden="true"><path d="M1 15h8c2.5 0 2.5-13 5-13s3 9.500 5.500 9.5S23 8 26 8h5" /></svg>Evoked</span>;
+}
+
+const phaseWords: Readonly<Record<Phase, { readonly word: string; readonly mark: string }>> = {
+  idle: { word: "Idle", mark: "○" }, starting: { word: "Starting", mark: "◐" }, running: { word: "Running", mark: "●" }, paused: { word: "Paused", mark: "❚❚" },
+  stopping: { word: "Stopping", mark: "◐" }, finished: { word: "Finished", mark: "✓" }, failed: { word: "Failed", mark: "■" }, review: { word: "Review", mark: "↺" },
+};
+
+export function PhasePill() {
+  const phase = useUi(phaseOf);
+  return <span className={`pill phase-${phase}`} data-testid="phase" data-phase={phase}><i aria-hidden="true">{phaseWords[phase].mark}</i>{phaseWords[phase].word}</span>;
+}
+
+export const Header = memo(function Header({ commands, mayOperate }: { readonly commands: Commands; readonly mayOperate: boolean }) {
+  const session = useUi((s) => s.snapshot?.session ?? null);
+  const phase = useUi(phaseOf);
+  const ended = phase === "finished" || phase === "failed";
+  return (
+    <header className="top">
+      <Wordmark />
+      <div className="who"><b>{session?.subject ?? "–"}</b><span>{session === null ? "" : formatDate(session.startedUtc)}</span></div>
+      <Progress />
+      <span className="grow" />
+      <Times />
+      <PhasePill />
+      {!mayOperate ? <span className="watching">Watching only</span> : ended
+        ? <ActButton className="primary" data-testid="new-session" onClick={() => commands.run("newSession")}>New session <Key>N</Key></ActButton>
+        : <>
+          <ActButton data-testid="pause-button" disabled={phase !== "running" && phase !== "paused"} onClick={() => commands.run("togglePause")}>{phase === "paused" ? "Go on" : "Pause"} <Key>Space</Key></ActButton>
+          <ActButton className="stop" data-testid="stop-button" disabled={phase === "stopping"} onClick={() => commands.run("stop")}>Stop <Key>Esc</Key></ActButton>
+        </>}
+    </header>
+  );
+});
+
+const selectProgress = (s: UiState): NonNullable<NonNullable<UiState["snapshot"]>["live"]>["progress"] | null => s.snapshot?.live?.progress ?? null;
+
+function Progress() {
+  const p = useUiPaced(selectProgress, 250);
+  if (p === null) return <div className="progress" />;
+  const within = p.imagesInBlock > 0 ? Math.min(1, p.imageInBlock / p.imagesInBlock) : 0;
+  const tuning = p.generation < 0;
+  const whole = p.generations > 0 ? Math.min(1, (Math.max(0, p.generation) + (tuning ? 0 : within)) / p.generations) : 0;
+  return (
+    <div className="progress" data-testid="progress" data-generation={p.generation}>
+      <div className="step">{tuning ? <b>Tuning</b> : <>Generation <b>{p.generation}</b> of {p.generations}</>}<span className="quiet">image {Math.min(p.imageInBlock, p.imagesInBlock)} of {p.imagesInBlock}</span></div>
+      <div className="bar" role="progressbar" aria-valuenow={Math.round(whole * 100)} aria-valuemin={0} aria-valuemax={100} aria-label="Session"><i style={{ transform: `scaleX(${whole})` }} /></div>
+    </div>
+  );
+}
+
+const selectElapsedS = (s: UiState): number => Math.floor((s.snapshot?.live?.progress.elapsedMs ?? 0) / 1000);
+const selectRemaining = (s: UiState): string => formatRemaining(s.snapshot?.live?.progress.remainingMs ?? null);
+
+function Times() {
+  const elapsedS = useUi(selectElapsedS);
+  const remaining = useUiPaced(selectRemaining, 2000);
+  return (
+    <dl className="times">
+      <div><dt>elapsed</dt><dd data-testid="elapsed">{formatDuration(elapsedS * 1000)}</dd></div>
+      <div><dt>left about</dt><dd>{remaining}</dd></div>
+    </dl>
+  );
+}
+
+const noAlarms: readonly Alarm[] = [];
+const noDevices: readonly Device[] = [];
+const selectAlarms = (s: UiState): readonly Alarm[] => s.snapshot?.live?.alarms ?? noAlarms;
+const selectAlarmKey = (s: UiState): string => selectAlarms(s).map((a) => `${a.code}${a.severity}`).join();
+const selectDevices = (s: UiState): readonly Device[] => s.snapshot?.live?.devices ?? noDevices;
+
+/** Always one line, never more: the worst first. Nothing moves when it changes. */
+export const StatusLine = memo(function StatusLine({ notice, onAlarms, downReason }: { readonly notice: Notice | null; readonly onAlarms: () => void; readonly downReason: () => string | null }) {
+  const link = useUi((s) => s.link);
+  const phase = useUi(phaseOf);
+  const failure = useUi((s) => s.snapshot?.failure ?? null);
+  const alarms = useUiPaced(selectAlarms, 1000, selectAlarmKey);
+  if (link === "down") return <LinkLost downReason={downReason} />;
+  if (notice?.severity === "fault") return <p className="status fault" role="alert" data-testid="notice">■ {notice.text}</p>;
+  if (failure !== null && (phase === "failed" || phase === "finished")) return <p className={`status ${phase === "failed" ? "fault" : "warn"}`} role="alert" data-testid="failure">{phase === "failed" ? "■" : "▲"} {failure}</p>;
+  const worst = alarms.toSorted((a, b) => Number(b.severity === "fault") - Number(a.severity === "fault") || b.sinceMs - a.sinceMs)[0];
+  if (worst !== undefined) return <AlarmLine worst={worst} others={alarms.length - 1} onAlarms={onAlarms} />;
+  if (notice !== null) return <p className="status info" data-testid="notice">{notice.text}</p>;
+  return <AllWell phase={phase} />;
+});
+
+function LinkLost({ downReason }: { readonly downReason: () => string | null }) {
+  const nowMs = useNowMs();
+  const sinceMs = useUi((s) => s.linkSinceMs);
+  const reason = downReason();
+  return <p className="status lost" role="alert" data-testid="link-lost">■ No link to the engine for {Math.max(0, Math.round((nowMs - sinceMs) / 1000))} s. Everything below is old. {reason === null ? "The engine records on its own; this window is trying again." : `${reason} Trying again.`}</p>;
+}
+
+function AlarmLine({ worst, others, onAlarms }: { readonly worst: Alarm; readonly others: number; readonly onAlarms: () => void }) {
+  const elapsedS = useUi(selectElapsedS);
+  const ageS = Math.max(0, elapsedS - Math.floor(worst.sinceMs / 1000));
+  return (
+    <button type="button" className={`status ${worst.severity}`} data-testid="alarms" data-count={others + 1} onMouseDown={(e) => e.preventDefault()} onClick={onAlarms}>
+      <span role="alert">{worst.severity === "fault" ? "■" : "▲"} {worst.message}</span>
+      <span className="since">for {formatDuration(ageS * 1000)}{worst.count > 1 ? `, ${worst.count} times` : ""}</span>
+      {others > 0 ? <b>{others} more</b> : null}<Key>A</Key>
+    </button>
+  );
+}
+
+function AllWell({ phase }: { readonly phase: Phase }) {
+  const devices = useUiPaced(selectDevices, 1000);
+  const working = devices.filter((d) => d.level === "ok").length;
+  const off = devices.filter((d) => d.level !== "off" && d.level !== "ok");
+  const words: Readonly<Record<Phase, string>> = {
+    idle: "", starting: "Starting: the rig is connected and the models are loaded", running: "Everything is in order", paused: "Paused: nothing is shown, the recording goes on",
+    stopping: "Stopping: the last data are written", finished: "Finished: the session file is complete", failed: "The session failed", review: "",
+  };
+  return (
+    <p className={`status ${phase === "running" && off.length === 0 ? "well" : "info"}`} data-testid="all-well">
+      {phase === "running" ? <LevelMark level={off.length === 0 ? "ok" : "warn"} /> : null} {off.length === 0 ? words[phase] : `Look at: ${off.map((d) => `${d.label} (${d.value})`).join(", ")}`}
+      {devices.length === 0 || off.length > 0 ? null : <span className="quiet">{working} of {devices.filter((d) => d.level !== "off").length} devices answer</span>}
+    </p>
+  );
+}
+
+export function Footer({ children }: { readonly children: React.ReactNode }) {
+  const theme = useTheme();
+  return <footer className="keys" data-theme-name={theme}>{children}</footer>;
+}

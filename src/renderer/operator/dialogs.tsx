@@ -1,0 +1,122 @@
+// What opens over the console: note, keys, alarms, log, all images of a generation. Knows nothing about panels.
+import { useEffect, useRef, useState } from "react";
+import { formatDuration, formatRate } from "./format.ts";
+import { bindings, type Place } from "./keys.ts";
+import { Dialog, Key, SessionImage } from "./parts.tsx";
+import { LogRows } from "./panels/LogPanel.tsx";
+import { useUi } from "./store.ts";
+import type { Alarm, EngineClient, GalleryItem, LogEntry } from "../../shared/contract/index.ts";
+
+export function NoteDialog({ onWrite, onClose }: { readonly onWrite: (text: string) => Promise<boolean>; readonly onClose: () => void }) {
+  const [text, setText] = useState("");
+  const field = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => field.current?.focus(), []);
+  const write = async (): Promise<void> => {
+    if (text.trim() !== "" && (await onWrite(text.trim()))) onClose();
+  };
+  return (
+    <Dialog title="Note" onClose={onClose} testid="note-dialog">
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void write();
+        }}
+      >
+        <textarea
+          ref={field} rows={3} maxLength={4000} value={text} placeholder="What you see; the time is kept with it" data-testid="note-text"
+          onChange={(event) => setText(event.target.value)}
+          onKeyDown={(event) => {
+            if (event.key !== "Enter" || event.shiftKey) return;
+            event.preventDefault();
+            void write();
+          }}
+        />
+        <div className="dialog-buttons">
+          <button type="button" onClick={onClose}>Leave it <Key>Esc</Key></button>
+          <button type="submit" className="primary" disabled={text.trim() === ""}>Write it <Key>Enter</Key></button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+export function KeysDialog({ place, onClose }: { readonly place: Place; readonly onClose: () => void }) {
+  return (
+    <Dialog title="All keys" onClose={onClose} testid="keys-dialog" wide>
+      <dl className="key-list">
+        {bindings.filter((b) => b.places.includes(place)).map((b) => (
+          <div key={b.action}><dt>{b.shown.map((k) => <Key key={k}>{k}</Key>)}</dt><dd>{b.does}</dd></div>
+        ))}
+      </dl>
+      <p className="quiet">Tab goes through buttons and fields. The reward keys also work while a question is open.</p>
+    </Dialog>
+  );
+}
+
+const noAlarms: readonly Alarm[] = [];
+
+export function AlarmsDialog({ onClose }: { readonly onClose: () => void }) {
+  const alarms = useUi((s) => s.snapshot?.live?.alarms ?? noAlarms);
+  return (
+    <Dialog title={alarms.length === 0 ? "No alarm" : "Alarms"} onClose={onClose} testid="alarms-dialog" wide>
+      <ul className="alarm-list">
+        {alarms.map((a) => (
+          <li key={a.code} className={a.severity}>
+            <b>{a.severity === "fault" ? "■" : "▲"}</b><span>{a.message}</span><small>since {formatDuration(a.sinceMs)}{a.count > 1 ? `, ${a.count} times` : ""}</small>
+          </li>
+        ))}
+      </ul>
+      {alarms.length === 0 ? <p className="quiet">What was wrong before stands in the log with its beginning and end.</p> : null}
+    </Dialog>
+  );
+}
+
+const noLog: readonly LogEntry[] = [];
+
+export function LogDialog({ onClose }: { readonly onClose: () => void }) {
+  const log = useUi((s) => s.snapshot?.log ?? noLog);
+  return <Dialog title="Log" onClose={onClose} testid="log-dialog" wide><div className="tall"><LogRows entries={log} /></div></Dialog>;
+}
+
+/** Every image of one generation, best first; arrows go to the generations beside it. */
+export function GenerationDialog(props: { readonly client: EngineClient; readonly thread: number; readonly generation: number; readonly generations: readonly number[]; readonly onMove: (generation: number) => void; readonly onClose: () => void }) {
+  const { client, thread, generation } = props;
+  const file = useUi((s) => s.file);
+  const session = useUi((s) => s.snapshot?.session?.id ?? "");
+  const [items, setItems] = useState<{ readonly generation: number; readonly list: readonly GalleryItem[]; readonly problem: string | null } | null>(null);
+  useEffect(() => {
+    let over = false;
+    void client.call("images.ofGeneration", { file, thread, generation }).then((answer) => {
+      if (!over) setItems(answer.ok ? { generation, list: answer.value, problem: null } : { generation, list: [], problem: answer.error.message });
+    });
+    return () => { over = true; };
+  }, [client, file, thread, generation]);
+  const move = (by: number): void => {
+    const next = props.generations[props.generations.indexOf(generation) + by];
+    if (next !== undefined) props.onMove(next);
+  };
+  const best = items?.list.reduce((max, i) => Math.max(max, i.rateHz), 0) ?? 0;
+  return (
+    <Dialog title={<>Generation {generation} <span className="quiet">{items === null ? "" : `${items.list.length} images, best first`}</span></>} onClose={props.onClose} testid="generation-dialog" wide>
+      <div
+        className="sheet-wrap" tabIndex={-1} ref={(element) => element?.focus()}
+        onKeyDown={(event) => {
+          if (event.key === "ArrowLeft") move(-1);
+          if (event.key === "ArrowRight") move(1);
+        }}
+      >
+        {items?.problem == null ? null : <p className="status fault">{items.problem}</p>}
+        <ol className="sheet">
+          {items?.list.map((item) => (
+            <li key={item.imageId} className={item.role === "reference" ? "reference" : "evolved"}>
+              <SessionImage session={session} file={file} imageId={item.imageId} alt={item.label} />
+              <span className="rate-bar"><i style={{ transform: `scaleX(${best > 0 ? Math.max(0, item.rateHz) / best : 0})` }} /></span>
+              <span><b>{formatRate(item.rateHz)}</b> {item.role === "reference" ? "reference" : ""}</span>
+            </li>
+          ))}
+        </ol>
+      </div>
+      <p className="quiet"><Key>←</Key> <Key>→</Key> other generations <Key>Esc</Key> close. Rates in spikes/s.</p>
+    </Dialog>
+  );
+}

@@ -1,0 +1,101 @@
+// Small hooks: theme, time that passes, canvases that follow the store. Knows nothing about panels.
+import { useCallback, useEffect, useRef, useSyncExternalStore } from "react";
+import { useStore } from "./store.ts";
+import { currentPalette, currentTheme, onTheme } from "./draw/palette.ts";
+import type { Area } from "./draw/area.ts";
+import type { Theme } from "./draw/palette.ts";
+import type { UiState } from "./uiState.ts";
+
+export function useTheme(): Theme {
+  return useSyncExternalStore(onTheme, currentTheme);
+}
+
+const tickListeners = new Set<() => void>();
+let tick = 0;
+setInterval(() => {
+  tick += 1;
+  for (const listener of tickListeners) listener();
+}, 500);
+
+function subscribeTick(listener: () => void): () => void {
+  tickListeners.add(listener);
+  return () => void tickListeners.delete(listener);
+}
+
+/** Renders twice a second whatever happens: ages grow when nothing arrives. Returns ms on this window's clock. */
+export function useNowMs(): number {
+  useSyncExternalStore(subscribeTick, () => tick);
+  return performance.now();
+}
+
+/** A value of `window.matchMedia`. */
+export function useMedia(query: string): boolean {
+  const subscribe = useCallback((listener: () => void) => {
+    const media = window.matchMedia(query);
+    media.addEventListener("change", listener);
+    return () => media.removeEventListener("change", listener);
+  }, [query]);
+  return useSyncExternalStore(subscribe, () => window.matchMedia(query).matches);
+}
+
+/**
+ * A canvas drawn anew when `select` gives another value, the size changes or the theme does: at most once per animation frame,
+ * and past React. `everyMs` spaces the drawings of what nobody reads ten times a second; `also` names another reason to draw.
+ */
+export function useLiveCanvas<T>(select: (state: UiState) => T, draw: (area: Area, value: T) => void, everyMs = 0, also?: (listener: () => void) => () => void): React.RefObject<HTMLCanvasElement | null> {
+  const store = useStore();
+  const ref = useRef<HTMLCanvasElement>(null);
+  useEffect(() => {
+    const canvas = ref.current;
+    const context = canvas?.getContext("2d") ?? null;
+    if (canvas === null || context === null) return;
+    let shown: { readonly value: T } | null = null;
+    let frame = 0;
+    let timer: ReturnType<typeof setTimeout> | null = null;
+    let drawnMs = -Infinity;
+
+    const paint = (): void => {
+      frame = 0;
+      const { width, height } = canvas.getBoundingClientRect();
+      if (width < 1 || height < 1) return;
+      const ratio = window.devicePixelRatio;
+      const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+      if (canvas.width !== w || canvas.height !== h) {
+        canvas.width = w;
+        canvas.height = h;
+      }
+      context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      shown = { value: select(store.get()) };
+      drawnMs = performance.now();
+      draw({ context, widthPx: width, heightPx: height, palette: currentPalette() }, shown.value);
+    };
+    const request = (): void => {
+      if (frame === 0) frame = requestAnimationFrame(paint);
+    };
+    const changed = (): void => {
+      if (shown !== null && Object.is(select(store.get()), shown.value)) return;
+      const waitMs = everyMs - (performance.now() - drawnMs);
+      if (waitMs <= 0) return request();
+      timer ??= setTimeout(() => {
+        timer = null;
+        request();
+      }, waitMs);
+    };
+
+    const stopStore = store.subscribe(changed);
+    const stopTheme = onTheme(request);
+    const stopAlso = also?.(request);
+    const sizes = new ResizeObserver(request);
+    sizes.observe(canvas);
+    request();
+    return () => {
+      stopStore();
+      stopTheme();
+      stopAlso?.();
+      sizes.disconnect();
+      if (frame !== 0) cancelAnimationFrame(frame);
+      if (timer !== null) clearTimeout(timer);
+    };
+  }, [store, select, draw, everyMs, also]);
+  return ref;
+}

@@ -1,0 +1,88 @@
+// Which key does what, where. One table: the dispatcher, the footer and the list of all keys are made from it. Pure.
+
+export type Place = "start" | "console" | "review";
+
+export interface KeyBinding {
+  readonly action: Action;
+  /** KeyboardEvent.key values, lower case. */
+  readonly keys: readonly string[];
+  /** As it is shown. */
+  readonly shown: readonly string[];
+  readonly does: string;
+  readonly places: readonly Place[];
+  /** A short word for the footer; none = only in the list of all keys. */
+  readonly footer?: string;
+  /** Also while a dialog is open (never while text is being typed). */
+  readonly always?: boolean;
+  readonly watcher?: boolean;
+}
+
+export type Action =
+  | "start" | "togglePause" | "stop" | "reward" | "rewardShorter" | "rewardLonger" | "recentre" | "skip" | "target" | "note"
+  | "theme" | "help" | "back" | "forward" | "first" | "last" | "openGeneration" | "openScreen" | "alarms" | "log" | "quantity"
+  | "galleryRole" | "thread" | "play" | "close" | "newSession" | "resumeRecorded";
+
+export const bindings: readonly KeyBinding[] = [
+  { action: "start", keys: ["enter"], shown: ["Enter"], does: "Start the session", places: ["start"], footer: "start" },
+  { action: "togglePause", keys: [" "], shown: ["Space"], does: "Pause after the present image, or go on", places: ["console"], footer: "pause" },
+  { action: "stop", keys: ["escape"], shown: ["Esc"], does: "Stop the session (asks)", places: ["console"] },
+  { action: "reward", keys: ["r"], shown: ["R"], does: "Give one reward, at any time", places: ["console"], footer: "reward", always: true },
+  { action: "rewardShorter", keys: ["-", "_"], shown: ["-"], does: "Reward 10 ms shorter", places: ["console"], always: true },
+  { action: "rewardLonger", keys: ["=", "+"], shown: ["="], does: "Reward 10 ms longer", places: ["console"], always: true },
+  { action: "recentre", keys: ["c"], shown: ["C"], does: "Make the present gaze the centre", places: ["console"], footer: "recentre gaze" },
+  { action: "skip", keys: ["s"], shown: ["S"], does: "Skip the rest of this generation (asks)", places: ["console"], footer: "skip generation" },
+  { action: "target", keys: ["t"], shown: ["T"], does: "Look at or choose another channel: arrows move, Enter makes it the target", places: ["console", "review"], footer: "target", watcher: true },
+  { action: "note", keys: ["m"], shown: ["M"], does: "Write a note into the session", places: ["console"], footer: "note" },
+  { action: "openScreen", keys: ["w"], shown: ["W"], does: "Open the subject's screen, or open it again", places: ["start", "console"], footer: "subject's screen" },
+  { action: "quantity", keys: ["v"], shown: ["V"], does: "Map: evoked rate, live rate, tuning", places: ["console", "review"], footer: "map", watcher: true },
+  { action: "galleryRole", keys: ["g"], shown: ["G"], does: "Gallery: best or newest image of each generation", places: ["console", "review"], watcher: true },
+  { action: "thread", keys: ["e"], shown: ["E"], does: "Next evolution thread, where there are several", places: ["console", "review"], watcher: true },
+  { action: "back", keys: ["arrowleft"], shown: ["←"], does: "Earlier generation", places: ["console", "review"], watcher: true },
+  { action: "forward", keys: ["arrowright"], shown: ["→"], does: "Later generation", places: ["console", "review"], watcher: true },
+  { action: "first", keys: ["home"], shown: ["Home"], does: "First generation", places: ["console", "review"], watcher: true },
+  { action: "last", keys: ["end"], shown: ["End"], does: "Newest generation, and follow it", places: ["console", "review"], watcher: true },
+  { action: "openGeneration", keys: ["enter"], shown: ["Enter"], does: "All images of the chosen generation", places: ["console", "review"], watcher: true },
+  { action: "play", keys: [" "], shown: ["Space"], does: "Play through the generations, or hold", places: ["review"], footer: "play", watcher: true },
+  { action: "resumeRecorded", keys: ["u"], shown: ["U"], does: "Go on with this interrupted session", places: ["review"] },
+  { action: "close", keys: ["escape"], shown: ["Esc"], does: "Close the review", places: ["review"], footer: "close", watcher: true },
+  { action: "newSession", keys: ["n"], shown: ["N"], does: "After a session: back to the start screen", places: ["console"] },
+  { action: "alarms", keys: ["a"], shown: ["A"], does: "All alarms and what to do", places: ["console"], footer: "alarms", watcher: true },
+  { action: "log", keys: ["l"], shown: ["L"], does: "The whole log", places: ["console", "review"], footer: "log", watcher: true },
+  { action: "theme", keys: ["d"], shown: ["D"], does: "Dim red theme for dark-adapted eyes", places: ["start", "console", "review"], footer: "dim red", watcher: true },
+  { action: "help", keys: ["?"], shown: ["?"], does: "All keys", places: ["start", "console", "review"], always: true, watcher: true },
+];
+
+export interface KeyContext {
+  readonly place: Place;
+  /** Focus is in a field that takes text or values. */
+  readonly typing: boolean;
+  /** Focus was put by keyboard on a button or link, which Space and Enter press. */
+  readonly onControl: boolean;
+  readonly dialogOpen: boolean;
+  readonly mayOperate: boolean;
+}
+
+export interface KeyPress {
+  readonly key: string;
+  readonly ctrlKey: boolean;
+  readonly metaKey: boolean;
+  readonly altKey: boolean;
+  readonly repeat: boolean;
+}
+
+/** What a key press means here; null = nothing of ours. A held key does not repeat what acts on the subject. */
+export function actionFor(press: KeyPress, context: KeyContext): Action | null {
+  if (press.ctrlKey || press.metaKey || press.altKey) return null;
+  const key = press.key.toLowerCase();
+  if (context.typing) return null;
+  if (context.onControl && (key === " " || key === "enter")) return null;
+  const binding = bindings.find((b) => b.places.includes(context.place) && b.keys.includes(key) && (context.mayOperate || b.watcher === true));
+  if (binding === undefined) return null;
+  if (context.dialogOpen && binding.always !== true) return null;
+  if (press.repeat && !["back", "forward", "rewardShorter", "rewardLonger"].includes(binding.action)) return null;
+  return binding.action;
+}
+
+export function keyOf(action: Action): string {
+  return bindings.find((b) => b.action === action)?.shown[0] ?? "";
+}

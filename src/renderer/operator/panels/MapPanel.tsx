@@ -1,0 +1,97 @@
+// All channels by area; here the target is chosen. Knows nothing about why a channel fires.
+import { memo, useCallback, useRef } from "react";
+import { cellAt, drawChannelMap, drawScale, layoutMap, quantities, scaleMax, type Quantity } from "../draw/channelMap.ts";
+import { formatRate } from "../format.ts";
+import { useLiveCanvas } from "../hooks.ts";
+import { ActButton, Key, Panel } from "../parts.tsx";
+import { useStore, useUi, useUiPaced } from "../store.ts";
+import { channelLabel, targetOf, type UiState } from "../uiState.ts";
+import type { Area } from "../draw/area.ts";
+
+const quantityWords: Readonly<Record<Quantity, { readonly short: string; readonly unit: string }>> = {
+  evoked: { short: "evoked", unit: "spikes/s" }, rate: { short: "live", unit: "spikes/s" }, tuning: { short: "tuning", unit: "selectivity, 0–1" },
+};
+
+const selectChannels = (s: UiState): UiState["snapshot"] => s.snapshot;
+
+export const MapPanel = memo(function MapPanel(props: {
+  readonly quantity: Quantity;
+  readonly cursor: number | null;
+  readonly mayOperate: boolean;
+  readonly onQuantity: (quantity: Quantity) => void;
+  readonly onCursor: (channel: number | null) => void;
+  readonly onTarget: (channel: number) => void;
+}) {
+  const { quantity, cursor } = props;
+  const store = useStore();
+  /** Grows at once and shrinks slowly, so that colours do not jump with one loud channel. */
+  const held = useRef<{ readonly quantity: Quantity; readonly max: number; readonly atMs: number } | null>(null);
+  const draw = useCallback((area: Area, snapshot: UiState["snapshot"]) => {
+    const live = snapshot?.live?.channels ?? null;
+    const now = live === null ? 10 : scaleMax(live, quantity);
+    const last = held.current;
+    if (last === null || last.quantity !== quantity || now > last.max || performance.now() - last.atMs > 5000) held.current = { quantity, max: now, atMs: performance.now() };
+    drawChannelMap(area, { channels: snapshot?.channels ?? [], live, quantity, max: held.current?.max ?? now, target: targetOf(store.get()), cursor });
+  }, [store, quantity, cursor]);
+  const canvas = useLiveCanvas(selectChannels, draw, 250);
+  const onPoint = (event: React.MouseEvent<HTMLCanvasElement>): void => {
+    const box = event.currentTarget.getBoundingClientRect();
+    const layout = layoutMap(store.get().snapshot?.channels ?? [], box.width, box.height);
+    const hit = cellAt(layout, event.clientX - box.left, event.clientY - box.top);
+    props.onCursor(hit === cursor ? null : hit);
+  };
+  const many = useUi((s) => s.snapshot?.channels.length ?? 0);
+  return (
+    <Panel
+      name="map" title="All channels" age="live"
+      aside={<>
+        <span className="segments" role="radiogroup" aria-label="Quantity">
+          {quantities.map((q) => <button type="button" role="radio" aria-checked={q === quantity} key={q} onMouseDown={(e) => e.preventDefault()} onClick={() => props.onQuantity(q)}>{quantityWords[q].short}</button>)}
+        </span>
+        <Key>V</Key>
+      </>}
+    >
+      {many === 0 ? <p className="waiting">The rig has not named its channels yet</p> : <canvas ref={canvas} data-testid="channel-map" role="img" aria-label={`${many} channels by area`} onClick={onPoint} />}
+      {cursor === null ? <Scale quantity={quantity} held={held} /> : <Looked {...props} channel={cursor} />}
+    </Panel>
+  );
+});
+
+function Scale({ quantity, held }: { readonly quantity: Quantity; readonly held: React.RefObject<{ readonly max: number } | null> }) {
+  const canvas = useLiveCanvas(() => 0, drawScale);
+  useUiPaced(selectChannels, 1000);
+  const counts = useUiPaced(selectStates, 1000);
+  return (
+    <div className="map-foot">
+      <span>0</span><canvas ref={canvas} className="scale" role="img" aria-label="Colour scale" /><span>{quantity === "tuning" ? 1 : (held.current?.max ?? "")} {quantityWords[quantity].unit}</span>
+      <span className="right">{counts}</span><span><Key>T</Key> target</span>
+    </div>
+  );
+}
+
+const selectStates = (s: UiState): string => {
+  const status = s.snapshot?.live?.channels.status ?? [];
+  const count = (word: string): number => status.filter((x) => x === word).length;
+  return [["silent", count("silent")] as const, ["noisy", count("noisy")] as const].filter(([, n]) => n > 0).map(([word, n]) => `${n} ${word}`).join(", ");
+};
+
+const selectLiveChannels = (s: UiState): NonNullable<NonNullable<UiState["snapshot"]>["live"]>["channels"] | null => s.snapshot?.live?.channels ?? null;
+
+/** The channel under the cursor in figures, and the way to make it the target. */
+function Looked(props: { readonly channel: number; readonly mayOperate: boolean; readonly onCursor: (channel: number | null) => void; readonly onTarget: (channel: number) => void }) {
+  const { channel } = props;
+  const figures = useUiPaced(selectLiveChannels, 500);
+  const name = useUi((s) => channelLabel(s.snapshot?.channels.find((c) => c.index === channel), channel));
+  const target = useUi(targetOf);
+  const reviewing = useUi((s) => s.file !== null);
+  const status = figures?.status[channel];
+  return (
+    <div className="map-foot looked" data-testid="looked-channel">
+      <b>{name}</b>
+      <span>live {formatRate(figures?.rateHz[channel])}, evoked {formatRate(figures?.evokedHz[channel])} spikes/s, tuning {figures?.tuning[channel]?.toFixed(2) ?? "–"}{status === "silent" || status === "noisy" ? `, ${status}` : ""}</span>
+      <span className="right" />
+      {!props.mayOperate || reviewing ? null : target === channel ? <span className="target-name">is the target</span> : <ActButton className="choose" data-testid="make-target" onClick={() => props.onTarget(channel)}>Make target <Key>Enter</Key></ActButton>}
+      <ActButton aria-label="Back to the target" onClick={() => props.onCursor(null)}><Key>Esc</Key></ActButton>
+    </div>
+  );
+}

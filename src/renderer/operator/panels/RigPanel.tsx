@@ -1,0 +1,31 @@
+// Everything that can fail, with its figure and its age. Knows nothing about drivers.
+import { memo } from "react";
+import { formatAge } from "../format.ts";
+import { LevelMark, Panel } from "../parts.tsx";
+import { useUiPaced } from "../store.ts";
+import type { Device } from "../../../shared/contract/index.ts";
+import type { UiState } from "../uiState.ts";
+
+const none: readonly Device[] = [];
+const selectDevices = (s: UiState): readonly Device[] => s.snapshot?.live?.devices ?? none;
+const selectLevels = (s: UiState): string => selectDevices(s).map((d) => d.level).join();
+
+export const RigPanel = memo(function RigPanel() {
+  const devices = useUiPaced(selectDevices, 1000, selectLevels);
+  return (
+    <Panel name="rig" title="Rig" age="live" aside={<span className="quiet">what can fail, and how old its word is</span>}>
+      {devices.length === 0 ? <p className="waiting">Nothing is connected yet</p> : null}
+      <ul className="rows">
+        {devices.map((d) => (
+          <li key={d.id} data-testid={`device-${d.id}`} data-level={d.level} title={d.detail}>
+            <LevelMark level={d.level} />
+            <span className="name">{d.label}</span>
+            <span className="detail">{d.detail}</span>
+            <b className={`value value-${d.level}`}>{d.value}</b>
+            <span className="when">{d.ageMs === null ? "" : formatAge(d.ageMs)}</span>
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
+});

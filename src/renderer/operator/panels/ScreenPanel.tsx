@@ -1,0 +1,74 @@
+// What the subject sees now, and what the target said to the last images. Knows nothing about the stimulus window itself.
+import { memo, useCallback } from "react";
+import { drawMirror } from "../draw/mirror.ts";
+import { kindOf } from "../draw/psth.ts";
+import { formatRate } from "../format.ts";
+import { useLiveCanvas } from "../hooks.ts";
+import { useImages } from "../images.ts";
+import { Key, Panel, SessionImage } from "../parts.tsx";
+import { useStore, useUi, useUiPaced } from "../store.ts";
+import type { Area } from "../draw/area.ts";
+import type { UiState } from "../uiState.ts";
+
+const shownImages = 5;
+
+const trialWords: Readonly<Record<string, string>> = {
+  waitFixation: "waiting for the gaze", hold: "holding fixation", images: "showing images", interTrial: "between trials",
+  timeout: "time-out", reward: "reward", paused: "paused", idle: "idle",
+};
+
+const selectScreen = (s: UiState): UiState["screen"] => s.screen;
+
+export const ScreenPanel = memo(function ScreenPanel() {
+  const images = useImages();
+  const store = useStore();
+  const draw = useCallback((area: Area, screen: UiState["screen"]) => {
+    const session = store.get().snapshot?.session?.id ?? "";
+    const imageId = screen?.imageId ?? null;
+    const held = imageId === null ? null : images.get(session, null, imageId);
+    drawMirror(area, { image: held?.element ?? null, lit: imageId !== null, fixation: screen?.fixation === true });
+  }, [images, store]);
+  const canvas = useLiveCanvas(selectScreen, draw, 0, images.subscribe);
+  return (
+    <Panel name="screen" title="On the subject's screen" age="screen" aside={<><Where /><span><Key>W</Key> open</span></>}>
+      <div className="mirror"><canvas ref={canvas} data-testid="screen-mirror" role="img" aria-label="Mirror of the subject's screen" /></div>
+      <LastImages />
+    </Panel>
+  );
+});
+
+function Where() {
+  const place = useUiPaced(selectPlace, 250);
+  return <span>{place}</span>;
+}
+
+const selectPlace = (s: UiState): string => {
+  const state = s.snapshot?.live?.trialState ?? "";
+  if (s.screen !== null && s.screen.imageInTrial > 0 && state === "images") return `image ${s.screen.imageInTrial} of ${s.screen.imagesInTrial}`;
+  return trialWords[state] ?? state;
+};
+
+const selectPresentations = (s: UiState): UiState["presentations"] => s.presentations;
+
+function LastImages() {
+  const presentations = useUiPaced(selectPresentations, 250);
+  const session = useUi((s) => s.snapshot?.session?.id ?? "");
+  const shown = presentations.slice(-shownImages).toReversed();
+  return (
+    <ol className="last-images" aria-label="Last images, newest first">
+      {Array.from({ length: shownImages }, (_, i) => {
+        const p = shown[i];
+        if (p === undefined) return <li key={`empty ${i}`} className="empty"><span className="image-wait" /><b>–</b></li>;
+        const kind = kindOf(p);
+        const word = kind === "evolved" ? "evolved" : "reference";
+        return (
+          <li key={p.presentationId} className={p.excluded === null ? kind : `${kind} excluded`} title={p.excluded === null ? word : `${word}, does not count: ${p.excluded}`}>
+            <SessionImage session={session} file={null} imageId={p.imageId} alt={`${word} image ${p.imageId}`} />
+            <b>{p.excluded === null ? formatRate(p.rateHz) : "again"}</b>
+          </li>
+        );
+      })}
+      <li className="unit">spikes/s, newest first</li>
+    </ol>
+  );
+}

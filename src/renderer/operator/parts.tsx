@@ -1,0 +1,107 @@
+// Building blocks of every screen: panel, key cap, age, level mark, image, dialog. Knows nothing about sessions.
+import { useEffect, useRef, type ReactNode } from "react";
+import { formatAge } from "./format.ts";
+import { useNowMs } from "./hooks.ts";
+import { useImage } from "./images.ts";
+import { phaseOf, type AgeOf } from "./uiState.ts";
+import { useUi } from "./store.ts";
+import type { Level } from "../../shared/contract/index.ts";
+
+export function Key({ children }: { readonly children: ReactNode }) {
+  return <kbd>{children}</kbd>;
+}
+
+export function Panel(props: { readonly name: string; readonly title: ReactNode; readonly aside?: ReactNode; readonly age?: AgeOf; readonly children: ReactNode }) {
+  return (
+    <section className={`panel panel-${props.name}`} data-testid={`panel-${props.name}`}>
+      <header className="panel-head">
+        <h2>{props.title}</h2>
+        {props.age === undefined ? null : <Age of={props.age} />}
+        {props.aside === undefined ? null : <div className="panel-aside">{props.aside}</div>}
+      </header>
+      {props.children}
+    </section>
+  );
+}
+
+/** After how long a stream's silence is not normal while a session runs, ms. */
+const lateAfterMs: Readonly<Record<AgeOf, number>> = { live: 1000, eye: 1000, screen: 12_000, presentation: 20_000, generation: Number.POSITIVE_INFINITY };
+
+/** How old a panel's data is, when that is over a second. */
+function Age({ of }: { readonly of: AgeOf }) {
+  const nowMs = useNowMs();
+  const atMs = useUi((s) => s.ages[of]);
+  const phase = useUi(phaseOf);
+  const linkDown = useUi((s) => s.link === "down");
+  const going = phase === "running" || phase === "paused" || phase === "stopping";
+  if (atMs === null || !going) return null;
+  const ageMs = nowMs - atMs;
+  if (ageMs < 1000) return null;
+  const late = linkDown || (phase === "running" && ageMs > lateAfterMs[of]);
+  return <span className={late ? "age late" : "age"}>{late ? "▲ " : ""}{formatAge(ageMs)} old</span>;
+}
+
+const levelMarks: Readonly<Record<Level, { readonly mark: string; readonly word: string }>> = {
+  ok: { mark: "●", word: "in order" }, warn: { mark: "▲", word: "warning" }, fault: { mark: "■", word: "fault" }, off: { mark: "○", word: "off" },
+};
+
+/** Shape and colour both tell the level. */
+export function LevelMark({ level }: { readonly level: Level }) {
+  return <span className={`level level-${level}`} role="img" aria-label={levelMarks[level].word}>{levelMarks[level].mark}</span>;
+}
+
+export function SessionImage(props: { readonly session: string; readonly file: string | null; readonly imageId: number | null; readonly alt: string }) {
+  const image = useImage(props.session, props.file, props.imageId);
+  return image === null ? <span className="image-wait" role="img" aria-label={props.alt} /> : <img className="session-image" src={image.url} alt={props.alt} draggable={false} />;
+}
+
+/** A modal dialog: Esc and the backdrop close it; focus comes back to where it was. */
+export function Dialog(props: { readonly title: ReactNode; readonly onClose: () => void; readonly wide?: boolean; readonly children: ReactNode; readonly testid?: string }) {
+  const ref = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const dialog = ref.current;
+    if (dialog !== null && !dialog.open) dialog.showModal();
+  }, []);
+  return (
+    <dialog
+      ref={ref}
+      className={props.wide === true ? "wide" : ""}
+      data-testid={props.testid}
+      onCancel={(event) => {
+        event.preventDefault();
+        props.onClose();
+      }}
+      onClick={(event) => {
+        if (event.target === ref.current) props.onClose();
+      }}
+    >
+      <div className="dialog-body">
+        <h3>{props.title}</h3>
+        {props.children}
+      </div>
+    </dialog>
+  );
+}
+
+/** Asks once. Enter does it, Esc does not; Space does nothing, since it means pause everywhere else. */
+export function Confirm(props: { readonly title: string; readonly text: ReactNode; readonly doIt: string; readonly leave: string; readonly onDo: () => void; readonly onClose: () => void }) {
+  const go = useRef<HTMLButtonElement>(null);
+  useEffect(() => go.current?.focus(), []);
+  const ignoreSpace = (event: React.KeyboardEvent): void => {
+    if (event.key === " ") event.preventDefault();
+  };
+  return (
+    <Dialog title={props.title} onClose={props.onClose} testid="confirm-dialog">
+      <p>{props.text}</p>
+      <div className="dialog-buttons" onKeyDown={ignoreSpace} onKeyUp={ignoreSpace}>
+        <button type="button" data-testid="cancel" onClick={props.onClose}>{props.leave} <Key>Esc</Key></button>
+        <button type="button" data-testid="confirm" className="danger" ref={go} onClick={props.onDo}>{props.doIt} <Key>Enter</Key></button>
+      </div>
+    </Dialog>
+  );
+}
+
+/** A button that leaves the keyboard's focus where it is when clicked: after a click on Reward, Space still means pause. */
+export function ActButton({ children, ...rest }: React.ButtonHTMLAttributes<HTMLButtonElement>) {
+  return <button type="button" onMouseDown={(event) => event.preventDefault()} {...rest}>{children}</button>;
+}

@@ -1,0 +1,180 @@
+// What the operator window shows, folded from one snapshot and the events after it. Pure.
+// Knows nothing about links, React or layout. `atMs` is this window's own clock, for the age of what is shown.
+import type { AppDescription, CurvePoint, EventName, EventPayload, GalleryItem, LogEntry, Phase, PresentationEvent, ScreenEvent, Snapshot } from "../../shared/contract/index.ts";
+
+/** Presentations kept for raster and PSTH. */
+export const presentationsMax = 60;
+/** Gaze samples kept for the trail: about 4 s at 60/s. */
+export const gazeSamplesMax = 240;
+export const logMax = 500;
+
+export interface Gaze {
+  readonly xDeg: readonly number[];
+  readonly yDeg: readonly number[];
+  readonly valid: boolean;
+  readonly inWindow: boolean;
+  readonly holdFraction: number | null;
+}
+
+/** When each stream last said something; null = never. */
+export interface Ages {
+  readonly live: number | null;
+  readonly eye: number | null;
+  readonly screen: number | null;
+  readonly presentation: number | null;
+  readonly generation: number | null;
+}
+
+export type AgeOf = keyof Ages;
+
+export interface UiState {
+  readonly link: "connecting" | "up" | "down";
+  readonly linkSinceMs: number;
+  readonly app: AppDescription | null;
+  /** null before the first snapshot. */
+  readonly snapshot: Snapshot | null;
+  /** Responses of the target, oldest first. */
+  readonly presentations: readonly PresentationEvent[];
+  readonly screen: ScreenEvent | null;
+  readonly gaze: Gaze | null;
+  readonly ages: Ages;
+  /** A recorded session's file in review; null = the running session. */
+  readonly file: string | null;
+  /** Generation that a review stands at; null = the newest. */
+  readonly atGeneration: number | null;
+}
+
+const noAges: Ages = { live: null, eye: null, screen: null, presentation: null, generation: null };
+
+export const emptyState: UiState = {
+  link: "connecting", linkSinceMs: 0, app: null, snapshot: null, presentations: [], screen: null, gaze: null, ages: noAges, file: null, atGeneration: null,
+};
+
+export type UiEvent = { readonly [E in Exclude<EventName, "stimulus">]: { readonly event: E; readonly payload: EventPayload<E> } }[Exclude<EventName, "stimulus">];
+
+export type UiAction =
+  | { readonly type: "link"; readonly up: boolean; readonly atMs: number }
+  | { readonly type: "app"; readonly app: AppDescription }
+  | { readonly type: "snapshot"; readonly snapshot: Snapshot; readonly atMs: number }
+  | { readonly type: "responses"; readonly channel: number; readonly presentations: readonly PresentationEvent[] }
+  | { readonly type: "review"; readonly file: string; readonly snapshot: Snapshot }
+  | { readonly type: "scrub"; readonly generation: number | null }
+  | ({ readonly type: "event"; readonly atMs: number } & UiEvent);
+
+export function foldState(state: UiState, action: UiAction): UiState {
+  switch (action.type) {
+    case "link":
+      return { ...state, link: action.up ? "up" : "down", linkSinceMs: action.atMs };
+    case "app":
+      return { ...state, app: action.app };
+    case "snapshot":
+      return takeSnapshot(state, action.snapshot, action.atMs);
+    case "responses":
+      return targetOf(state) === action.channel ? { ...state, presentations: action.presentations.slice(-presentationsMax) } : state;
+    case "review":
+      return { ...emptyState, link: "up", app: state.app, file: action.file, snapshot: { ...action.snapshot, phase: "review" } };
+    case "scrub":
+      return { ...state, atGeneration: action.generation };
+    case "event":
+      return foldEvent(state, action, action.atMs);
+  }
+}
+
+function takeSnapshot(state: UiState, snapshot: Snapshot, atMs: number): UiState {
+  const same = state.snapshot?.session?.id === snapshot.session?.id;
+  const kept = same ? state : { ...state, presentations: [], screen: null, gaze: null, ages: noAges };
+  const live = snapshot.live === null ? kept.ages.live : atMs;
+  const generation = snapshot.curve.length === 0 ? null : (kept.ages.generation ?? atMs);
+  return { ...kept, snapshot: { ...snapshot, log: snapshot.log.slice(-logMax) }, ages: { ...kept.ages, live, generation } };
+}
+
+function foldEvent(state: UiState, action: UiEvent, atMs: number): UiState {
+  const { snapshot, ages } = state;
+  if (snapshot === null) return state;
+  switch (action.event) {
+    case "session":
+      return { ...state, snapshot: { ...snapshot, phase: action.payload.phase } };
+    case "live": {
+      const next = { ...state, snapshot: { ...snapshot, phase: action.payload.phase, live: action.payload }, ages: { ...ages, live: atMs } };
+      return targetOf(next) === targetOf(state) ? next : { ...next, presentations: [] };
+    }
+    case "eye":
+      return { ...state, gaze: addGaze(state.gaze, action.payload), ages: { ...ages, eye: atMs } };
+    case "screen":
+      return { ...state, screen: action.payload, ages: { ...ages, screen: atMs } };
+    case "presentation":
+      return { ...state, presentations: addPresentation(state, action.payload), ages: { ...ages, presentation: atMs } };
+    case "generation":
+      return { ...state, snapshot: { ...snapshot, curve: addPoint(snapshot.curve, action.payload.point), gallery: addImages(snapshot.gallery, action.payload.gallery) }, ages: { ...ages, generation: atMs } };
+    case "log":
+      return { ...state, snapshot: { ...snapshot, log: addEntry(snapshot.log, action.payload) } };
+  }
+}
+
+function addGaze(before: Gaze | null, event: EventPayload<"eye">): Gaze {
+  const keep = (old: readonly number[], fresh: readonly number[]): readonly number[] => [...old, ...fresh].slice(-gazeSamplesMax);
+  return { xDeg: keep(before?.xDeg ?? [], event.xDeg), yDeg: keep(before?.yDeg ?? [], event.yDeg), valid: event.valid, inWindow: event.inWindow, holdFraction: event.holdFraction };
+}
+
+function addPresentation(state: UiState, event: PresentationEvent): readonly PresentationEvent[] {
+  const target = targetOf(state);
+  if (target !== null && event.channel !== target) return state.presentations;
+  return [...state.presentations.filter((p) => p.presentationId !== event.presentationId), event].slice(-presentationsMax);
+}
+
+function addPoint(curve: readonly CurvePoint[], point: CurvePoint): CurvePoint[] {
+  return [...curve.filter((p) => p.thread !== point.thread || p.generation !== point.generation), point].toSorted((a, b) => a.generation - b.generation || a.thread - b.thread);
+}
+
+function addImages(gallery: readonly GalleryItem[], fresh: readonly GalleryItem[]): GalleryItem[] {
+  const replaced = new Set(fresh.map(placeOf));
+  return [...gallery.filter((item) => !replaced.has(placeOf(item))), ...fresh].toSorted((a, b) => a.generation - b.generation || a.thread - b.thread);
+}
+
+function placeOf(item: GalleryItem): string {
+  return `${item.thread}/${item.generation}/${item.role}`;
+}
+
+function addEntry(log: readonly LogEntry[], entry: LogEntry): LogEntry[] {
+  return [...log.filter((e) => e.id !== entry.id), entry].slice(-logMax);
+}
+
+/** Channel that the first thread evolves; null before there is one. */
+export function targetOf(state: UiState): number | null {
+  return state.snapshot?.live?.targets[0] ?? null;
+}
+
+export function phaseOf(state: UiState): Phase {
+  return state.snapshot?.phase ?? "idle";
+}
+
+/** One thread's curve, up to a generation where a review stands; null = all of it. */
+export function curveUpTo(curve: readonly CurvePoint[], thread: number, generation: number | null): readonly CurvePoint[] {
+  return curve.filter((p) => p.thread === thread && (generation === null || p.generation <= generation));
+}
+
+/** One image per generation, in order: of the role asked for, or the best where a generation has no other. */
+export function galleryOf(gallery: readonly GalleryItem[], thread: number, role: GalleryItem["role"]): readonly GalleryItem[] {
+  const byGeneration = new Map<number, GalleryItem>();
+  for (const item of gallery) {
+    if (item.thread !== thread || item.role === "reference") continue;
+    const held = byGeneration.get(item.generation);
+    if (held === undefined || item.role === role) byGeneration.set(item.generation, item);
+  }
+  return [...byGeneration.values()].toSorted((a, b) => a.generation - b.generation);
+}
+
+export function threadsOf(curve: readonly CurvePoint[]): readonly number[] {
+  return [...new Set(curve.map((p) => p.thread))].toSorted((a, b) => a - b);
+}
+
+export function generationsOf(state: UiState): number {
+  const last = state.snapshot?.curve.at(-1)?.generation ?? 0;
+  return Math.max(state.snapshot?.live?.progress.generations ?? 0, last);
+}
+
+/** "PIT 71": area and name, without saying the area twice. */
+export function channelLabel(channel: { readonly name: string; readonly area: string } | undefined, index?: number): string {
+  if (channel === undefined) return index === undefined ? "no target" : `channel ${index}`;
+  return channel.area === "" || channel.name.toLowerCase().startsWith(channel.area.toLowerCase()) ? channel.name : `${channel.area} ${channel.name}`;
+}

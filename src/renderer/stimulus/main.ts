@@ -1,0 +1,296 @@
+// The stimulus window: draws what the engine commands, on animation frames, and reports when it was drawn. One program at a time.
+// Flip times are those of the animation frame that drew; the display shows them a constant lag later, which the photodiode measures.
+// Knows nothing about protocols, spikes or scores.
+import "../csp.ts";
+import "./stimulus.css";
+import { connectWindow } from "../client.ts";
+import { abortProgram, advanceProgram, countLateFrames, createProgram, nextRefreshMs } from "./flashProgram.ts";
+import { addPing, toHostNs, unknownHostClock } from "./hostClock.ts";
+import { createImageShelf } from "./imageShelf.ts";
+import { estimateRefresh } from "./refreshRate.ts";
+import { createScreen, type Placement } from "./screen.ts";
+import type { FrameReport, ProgramState } from "./flashProgram.ts";
+import type { Phase, StimulusCommand, StimulusReport } from "../../shared/contract/index.ts";
+
+const measuredFrames = 60;
+const measureMsMin = 1000;
+const pingEveryMs = 3000;
+/** A refresh rate that moved this far is another display's (or another mode): measure and attach again. */
+const refreshChange = 0.03;
+
+const canvas = document.querySelector<HTMLCanvasElement>("#screen");
+const hint = document.querySelector<HTMLElement>("#hint");
+if (canvas === null || hint === null) throw new Error("expected the elements #screen and #hint in stimulus.html");
+
+const client = connectWindow();
+const screen = createScreen(canvas);
+const shelf = createImageShelf();
+
+let linkUp = false;
+let phase: Phase = "idle";
+let placement: Placement | null = null;
+let fixation = false;
+let program: ProgramState | null = null;
+let abortAsked = false;
+let hostClock = unknownHostClock;
+let periodMs: number | null = null;
+let attachedHz: number | null = null;
+let problem: string | null = null;
+/** Frame times of the measurement in progress, then of the last second. */
+let frameTimesMs: number[] = [];
+let lastFrameMs = 0;
+let frames = 0;
+let lateFrames = 0;
+let dirty = true;
+/** The window changed size: the engine must place its images anew, after the program in progress. */
+let resized = false;
+let shownImageId: number | null = null;
+let outbox: StimulusReport[] = [];
+
+function onFrame(frameMs: number): void {
+  requestAnimationFrame(onFrame);
+  countFrame(frameMs);
+  const step = program === null ? null : abortAsked ? abortProgram(program, frameMs) : advanceProgram(program, frameMs);
+  const imageId = step?.imageId ?? null;
+  if (step !== null) program = step.state.stage === "ended" ? null : step.state;
+  if (program === null) abortAsked = false;
+  if (screen.fit()) {
+    dirty = true;
+    resized = true;
+  }
+  if (resized && program === null) {
+    resized = false;
+    void measureAndAttach();
+  }
+  if (dirty || imageId !== shownImageId) draw(imageId);
+  for (const report of step?.reports ?? []) outbox.push(inHostTime(report));
+  sendReports();
+}
+
+function draw(imageId: number | null): void {
+  screen.draw({ placement, image: imageId === null ? null : (shelf.get(imageId) ?? null), fixation });
+  shownImageId = imageId;
+  dirty = false;
+}
+
+function countFrame(frameMs: number): void {
+  const intervalMs = frameMs - lastFrameMs;
+  lastFrameMs = frameMs;
+  frames += 1;
+  frameTimesMs.push(frameMs);
+  if (periodMs !== null && intervalMs < 1000) lateFrames += countLateFrames(intervalMs, periodMs);
+  if (frameTimesMs.length <= 4 * measuredFrames) return;
+  frameTimesMs = frameTimesMs.slice(-2 * measuredFrames);
+  const now = estimateRefresh(frameTimesMs);
+  if (program === null && attachedHz !== null && now !== null && now.irregular < measuredFrames / 4 && Math.abs(now.refreshHz / attachedHz - 1) > refreshChange) void measureAndAttach();
+}
+
+function inHostTime(report: FrameReport): StimulusReport {
+  switch (report.kind) {
+    case "onset":
+      return { kind: "onset", presentationId: report.presentationId, flipHostNs: toHostNs(hostClock, report.flipMs), plannedHostNs: toHostNs(hostClock, report.plannedMs) };
+    case "offset":
+      return { kind: "offset", presentationId: report.presentationId, flipHostNs: toHostNs(hostClock, report.flipMs), framesShown: report.framesShown, lateFrames: report.lateFrames };
+    case "end":
+      return { kind: "end", trialId: report.trialId, aborted: report.aborted, endHostNs: toHostNs(hostClock, report.endMs) };
+  }
+}
+
+/** Everything that this frame gave rise to leaves in one message, at once. */
+function sendReports(): void {
+  if (outbox.length === 0) return;
+  const reports = outbox;
+  outbox = [];
+  if (linkUp && attachedHz !== null) void client.call("stimulus.report", { reports });
+}
+
+function obey(command: StimulusCommand): void {
+  switch (command.kind) {
+    case "place": {
+      const { kind: _, ...place } = command;
+      placement = place;
+      dirty = true;
+      return;
+    }
+    case "prepare":
+      return shelf.prepare({ imageId: command.imageId, widthPx: command.widthPx, heightPx: command.heightPx, rgbaBase64: command.rgbaBase64, sizePx: placement?.sizePx ?? null }, (failure) => {
+        if (failure !== null) return showProblem(failure);
+        outbox.push({ kind: "prepared", imageId: command.imageId });
+        // Between frames: the engine may be waiting for it; a hidden window has no frames at all.
+        if (program === null) sendReports();
+      });
+    case "release":
+      return shelf.release(command.imageIds);
+    case "fixation":
+      fixation = command.visible;
+      dirty = true;
+      return;
+    case "run":
+      return run(command);
+    case "abort":
+      if (program?.trialId === command.trialId) abortAsked = true;
+      return;
+  }
+}
+
+function run({ trialId, flashes }: Extract<StimulusCommand, { kind: "run" }>): void {
+  if (program !== null) endNow();
+  const missing = [...new Set(flashes.map((flash) => flash.imageId))].filter((imageId) => shelf.get(imageId) === undefined);
+  if (missing.length > 0) {
+    outbox.push(...missing.map((imageId): StimulusReport => ({ kind: "missing", trialId, imageId })));
+    return sendReports();
+  }
+  const nowMs = performance.now();
+  if (document.hidden || periodMs === null || hostClock.offsetNs === null) {
+    if (hostClock.offsetNs !== null) outbox.push({ kind: "end", trialId, aborted: true, endHostNs: toHostNs(hostClock, nowMs) });
+    return sendReports();
+  }
+  abortAsked = false;
+  program = createProgram({ trialId, flashes, periodMs, startMs: nextRefreshMs(lastFrameMs, nowMs, periodMs) });
+}
+
+/** Ends the program without waiting for a frame: there may be none. */
+function endNow(): void {
+  if (program === null) return;
+  const step = abortProgram(program, performance.now());
+  program = null;
+  abortAsked = false;
+  draw(null);
+  outbox.push(...step.reports.map(inHostTime));
+  sendReports();
+}
+
+let measuring = false;
+
+async function measureAndAttach(): Promise<void> {
+  if (measuring || !linkUp) return;
+  measuring = true;
+  attachedHz = null;
+  showHint();
+  await measureClock(6);
+  const estimate = await measureRefresh();
+  measuring = false;
+  if (!linkUp) return;
+  periodMs = estimate.periodMs;
+  const attached = await client.call("stimulus.attach", { widthPx: screen.widthPx, heightPx: screen.heightPx, refreshHz: estimate.refreshHz });
+  attachedHz = attached.ok ? estimate.refreshHz : null;
+  showProblem(attached.ok ? null : attached.error.message);
+}
+
+/** Waits for about a second of frames; a window that is hidden gets none and waits until it is seen. */
+function measureRefresh(): Promise<{ readonly periodMs: number; readonly refreshHz: number }> {
+  frameTimesMs = [];
+  return new Promise((resolve) => {
+    const look = (): void => {
+      const spanMs = (frameTimesMs.at(-1) ?? 0) - (frameTimesMs[0] ?? 0);
+      const estimate = spanMs >= measureMsMin ? estimateRefresh(frameTimesMs) : null;
+      if (estimate === null) setTimeout(look, 50);
+      else resolve(estimate);
+    };
+    look();
+  });
+}
+
+async function measureClock(pings: number): Promise<void> {
+  for (let i = 0; i < pings && linkUp; i++) {
+    const sentMs = performance.now();
+    const answer = await client.call("clock.ping", {});
+    const receivedMs = performance.now();
+    if (answer.ok) hostClock = addPing(hostClock, { sentMs, receivedMs, hostNs: answer.value.hostNs });
+  }
+}
+
+function showProblem(text: string | null): void {
+  problem = text;
+  showHint();
+}
+
+const sessionPhases: readonly Phase[] = ["starting", "running", "paused", "stopping"];
+
+function showHint(): void {
+  if (hint === null) return;
+  hint.hidden = linkUp && problem === null && sessionPhases.includes(phase);
+  const state = problem !== null ? problem : !linkUp ? "No link to the engine; trying again." : attachedHz === null ? "Measuring the refresh rate." : `${screen.widthPx} x ${screen.heightPx} px at ${attachedHz.toFixed(1)} Hz, ready.`;
+  const key = document.createElement("kbd");
+  key.textContent = "F";
+  hint.replaceChildren(`Subject's screen. ${state} `, key, " full screen");
+}
+
+async function refreshPhase(): Promise<void> {
+  const snapshot = await client.call("session.snapshot", {});
+  if (snapshot.ok) setPhase(snapshot.value.phase);
+}
+
+function setPhase(next: Phase): void {
+  // Image ids begin again with every session: nothing of the last one may be shown in the next.
+  if (sessionPhases.includes(phase) && !sessionPhases.includes(next)) forgetSession();
+  phase = next;
+  showHint();
+}
+
+function forgetSession(): void {
+  shelf.clear();
+  fixation = false;
+  dirty = true;
+}
+
+client.onLink((up) => {
+  linkUp = up;
+  if (up) {
+    hostClock = unknownHostClock;
+    void refreshPhase();
+    void measureAndAttach();
+  } else {
+    // The engine cannot count what is shown now: blank, and nothing to fixate.
+    program = null;
+    abortAsked = false;
+    attachedHz = null;
+    outbox = [];
+    forgetSession();
+    draw(null);
+  }
+  showHint();
+});
+client.on("stimulus", obey);
+client.on("session", (event) => setPhase(event.phase));
+
+setInterval(() => {
+  if (linkUp && attachedHz !== null) outbox.push({ kind: "alive", frames, lateFrames, visible: !document.hidden });
+  if (program === null) sendReports();
+}, 1000);
+setInterval(() => {
+  if (linkUp && program === null) void measureClock(4);
+}, pingEveryMs);
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) endNow();
+});
+window.addEventListener("keydown", (event) => {
+  if (event.key.toLowerCase() === "f" && !event.ctrlKey && !event.metaKey && !event.altKey) void toggleFullScreen();
+});
+canvas.addEventListener("click", () => {
+  if (document.fullscreenElement === null) void toggleFullScreen();
+});
+
+async function toggleFullScreen(): Promise<void> {
+  try {
+    if (document.fullscreenElement === null) await document.documentElement.requestFullscreen({ navigationUI: "hide" });
+    else await document.exitFullscreen();
+  } catch (error) {
+    showProblem(`The browser refused full screen (${String(error)}). Press F11 instead.`);
+  }
+}
+
+/** The display must not go to sleep in front of the subject. Browsers give the lock up when the window is hidden. */
+async function keepAwake(): Promise<void> {
+  try {
+    if (!document.hidden) await navigator.wakeLock.request("screen");
+  } catch {
+    // No such lock here: the operating system's own setting decides.
+  }
+}
+
+document.addEventListener("visibilitychange", () => void keepAwake());
+void keepAwake();
+showHint();
+requestAnimationFrame(onFrame);
