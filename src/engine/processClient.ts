@@ -38,7 +38,7 @@ export async function startEngineProcess(options: EngineProcessOptions): Promise
   const callers = new Map<string, (frame: EngineFrame) => void>();
   const broadcast = new Set<(frame: EventFrame) => void>();
   let lastWords = "";
-  let closing = false;
+  let stage: Stage = "starting";
 
   const note = (text: string): void => {
     lastWords = `${lastWords}${text}`.slice(-4000);
@@ -74,7 +74,7 @@ export async function startEngineProcess(options: EngineProcessOptions): Promise
     child.on("error", (error) => resolve(fault("engineDied", `The engine's process did not start: ${error.message}.`)));
     // The pipes may still hold the last words; a process of the engine's own may keep them open, so no waiting for their end.
     child.on("exit", (code, signal) => void setTimeout(() => {
-      const ended = down.fire(describeEnd(code, signal, closing, lastWords));
+      const ended = down.fire(describeEnd({ exitCode: code, signal, stage, lastWords }));
       resolve(fault("engineDied", ended.message));
     }, lastWordsMs));
     setTimeout(() => resolve(fault("engineSilent", `Expected the engine to be ready within ${(options.startTimeoutMs ?? startTimeoutMsDefault) / 1000} s, got no word from it. Look at its log; a slow disk or a model that does not load can be the cause.`)), options.startTimeoutMs ?? startTimeoutMsDefault).unref();
@@ -83,10 +83,10 @@ export async function startEngineProcess(options: EngineProcessOptions): Promise
   post({ kind: "start", options: options.engine, forward: null });
   const outcome = await started;
   if (!outcome.ok) {
-    closing = true;
     child.kill();
     return outcome;
   }
+  stage = "running";
 
   const gone = new Promise<EngineDown>((resolve) => down.listen(resolve));
   return ok({
@@ -107,8 +107,8 @@ export async function startEngineProcess(options: EngineProcessOptions): Promise
     },
     onDown: down.listen,
     close() {
-      if (!closing) {
-        closing = true;
+      if (stage === "running") {
+        stage = "closing";
         post({ kind: "close" });
         setTimeout(() => child.kill("SIGKILL"), options.closeTimeoutMs ?? closeTimeoutMsDefault).unref();
       }
@@ -117,15 +117,21 @@ export async function startEngineProcess(options: EngineProcessOptions): Promise
   });
 }
 
-/** A sentence about how the engine ended. */
-export function describeEnd(exitCode: number | null, signal: string | null, closing: boolean, lastWords: string): EngineDown {
+/** Where in its life an engine's process was when it ended. */
+export type Stage = "starting" | "running" | "closing";
+
+/** A sentence about how the engine ended. `signal` null = it ended by itself. */
+export function describeEnd({ exitCode, signal, stage, lastWords }: { readonly exitCode: number | null; readonly signal: string | null; readonly stage: Stage; readonly lastWords: string }): EngineDown {
   const how = signal !== null ? `signal ${signal}` : `exit code ${exitCode ?? "unknown"}`;
-  if (closing && exitCode === 0) return { expected: true, exitCode, message: "The engine was closed." };
-  if (closing) return { expected: false, exitCode, message: `The engine did not close cleanly (${how}). The session file holds everything up to the last presentation.` };
-  const words = lastWords.trim().split("\n").find((line) => /error|bug|fatal/i.test(line));
-  return {
-    expected: false,
-    exitCode,
-    message: `The engine stopped unexpectedly (${how}). Recording has ended; the session file holds everything up to the last presentation. Start Evoked again and resume the session.${words === undefined ? "" : ` Its last words: ${words.slice(0, 300)}`}`,
-  };
+  const line = lastWords.trim().split("\n").find((words) => /error|bug|fatal/i.test(words));
+  const words = line === undefined ? "" : ` Its last words: ${line.slice(0, 300)}`;
+  const kept = "the session file holds everything up to the last presentation";
+  switch (stage) {
+    case "starting":
+      return { expected: false, exitCode, message: `The engine's process ended before it was ready (${how}).${words}` };
+    case "running":
+      return { expected: false, exitCode, message: `The engine stopped unexpectedly (${how}). Recording has ended; ${kept}. Start Evoked again and resume the session.${words}` };
+    case "closing":
+      return exitCode === 0 ? { expected: true, exitCode, message: "The engine was closed." } : { expected: false, exitCode, message: `The engine did not close cleanly (${how}); ${kept}.` };
+  }
 }

@@ -13,6 +13,8 @@ import type { Fault, Result } from "../shared/result.ts";
 /** Where the process ends by itself: a bug that nothing caught. */
 export const exitCodeOfBug = 70;
 const lastCloseMs = 4000;
+/** Time for the last message to leave this process. */
+const lastMessageMs = 50;
 
 /** A window's own port; Electron's MessagePortMain has this shape. */
 export interface WindowPort {
@@ -33,8 +35,26 @@ export interface ParentLink {
 
 export type CreateEngine = (options: EngineOptions) => Promise<Result<Engine, Fault>>;
 
+/** This process, as far as the engine's life decides about it. */
+export interface OwnProcess {
+  exit(exitCode: number): void;
+  /** A bug that nothing caught. */
+  onBug(listener: (error: unknown) => void): void;
+  onTerminate(listener: () => void): void;
+}
+
+export const thisProcess: OwnProcess = {
+  exit: (exitCode) => process.exit(exitCode),
+  onBug: (listener) => void process.on("uncaughtException", listener).on("unhandledRejection", listener),
+  onTerminate: (listener) => {
+    process.on("SIGTERM", listener);
+    // A terminal sends Ctrl+C to the whole group; the host decides what it means and asks this process to close.
+    process.on("SIGINT", () => undefined);
+  },
+};
+
 /** Runs an engine for the host at the other end until it is asked to close or the host is gone. Ends this process. */
-export function serveEngine(parent: ParentLink, create: CreateEngine): void {
+export function serveEngine(parent: ParentLink, create: CreateEngine, own: OwnProcess = thisProcess): void {
   const callers = new Map<string, { readonly caller: Caller; readonly receive: (frame: EngineFrame) => void; readonly wants: ReadonlySet<EventName> | null; readonly port: WindowPort | null }>();
   let starting: Promise<Engine | null> | null = null;
   let engine: Engine | null = null;
@@ -45,9 +65,9 @@ export function serveEngine(parent: ParentLink, create: CreateEngine): void {
   const end = (exitCode: number): void => {
     if (ending) return;
     ending = true;
-    const exit = (): void => process.exit(exitCode);
+    const exit = (): void => own.exit(exitCode);
     setTimeout(exit, lastCloseMs).unref();
-    void Promise.resolve(starting).then((started) => started?.close()).catch((error: unknown) => parent.post({ kind: "problem", text: `closing failed: ${describe(error)}` })).finally(exit);
+    void Promise.resolve(starting).then((started) => started?.close()).catch((error: unknown) => parent.post({ kind: "problem", text: `closing failed: ${describe(error)}` })).finally(() => setTimeout(exit, lastMessageMs));
   };
 
   const deliver = (event: EngineEvent): void => {
@@ -130,11 +150,8 @@ export function serveEngine(parent: ParentLink, create: CreateEngine): void {
     end(exitCodeOfBug);
   };
 
-  process.on("uncaughtException", die);
-  process.on("unhandledRejection", die);
-  // A terminal sends Ctrl+C to the whole group; the host decides what it means and asks this process to close.
-  process.on("SIGINT", () => undefined);
-  process.on("SIGTERM", () => end(0));
+  own.onBug(die);
+  own.onTerminate(() => end(0));
   parent.onGone(() => end(0));
   parent.onMessage((message, ports) => handle(toEngine.parse(message), ports));
 }

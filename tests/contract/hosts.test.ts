@@ -162,6 +162,6 @@ test("what the engine prints goes to the host's log, not to its standard output"
 });
 
 test("a signal is named where the engine has no exit code", () => {
-  expect(describeEnd(null, "SIGKILL", false, "").message).toContain("signal SIGKILL");
+  expect(describeEnd({ exitCode: null, signal: "SIGKILL", stage: "running", lastWords: "" }).message).toContain("signal SIGKILL");
   expect(closeCodes.engineDown).toBeGreaterThanOrEqual(4000);
 });
