@@ -27,6 +27,8 @@ export interface RigKind {
   readonly optionSpecs: readonly OptionSpec[];
   /** Whether a loss in the stream can be told apart into spikes and continuous data (`continuousOnly` of a gap). */
   readonly carriesContinuousData: boolean;
+  /** How old the watermark of a batch is when it arrives, at least, ms: what the clock aligner must add where there are no marks. Errors: `rigOptions`. */
+  shortestTransportMs(options: unknown): Result<number, Fault>;
   /** Makes the source from settings that have not been parsed yet. Errors: `rigOptions`. */
   open(options: unknown, world: RigWorld): Result<SpikeSource, Fault>;
 }
@@ -37,16 +39,24 @@ function rigKind<T>(definition: {
   readonly description: string;
   readonly options: z.ZodType<T>;
   readonly carriesContinuousData: boolean;
+  readonly transportMs: (options: T) => number;
   readonly make: (options: T, world: RigWorld) => SpikeSource;
 }): RigKind {
-  const { make, ...rest } = definition;
+  const { make, transportMs, ...rest } = definition;
+  function parse(options: unknown): Result<T, Fault> {
+    const parsed = definition.options.safeParse(options ?? {});
+    return parsed.success ? ok(parsed.data) : fault("rigOptions", `The settings of the rig "${definition.title}" cannot be used. ${z.prettifyError(parsed.error)}`);
+  }
   return {
     ...rest,
     optionSpecs: describeOptions(definition.options),
+    shortestTransportMs(options) {
+      const parsed = parse(options);
+      return parsed.ok ? ok(transportMs(parsed.value)) : parsed;
+    },
     open(options, world) {
-      const parsed = definition.options.safeParse(options ?? {});
-      if (!parsed.success) return fault("rigOptions", `The settings of the rig "${definition.title}" cannot be used. ${z.prettifyError(parsed.error)}`);
-      return ok(make(parsed.data, world));
+      const parsed = parse(options);
+      return parsed.ok ? ok(make(parsed.value, world)) : parsed;
     },
   };
 }
@@ -58,6 +68,7 @@ export const rigRegistry: readonly RigKind[] = [
     description: "96 channels in V1, V4 and PIT that respond to what is shown, with an eye, a juice line and a clock of their own. To try, teach and test.",
     options: syntheticRigOptionsSchema,
     carriesContinuousData: false,
+    transportMs: (options) => options.delayMs,
     make: (options, { clock, seed, encoder }) => createSyntheticRig({ seed, clock, encoder, options }).source,
   }),
   rigKind({
@@ -66,6 +77,7 @@ export const rigRegistry: readonly RigKind[] = [
     description: "Spikes and TTL events of the Open Ephys GUI (0.6 or later) through its ZMQ Interface.",
     options: openEphysOptionsSchema,
     carriesContinuousData: true,
+    transportMs: (options) => options.holdBackMs,
     make: (options, { clock }) => createOpenEphysSource({ clock, options }),
   }),
 ];

@@ -15,6 +15,9 @@ const judge: { readonly spikes: number; readonly perElectrode: Record<string, nu
   readFileSync(new URL("../../fixtures/acquisition/decoded.json", import.meta.url), "utf8"),
 ).openEphysZmq;
 
+/** Short watchdogs, for tests that wait for them. */
+const quick = { staleMs: 300, lostMs: 800 };
+
 let closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of closing) await close();
@@ -36,7 +39,7 @@ async function aRig(play: Partial<PlayOptions> = {}, options: Readonly<Record<st
   const portOf = (endpoint: string | null) => Number(endpoint?.split(":").at(-1));
   const source = createOpenEphysSource({
     clock: createRealClock(),
-    options: openEphysOptionsSchema.parse({ dataPort: portOf(player.endpoint), heartbeatPort: portOf(player.heartbeatEndpoint), staleMs: 300, lostMs: 800, ...options }),
+    options: openEphysOptionsSchema.parse({ dataPort: portOf(player.endpoint), heartbeatPort: portOf(player.heartbeatEndpoint), staleMs: 3000, lostMs: 6000, ...options }),
   });
   const events: SourceEvent[] = [];
   unwrap(await source.start((event) => events.push(event)));
@@ -121,7 +124,7 @@ describe("the Open Ephys source", () => {
   });
 
   it("survives the program going away and coming back, and counts what it missed", async () => {
-    const rig = await aRig({ loop: "continue", speed: 6 });
+    const rig = await aRig({ loop: "continue", speed: 6 }, quick);
     await until(() => rig.spikes() > 200);
     await rig.player.goAway("lose");
     await until(() => rig.kinds().includes("lost"));
@@ -140,7 +143,7 @@ describe("the Open Ephys source", () => {
   });
 
   it("sees a silence, makes the connection afresh, and goes on", async () => {
-    const rig = await aRig({ loop: "continue", speed: 6 });
+    const rig = await aRig({ loop: "continue", speed: 6 }, quick);
     await until(() => rig.spikes() > 100);
     // Longer than lostMs: the sockets are new when the stream goes on.
     await rig.player.goAway("wait");
