@@ -117,7 +117,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       running = { session, telemetry, images, ticker: setInterval(() => tick(), liveMs), ended: false };
       telemetry.setPhase("starting");
       await session.loop.start();
-      if (config.display.kind === "window" && screen.attachedCaller === null) session.loop.setDisplayAvailable(false);
+      if (config.display.kind === "window" && screen.attachedCaller === null) session.loop.displayLost("it was closed while the session started");
       telemetry.setPhase("running");
       return ok({ file: session.file });
     } catch (error) {
@@ -152,10 +152,10 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     if (running === null || running.session === null) return;
     running.telemetry.tick();
     const failure = running.session.store.status().failure;
-    if (failure !== null) running.session.loop.alarms.raise({ code: "store", severity: "fault", message: `Recording has failed: ${failure.message}` });
+    if (failure !== null) running.session.loop.alarm({ code: "store", severity: "fault", message: `Recording has failed: ${failure.message}` });
     const disk = running.session.store.status();
-    if (disk.diskLevel === "stop") running.session.loop.stop();
-    else if (disk.diskLevel === "low") running.session.loop.alarms.raise({ code: "disk", severity: "warn", message: `The disk is nearly full${disk.minutesLeft === null ? "" : `: about ${Math.round(disk.minutesLeft)} minutes are left`}. Make room now.` });
+    if (disk.diskLevel === "stop") running.session.loop.stop("The disk is full.");
+    else if (disk.diskLevel === "low") running.session.loop.alarm({ code: "disk", severity: "warn", message: `The disk is nearly full${disk.minutesLeft === null ? "" : `: about ${Math.round(disk.minutesLeft)} minutes are left`}. Make room now.` });
   }
 
   async function finish(reason: "completed" | "stopped" | "failed", message: string): Promise<void> {
@@ -333,7 +333,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     callerGone: (callerId) => screen.detach(callerId, "its window was closed"),
     async close() {
       if (running !== null && !running.ended && running.session !== null) {
-        running.session.loop.stop();
+        running.session.loop.stop("The app was closed.");
         await running.session.close();
         endRunning("stopped", "The app was closed.");
       }

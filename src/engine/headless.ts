@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { encodeOptimizerState } from "../evolve/index.ts";
 import { createVirtualClock } from "../loop/clock.ts";
-import type { GenerationResult } from "../loop/closedLoop.ts";
+import type { GenerationResult } from "../loop/loopTypes.ts";
 import { startModels } from "../models/client.ts";
 import type { Models } from "../models/client.ts";
 import type { SessionConfig } from "../shared/contract/config.ts";
@@ -57,7 +57,7 @@ export async function runHeadless(options: HeadlessOptions & { readonly models: 
     display: createTimedDisplay({ clock }),
     onRecord: (body) => {
       if (body.kind === "image") images += 1;
-      if (body.kind === "event") options.onLog?.(body.severity, body.message);
+      if (body.kind === "event" && body.category !== "input") options.onLog?.(body.severity, body.message);
       if (body.kind === "generation") hash.update(new Uint8Array(body.scores.buffer, body.scores.byteOffset, body.scores.byteLength));
     },
     listener: {

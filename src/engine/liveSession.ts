@@ -3,7 +3,8 @@
 import { randomUUID } from "node:crypto";
 import { createOptimizer, optimizerRegistry, restoreOptimizer } from "../evolve/index.ts";
 import { createClosedLoop } from "../loop/closedLoop.ts";
-import type { ClosedLoop, LoopListener } from "../loop/closedLoop.ts";
+import type { ClosedLoop } from "../loop/closedLoop.ts";
+import type { LoopListener } from "../loop/loopTypes.ts";
 import type { EvolutionThread } from "../loop/thread.ts";
 import type { Models } from "../models/client.ts";
 import { createSession, resumeSession } from "../session/writer.ts";

@@ -1,9 +1,11 @@
 // Numbers every record of a session and hands it to the store. Knows nothing about what is recorded.
 import type { Clock, Store } from "../shared/ports.ts";
 import type { SessionRecordBody } from "../shared/records.ts";
+import type { HostTimeNs } from "../shared/units.ts";
 
 export interface Recorder {
-  record(body: SessionRecordBody): void;
+  /** `atHostNs` is when it happened; records come in the order of their times. */
+  record(body: SessionRecordBody, atHostNs?: HostTimeNs): void;
   /** Every record as it was numbered, for the log of a window. */
   onRecord(listener: (body: SessionRecordBody, hostNs: number) => void): void;
   /** null while the store keeps up; else settles when it has caught up. */
@@ -17,8 +19,7 @@ export function createRecorder({ clock, store, firstSeq }: { readonly clock: Clo
   let seq = firstSeq;
   let listener: (body: SessionRecordBody, hostNs: number) => void = () => undefined;
   return {
-    record(body) {
-      const hostNs = clock.now();
+    record(body, hostNs = clock.now()) {
       store.append({ seq: seq++, hostNs, ...body });
       listener(body, hostNs);
     },

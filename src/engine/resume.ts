@@ -1,7 +1,7 @@
 // What an interrupted session had reached, read from its file in the terms of the loop. Changes nothing in the file. Knows nothing about SQL.
 import { decodeOptimizerState } from "../evolve/index.ts";
 import type { OptimizerState } from "../evolve/index.ts";
-import type { ResumePoint } from "../loop/closedLoop.ts";
+import type { ResumePoint } from "../loop/loopTypes.ts";
 import { z } from "zod";
 import { openSession } from "../session/reader.ts";
 import { sessionConfig } from "../shared/contract/index.ts";
@@ -62,7 +62,7 @@ export function readResumePoint(file: string): Result<PastSession, Fault> {
           ? [...measured.values()].sort((a, b) => a.presentationId - b.presentationId).flatMap((p) => {
               if (p.excluded !== null || p.counts === null) return [];
               const windowS = (p.windowEndMs - p.windowStartMs) / 1000;
-              return [{ imageId: p.imageId, countsHz: Array.from(p.counts, (c) => c / windowS) }];
+              return [{ imageId: p.imageId, ratesHz: Array.from(p.counts, (c) => c / windowS) }];
             })
           : [],
       },

@@ -28,7 +28,7 @@ export function reviewSnapshot(reader: SessionReader): Snapshot {
   const trials = reader.trials();
   const rewards = reader.rewards().filter((r) => r.delivered);
   const presentations = reader.presentations();
-  const events = reader.events();
+  const events = reader.events().filter((e) => e.category !== "input");
   const summary = reader.summary();
   const startNs = presentations[0]?.hostNs ?? 0;
   const totalMs = rewards.reduce((sum, r) => sum + r.pulseMs, 0);

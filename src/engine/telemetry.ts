@@ -1,7 +1,8 @@
 // What windows are told about a running session: a snapshot when they attach, decimated events after. Knows nothing about transport or SQL.
 import type { EventName, EventPayload, Snapshot } from "../shared/contract/index.ts";
 import type { Alarm, ChannelState, CurvePoint, Device, GalleryItem, Live, LogEntry, Phase, PresentationEvent, SessionConfig } from "../shared/contract/index.ts";
-import type { ClosedLoop, GenerationResult, LoopListener, SettledPresentation } from "../loop/closedLoop.ts";
+import type { ClosedLoop } from "../loop/closedLoop.ts";
+import type { GenerationResult, LoopListener, SettledPresentation } from "../loop/loopTypes.ts";
 import type { SessionRecordBody } from "../shared/records.ts";
 import { msBetween, nsPerMs } from "../shared/units.ts";
 import type { HostTimeNs } from "../shared/units.ts";
@@ -163,7 +164,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
         reward.totalMs += body.pulseMs;
         if (body.cause === "manual") reward.manualPulses += 1;
       }
-      if (body.kind !== "event" || body.code === "gap.repeat") return;
+      if (body.kind !== "event" || body.category === "input") return;
       const entry: LogEntry = { id: ++logId, atMs: sinceStartMs(hostNs), severity: body.severity, code: body.code, message: body.message };
       log.push(entry);
       if (log.length > logKept) log.shift();

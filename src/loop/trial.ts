@@ -47,7 +47,7 @@ export type TrialEvent = { readonly atHostNs: HostTimeNs } & (
   | { readonly kind: "start" }
   | { readonly kind: "pause" }
   | { readonly kind: "stop" }
-  | { readonly kind: "imagesReady"; readonly flashes: readonly PlannedFlash[]; readonly durationMs: number }
+  | { readonly kind: "imagesReady"; readonly flashes: readonly PlannedFlash[] }
   | { readonly kind: "gaze"; readonly inside: boolean }
   | { readonly kind: "timer"; readonly token: number }
   | { readonly kind: "displayEnd"; readonly trialId: number; readonly aborted: boolean }

@@ -156,7 +156,8 @@ export interface RewardRecord {
 /** Everything a reader of the log should see: operator actions, alarms, faults, notes. */
 export interface EventRecord {
   readonly kind: "event";
-  readonly category: "operator" | "alarm" | "fault" | "note" | "log" | "state";
+  /** "input": something that reached the loop, written for replay; windows and people need not see it. */
+  readonly category: "operator" | "alarm" | "fault" | "note" | "log" | "state" | "input";
   readonly severity: "info" | "warn" | "fault";
   readonly code: string;
   readonly message: string;

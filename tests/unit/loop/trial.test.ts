@@ -35,7 +35,7 @@ function drive({ gaze, screenFails, rewardFails, stopAt, lengthMs = 30_000 }: { 
       switch (action.kind) {
         case "requestImages":
           later(now, () => ({
-            kind: "imagesReady", durationMs: 0, atHostNs: now,
+            kind: "imagesReady", atHostNs: now,
             flashes: Array.from({ length: 5 }, () => ({ presentationId: presentationId++, imageId: 1, onFrames: 12, offFrames: 18 })),
           }));
           break;
@@ -154,7 +154,7 @@ describe("the trial state machine", () => {
   it("finishes the trial under way before it pauses", () => {
     const at = hostTimeNs(0);
     let { state } = stepTrial(initialTrialState(1), { kind: "start", atHostNs: at }, timing);
-    ({ state } = stepTrial({ ...state, gazeInside: true }, { kind: "imagesReady", durationMs: 0, flashes: [{ presentationId: 1, imageId: 1, onFrames: 12, offFrames: 18 }], atHostNs: at }, timing));
+    ({ state } = stepTrial({ ...state, gazeInside: true }, { kind: "imagesReady", flashes: [{ presentationId: 1, imageId: 1, onFrames: 12, offFrames: 18 }], atHostNs: at }, timing));
     expect(state.name).toBe("hold");
     ({ state } = stepTrial(state, { kind: "pause", atHostNs: at }, timing));
     ({ state } = stepTrial(state, { kind: "timer", token: state.timerToken, atHostNs: addMs(at, 200) }, timing));
