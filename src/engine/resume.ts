@@ -1,9 +1,10 @@
-// What an interrupted session had reached, read from its file in the terms of the loop. Changes nothing in the file. Knows nothing about SQL.
+// What a session had reached at some record of its file, in the terms of the loop. Changes nothing in the file. Knows nothing about SQL.
+import { z } from "zod";
 import { decodeOptimizerState } from "../evolve/index.ts";
 import type { OptimizerState } from "../evolve/index.ts";
 import type { ResumePoint } from "../loop/loopTypes.ts";
-import { z } from "zod";
 import { openSession } from "../session/reader.ts";
+import type { SessionReader } from "../session/reader.ts";
 import { sessionConfig } from "../shared/contract/index.ts";
 import type { SessionConfig } from "../shared/contract/index.ts";
 import { FaultError, err, fault, ok, unwrap } from "../shared/result.ts";
@@ -20,57 +21,74 @@ export interface PastSession {
 
 const targetEvent = z.object({ thread: z.number().int(), channel: z.number().int() });
 
-/** Errors: those of opening a session, `badConfig`, `sessionComplete`. */
+/** For going on with a file. Errors: those of opening a session, `badConfig`, `sessionComplete`. */
 export function readResumePoint(file: string): Result<PastSession, Fault> {
   const opened = openSession(file);
   if (!opened.ok) return opened;
-  const reader = opened.value;
   try {
-    const info = reader.info();
-    const config = sessionConfig.safeParse(JSON.parse(info.configJson));
-    if (!config.success) return fault("badConfig", `Expected ${file} to hold a session configuration of this version, got: ${config.error.issues[0]?.message ?? "something else"}.`);
-    const past = reader.resumePoint();
-    const lastDone = Math.max(-1, ...past.threads.map((t) => t.last?.generation ?? -1));
-    if (lastDone + 1 >= config.data.evolution.generations) return fault("sessionComplete", `All ${config.data.evolution.generations} generations of ${file} are done: there is nothing to resume. Start a new session instead.`);
-    const targets = new Map(config.data.evolution.threads.flatMap((t, i): [number, number][] => (t.target === "auto" ? [] : [[i, t.target]])));
-    for (const event of reader.events()) {
-      if (event.code !== "target" && event.code !== "setTarget") continue;
-      const chosen = targetEvent.safeParse(JSON.parse(event.dataJson === "" ? "{}" : event.dataJson));
-      if (chosen.success) targets.set(chosen.data.thread, chosen.data.channel);
+    const past = pastAt(opened.value, Number.POSITIVE_INFINITY);
+    if ((past.point.generation ?? 0) >= past.config.evolution.generations) {
+      return fault("sessionComplete", `All ${past.config.evolution.generations} generations of ${file} are done: there is nothing to resume. Start a new session instead.`);
     }
-    const threads = config.data.evolution.threads.every((_, i) => targets.has(i))
-      ? config.data.evolution.threads.map((_, i) => {
-          const last = past.threads.find((t) => t.thread === i)?.last ?? null;
-          return { optimizer: last === null ? null : unwrap(decodeOptimizerState(last.stateAfter)), target: targets.get(i) ?? 0 };
-        })
-      : [];
-    const measured = new Map(past.threads.flatMap((t) => t.presentations).map((p) => [p.presentationId, p]));
-    const begun = threads.length > 0;
-    return ok({
-      id: info.id,
-      startedUtc: info.startedUtc,
-      config: config.data,
-      threads,
-      point: {
-        generation: begun ? lastDone + 1 : null,
-        nextImageId: past.nextImageId,
-        nextPresentationId: past.nextPresentationId,
-        nextTrialId: past.nextTrialId,
-        imageIds: begun ? past.threads.flatMap((t) => t.images.flatMap((i) => (i.individual === null ? [] : [{ thread: t.thread, individual: i.individual, imageId: i.imageId }]))) : [],
-        referenceImageIds: reader.images().filter((i) => i.imageKind === "reference").map((i) => i.imageId),
-        measured: begun
-          ? [...measured.values()].sort((a, b) => a.presentationId - b.presentationId).flatMap((p) => {
-              if (p.excluded !== null || p.counts === null) return [];
-              const windowS = (p.windowEndMs - p.windowStartMs) / 1000;
-              return [{ imageId: p.imageId, ratesHz: Array.from(p.counts, (c) => c / windowS) }];
-            })
-          : [],
-      },
-    });
+    return ok(past);
   } catch (error) {
     if (error instanceof FaultError) return err({ code: error.code, message: error.message });
     throw error;
   } finally {
-    reader.close();
+    opened.value.close();
   }
+}
+
+export function configOf(reader: SessionReader): SessionConfig {
+  const config = sessionConfig.safeParse(JSON.parse(reader.info().configJson));
+  if (config.success) return config.data;
+  throw new FaultError({ code: "badConfig", message: `Expected ${reader.file} to hold a session configuration of this version, got: ${config.error.issues[0]?.message ?? "something else"}. Open it with the version of Evoked that made it.` });
+}
+
+/** The state of the session just after record `lastSeq`. Throws a FaultError on a file that this version cannot take up. */
+export function pastAt(reader: SessionReader, lastSeq: number): PastSession {
+  const upTo = <T extends { readonly seq: number }>(rows: readonly T[]): readonly T[] => rows.filter((r) => r.seq <= lastSeq);
+  const config = configOf(reader);
+  const info = reader.info();
+  const generations = upTo(reader.generations({ states: true }));
+  const images = upTo(reader.images());
+  const presentations = upTo(reader.presentations());
+  const trials = upTo(reader.trials());
+  const lastDone = Math.max(-1, ...generations.map((g) => g.generation));
+  const current = lastDone + 1;
+
+  const targets = new Map(config.evolution.threads.flatMap((t, i): [number, number][] => (t.target === "auto" ? [] : [[i, t.target]])));
+  for (const event of upTo(reader.events())) {
+    if (event.code !== "target" && (event.code !== "setTarget" || event.category === "input")) continue;
+    const chosen = targetEvent.safeParse(JSON.parse(event.dataJson === "" ? "{}" : event.dataJson));
+    if (chosen.success) targets.set(chosen.data.thread, chosen.data.channel);
+  }
+  const begun = config.evolution.threads.every((_, i) => targets.has(i)) && (lastDone >= 0 || images.some((i) => i.generation !== null));
+  const threads = begun
+    ? config.evolution.threads.map((_, i) => {
+        const last = generations.findLast((g) => g.thread === i);
+        return { optimizer: last === undefined ? null : unwrap(decodeOptimizerState(last.stateAfter)), target: targets.get(i) ?? 0 };
+      })
+    : [];
+  return {
+    id: info.id,
+    startedUtc: info.startedUtc,
+    config,
+    threads,
+    point: {
+      generation: begun ? current : null,
+      nextImageId: Math.max(0, ...images.map((i) => i.imageId)) + 1,
+      nextPresentationId: Math.max(0, ...presentations.map((p) => p.presentationId)) + 1,
+      nextTrialId: Math.max(0, ...trials.map((t) => t.trialId)) + 1,
+      imageIds: begun ? images.flatMap((i) => (i.generation !== current || i.individual === null || i.thread === null ? [] : [{ thread: i.thread, individual: i.individual, imageId: i.imageId }])) : [],
+      referenceImageIds: images.filter((i) => i.imageKind === "reference").map((i) => i.imageId),
+      measured: begun
+        ? presentations.flatMap((p) => {
+            if (p.generation !== current || p.excluded !== null || p.counts === null) return [];
+            const windowS = (p.windowEndMs - p.windowStartMs) / 1000;
+            return [{ imageId: p.imageId, ratesHz: Array.from(p.counts, (c) => c / windowS) }];
+          })
+        : [],
+    },
+  };
 }

@@ -25,7 +25,7 @@ export function openRig(config: { readonly kind: string; readonly options: Reado
   const options = syntheticRigOptionsSchema.safeParse(config.options);
   if (!options.success) return fault("rigOptions", options.error.message);
   const rig = createSyntheticRig({ seed: world.seed, clock: world.clock, encoder: world.encoder, options: options.data });
-  return ok({ kind: "synthetic", title: "Synthetic rig", gapMeansSpikeLoss: true, ...rig });
+  return ok({ kind: "synthetic", title: "Synthetic rig", gapMeansSpikeLoss: gapMeansSpikeLoss("synthetic"), ...rig });
 }
 
 /** The rigs that a session can be run with, for the start screen. */
@@ -40,4 +40,9 @@ export const rigKinds: AppDescription["rigs"] = [
 export async function checkRig(config: { readonly kind: string; readonly options: Readonly<Record<string, unknown>> }): Promise<Result<string, Fault>> {
   if (config.kind === "synthetic") return ok("Synthetic rig: ready.");
   return fault("unknownRig", `Expected a rig of the list, got "${config.kind}".`);
+}
+
+/** Open Ephys's stream carries continuous data and spikes under one message number: a missing number need not be a spike. */
+export function gapMeansSpikeLoss(kind: string): boolean {
+  return kind !== "open-ephys";
 }

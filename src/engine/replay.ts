@@ -1,0 +1,191 @@
+// Replays a session file through the loop's own decisions: the recorded inputs go in, in order and at their times, and every record that
+// comes out is compared with the recorded one. Knows nothing about windows.
+import { createClockAligner } from "../acquisition/align.ts";
+import { restoreOptimizer, decodeOptimizerState } from "../evolve/index.ts";
+import { inputOfRecord } from "../loop/inputs.ts";
+import { createLoopCore } from "../loop/loopCore.ts";
+import type { LoopCore } from "../loop/loopCore.ts";
+import type { LoopListener } from "../loop/loopTypes.ts";
+import type { EvolutionThread } from "../loop/thread.ts";
+import { openSession } from "../session/reader.ts";
+import type { SessionReader, SessionRun } from "../session/reader.ts";
+import type { Generator } from "../shared/ports.ts";
+import type { SessionRecord, SessionRecordBody } from "../shared/records.ts";
+import { FaultError, err, ok, unwrap } from "../shared/result.ts";
+import type { Fault, Result } from "../shared/result.ts";
+import { createRng } from "../shared/rng.ts";
+import { nsPerS } from "../shared/units.ts";
+import type { ImageBatch } from "../shared/values.ts";
+import { configOf, pastAt } from "./resume.ts";
+import { gapMeansSpikeLoss } from "./rig.ts";
+
+export interface Difference {
+  readonly seq: number;
+  readonly kind: string;
+  readonly field: string;
+  readonly recorded: string;
+  readonly replayed: string;
+}
+
+export interface VerifyReport {
+  readonly file: string;
+  readonly identical: boolean;
+  /** Records compared, by kind. */
+  readonly compared: Readonly<Record<string, number>>;
+  readonly firstDifference: Difference | null;
+  readonly sessionSeconds: number;
+  readonly wallSeconds: number;
+}
+
+/** Written by the engine, not by the loop: nothing to recompute. */
+const notOfTheLoop = new Set(["note", "recentre"]);
+
+/** Replays one run of a session. `step` takes the next record; the core and listener see what they saw then. */
+export interface Replay {
+  readonly core: LoopCore;
+  /** Feeds or checks one record. Returns the first difference, null while all is the same. */
+  take(record: SessionRecord): Difference | null;
+}
+
+export function createReplay(reader: SessionReader, run: SessionRun, listener: LoopListener = {}): Replay {
+  const config = configOf(reader);
+  const devices = reader.devices();
+  const past = run.run === reader.runs()[0]?.run ? null : pastAt(reader, run.firstSeq - 1);
+  const rng = createRng(config.seed);
+  const images = reader.images();
+  const emitted: SessionRecordBody[] = [];
+  const threads = config.evolution.threads.map((_, index) => openThread(reader, index, past?.threads[index]?.target));
+  const inThisRun = images.filter((i) => i.seq >= run.firstSeq && i.imageKind === "reference");
+  const core = createLoopCore({
+    trial: config.trial, response: config.response, evolution: config.evolution,
+    threads: threads.map((t, i) => (past?.threads[i]?.optimizer ? { ...t, optimizer: unwrap(restoreOptimizer(past.threads[i].optimizer, { dim: t.generator.latentDim })) } : t)),
+    autoTargets: past !== null && past.threads.length > 0 ? [] : config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
+    referenceCount: past?.point.referenceImageIds.length ?? inThisRun.length,
+    aligner: createClockAligner(), rng,
+    hasEye: devices.some((d) => d.role === "eye"), hasReward: devices.some((d) => d.role === "reward"),
+    sourceName: devices.find((d) => d.role === "spikes")?.name ?? "", gapMeansSpikeLoss: gapMeansSpikeLoss(config.rig.kind),
+    record: (body) => void emitted.push(body),
+    effects: {
+      fixation: nothing, run: nothing, abort: nothing, lit: nothing, trialTimer: nothing, deadline: nothing, reward: nothing, rewardOff: nothing, decode: nothing, release: nothing, askRoom: nothing,
+    },
+    listener, resume: past?.point ?? null,
+  });
+  // A resumed run draws its images anew without writing them again: the record of the first run stands for them.
+  for (const known of past === null ? [] : images.filter((i) => i.seq < run.firstSeq && i.imageKind === "reference")) {
+    core.input({ kind: "imageDecoded", imageId: known.imageId, label: known.label, image: pixelsOf(known) }, known.hostNs);
+  }
+  emitted.length = 0;
+
+  return {
+    core,
+    take(record) {
+      if (record.kind === "devices" || record.kind === "model") return null;
+      if (record.kind === "event" && record.category !== "input" && notOfTheLoop.has(record.code)) return null;
+      const input = inputOfRecord(record, () => (record.kind === "image" ? pixelsOf(record) : emptyImage));
+      if (input !== null) {
+        const left = emitted[0];
+        if (left !== undefined) return { seq: record.seq, kind: left.kind, field: "", recorded: "(nothing more before the next input)", replayed: summarise(left) };
+        core.input(input, record.hostNs);
+      }
+      const replayed = emitted.shift();
+      if (replayed === undefined) return { seq: record.seq, kind: record.kind, field: "", recorded: summarise(record), replayed: "(nothing)" };
+      return compareRecords(record, replayed);
+    },
+  };
+}
+
+/** Recomputes every score, decision and optimizer state of a session and compares them with the recording. */
+export async function verifySession(file: string, onProgress?: (share: number) => void): Promise<Result<VerifyReport, Fault>> {
+  const started = performance.now();
+  const opened = openSession(file);
+  if (!opened.ok) return opened;
+  const reader = opened.value;
+  try {
+    const compared: Record<string, number> = {};
+    const lastSeq = reader.lastSeq();
+    let difference: Difference | null = null;
+    let sessionNs = 0;
+    for (const run of reader.runs()) {
+      const replay = createReplay(reader, run);
+      let firstNs: number | null = null;
+      let at = 0;
+      for (const record of reader.records({ fromSeq: run.firstSeq, toSeq: run.lastSeq })) {
+        firstNs ??= record.hostNs;
+        at = record.hostNs;
+        difference = replay.take(record);
+        if (difference !== null) break;
+        compared[record.kind] = (compared[record.kind] ?? 0) + 1;
+        if (record.seq % 500 === 0) {
+          onProgress?.(record.seq / lastSeq);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      }
+      sessionNs += at - (firstNs ?? 0);
+      if (difference !== null) break;
+    }
+    return ok({ file, identical: difference === null, compared, firstDifference: difference, sessionSeconds: sessionNs / nsPerS, wallSeconds: (performance.now() - started) / 1000 });
+  } catch (error) {
+    if (error instanceof FaultError) return err({ code: error.code, message: error.message });
+    throw error;
+  } finally {
+    reader.close();
+  }
+}
+
+const nothing = (): void => undefined;
+const emptyImage: ImageBatch = { count: 0, width: 0, height: 0, data: new Uint8Array() };
+
+function pixelsOf(image: { readonly widthPx: number; readonly heightPx: number; readonly rgb: Uint8Array }): ImageBatch {
+  return { count: 1, width: image.widthPx, height: image.heightPx, data: image.rgb };
+}
+
+/** The optimizer as it was before the first generation; its generator is not needed, its images are in the file. */
+function openThread(reader: SessionReader, index: number, target: number | undefined): EvolutionThread {
+  const config = configOf(reader).evolution.threads[index];
+  const first = reader.generations({ states: true }).find((g) => g.thread === index);
+  if (first === undefined) throw new FaultError({ code: "nothingToVerify", message: `Expected at least one finished generation of thread ${index} in ${reader.file}, found none: there is no decision to replay yet.` });
+  const optimizer = unwrap(restoreOptimizer(unwrap(decodeOptimizerState(first.stateBefore))));
+  const generator: Generator = {
+    identity: { id: config?.generator ?? "", title: "", sha256: "", provider: "" }, latentDim: optimizer.dim, initialStepSize: optimizer.stepSize(), widthPx: 0, heightPx: 0,
+    decode: () => Promise.reject(new Error("expected no decoding in a replay: images come from the file")),
+  };
+  return { index, generator, optimizer, target: target ?? (config === undefined || config.target === "auto" ? 0 : config.target) };
+}
+
+function compareRecords(recorded: SessionRecord, replayed: SessionRecordBody): Difference | null {
+  if (recorded.kind !== replayed.kind) return { seq: recorded.seq, kind: recorded.kind, field: "kind", recorded: summarise(recorded), replayed: summarise(replayed) };
+  const field = firstUnequal(recorded, replayed, Object.keys(replayed));
+  return field === null ? null : { seq: recorded.seq, kind: recorded.kind, field, recorded: show(valueAt(recorded, field)), replayed: show(valueAt(replayed, field)) };
+}
+
+function firstUnequal(a: object, b: object, keys: readonly string[]): string | null {
+  for (const key of keys) if (!equal(valueAt(a, key), valueAt(b, key))) return key;
+  return null;
+}
+
+function valueAt(object: object, key: string): unknown {
+  return new Map<string, unknown>(Object.entries(object)).get(key);
+}
+
+/** Bit for bit, but for NaN, which is one value. */
+function equal(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b) || (a === 0 && b === 0)) return true;
+  if (ArrayBuffer.isView(a) && ArrayBuffer.isView(b)) {
+    return a.constructor === b.constructor && a.byteLength === b.byteLength && Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(Buffer.from(b.buffer, b.byteOffset, b.byteLength));
+  }
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && firstUnequal(a, b, keys) === null;
+}
+
+function show(value: unknown): string {
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;
+  return (JSON.stringify(value) ?? String(value)).slice(0, 300);
+}
+
+function summarise(record: SessionRecordBody): string {
+  if (record.kind === "event") return `event ${record.category} ${record.code}: ${record.message}${record.dataJson}`.slice(0, 300);
+  if (record.kind === "presentation") return `presentation ${record.presentationId} of image ${record.imageId}, ${record.excluded ?? "counted"}`;
+  if (record.kind === "trial") return `trial ${record.trialId}, ${record.outcome}`;
+  return record.kind;
+}
