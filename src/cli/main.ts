@@ -3,6 +3,10 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { exitCodes, reportFailure } from "../engine/exit.ts";
+import { registerDemo } from "./commands/demo.ts";
+import { registerFit } from "./commands/fit.ts";
+import { registerReplay } from "./commands/replay.ts";
+import { registerRun } from "./commands/run.ts";
 import { registerServe } from "./commands/serve.ts";
 
 const version = /"version": "([^"]+)"/.exec(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))?.[1] ?? "unknown";
@@ -22,7 +26,7 @@ export function createProgram(): Command {
     .addHelpText("after", `
 Exit codes: 0 done, 1 failed (the sentence on standard error says what to do), 2 wrong usage, 70 a defect of Evoked, 130 ended by Ctrl+C.
 Environment: EVOKED_SESSIONS folder of session files, EVOKED_MODELS further folder of models, EVOKED_BROWSER browser to open.`);
-  for (const register of [registerServe]) register(program);
+  for (const register of [registerServe, registerRun, registerDemo, registerReplay, registerFit]) register(program);
   return program;
 }
 
@@ -37,4 +41,9 @@ export async function run(args: readonly string[]): Promise<number> {
   }
 }
 
+// A reader such as `head` may have had enough; that is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(exitCodes.ok);
+  throw error;
+});
 process.exitCode = await run(process.argv.slice(2));
