@@ -7,7 +7,7 @@
 //
 // Rig time is sample number / sample rate, and never goes back: where the sample numbers do (acquisition restarted, recorded file played
 // in a loop) the jump is reported and rig time goes on.
-import { nsPerMs, rigTimeNs } from "../../../shared/units.ts";
+import { addMs, nsPerMs, rigTimeNs } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
 import type { ChannelInfo, SourceEvent, SourceFault } from "../../../shared/values.ts";
 import { parseMessage } from "./message.ts";
@@ -459,7 +459,7 @@ export function createOpenEphysDecoder(options: DecoderOptions, emit: (event: So
       if (held.length > 0 || heldMarks.length > 0) flushHeld(nowHostNs);
     },
     away(fault, nowHostNs) {
-      awaySinceHostNs ??= newestArrivedHostNs ?? nowHostNs;
+      awaySinceHostNs ??= newestArrivedHostNs ?? (fault.kind === "stale" ? addMs(nowHostNs, -fault.ageMs) : nowHostNs);
       report(fault, nowHostNs);
     },
     channels: () => channels,
