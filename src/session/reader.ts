@@ -7,6 +7,7 @@ import type {
   ClockRecord,
   DevicesRecord,
   EventRecord,
+  EyeRecord,
   GenerationRecord,
   ImageRecord,
   MarkRecord,
@@ -16,6 +17,7 @@ import type {
   SessionInfo,
   SessionRecord,
   SessionSummary,
+  SpikesRecord,
   SubjectInfo,
   TrialRecord,
 } from "../shared/records.ts";
@@ -34,6 +36,7 @@ import {
   readClockMaps,
   readDevices,
   readEvents,
+  readEye,
   readGenerations,
   readImages,
   readKind,
@@ -41,6 +44,7 @@ import {
   readModels,
   readPresentations,
   readRewards,
+  readSpikes,
   readTrials,
   seqBetween,
   tableOf,
@@ -115,6 +119,8 @@ export interface SessionReader {
   summary(): SessionSummary;
   runs(): readonly SessionRun[];
   lastSeq(): number;
+  /** Where a run's clocks stood: host time of its first record, first and last rig time of its spikes, gaze and marks (null: none). */
+  span(run: number): { readonly firstHostNs: number; readonly firstRigNs: number | null; readonly lastRigNs: number | null };
   /** Newest list of devices and channels; empty before the first. */
   devices(): DevicesRecord["devices"];
   channels(): readonly ChannelInfo[];
@@ -131,6 +137,8 @@ export interface SessionReader {
   images(options?: { readonly thread?: number; readonly generation?: number }): readonly Stored<ImageRecord>[];
   /** One image with its pixels; null where there is none of this id. */
   image(imageId: number): StoredImage | null;
+  /** The PNG file of an image and the hash of its pixels, without decoding it. */
+  imageFile(imageId: number): Pick<StoredImage, "png" | "rgbSha256"> | null;
   /** Spikes in time order; of one channel where given. */
   spikes(range: TimeRange & { readonly channel?: number }): Spikes;
   eye(range: TimeRange): EyeBatch;
@@ -138,6 +146,11 @@ export interface SessionReader {
   raster(options: { readonly channel: number; readonly fromMs: number; readonly toMs: number; readonly presentations?: readonly Stored<PresentationRecord>[] }): readonly RasterRow[];
   /** Spikes per channel index over the whole session. */
   spikeCounts(): Float64Array;
+  /** Spike batches in the order they came, without holding more than a part of them in memory. */
+  spikeBatches(): Iterable<Stored<SpikesRecord>>;
+  eyeBatches(): Iterable<Stored<EyeRecord>>;
+  /** Numbers of spikes and eye samples, without reading them. */
+  streamCounts(): { readonly spikes: number; readonly eyeSamples: number };
   /** Every record in order, for replay. */
   records(options?: ReadOptions & { readonly fromSeq?: number; readonly toSeq?: number; readonly kinds?: readonly RecordKind[] }): Iterable<SessionRecord>;
   resumePoint(): ResumePoint;
@@ -307,6 +320,20 @@ function makeReader(db: Connection, file: string): SessionReader {
     }));
   };
 
+  const span = (run: number): ReturnType<SessionReader["span"]> => {
+    const own = runs().find((one) => one.run === run);
+    const range = [own?.firstSeq ?? 1, own?.lastSeq ?? 0];
+    const ends = db
+      .prepare<number[], { first: number | null; last: number | null }>(
+        `SELECT min(first) AS first, max(last) AS last FROM (
+           SELECT min(first_rig_ns) AS first, max(last_rig_ns) AS last FROM spikes WHERE seq BETWEEN ? AND ?
+           UNION ALL SELECT min(first_rig_ns), max(last_rig_ns) FROM eye WHERE seq BETWEEN ? AND ?
+           UNION ALL SELECT min(rig_ns), max(rig_ns) FROM marks WHERE seq BETWEEN ? AND ?)`,
+      )
+      .get(...range, ...range, ...range);
+    return { firstHostNs: hostNsAt(own?.firstSeq ?? 0) ?? 0, firstRigNs: ends?.first ?? null, lastRigNs: ends?.last ?? null };
+  };
+
   const hostNsAt = (seq: number): number | null => {
     for (const table of Object.values(tableOf)) {
       const hostNs = db.prepare<[number], number>(`SELECT host_ns FROM ${table} WHERE seq = ?`).pluck().get(seq);
@@ -403,6 +430,11 @@ function makeReader(db: Connection, file: string): SessionReader {
     }
   }
 
+  function* batches<T extends Stored<SpikesRecord> | Stored<EyeRecord>>(read: (db: Connection, where: Select) => T[]): Generator<T> {
+    const last = lastSeqOf(db);
+    for (let first = 1; first <= last; first += recordsAtATime * 4) yield* read(db, seqBetween(first, first + recordsAtATime * 4 - 1));
+  }
+
   const resumePoint = (): ResumePoint => {
     const last = lastSeqOf(db);
     const threads = db
@@ -433,12 +465,18 @@ function makeReader(db: Connection, file: string): SessionReader {
     };
   };
 
+  const imageFile: SessionReader["imageFile"] = (imageId) => {
+    const row = db.prepare<[number], { png: Buffer; rgb_sha256: Buffer }>("SELECT png, rgb_sha256 FROM images WHERE image_id = ?").get(imageId);
+    return row === undefined ? null : { png: new Uint8Array(row.png), rgbSha256: row.rgb_sha256.toString("hex") };
+  };
+
   return {
     file,
     info,
     summary,
     runs,
     lastSeq: () => lastSeqOf(db),
+    span,
     devices: () => readDevices(db, { condition: "1 ORDER BY seq DESC LIMIT 1", values: [] })[0]?.devices ?? [],
     channels,
     models: () => readModels(db, everything),
@@ -452,20 +490,24 @@ function makeReader(db: Connection, file: string): SessionReader {
     images: ({ thread, generation } = {}) => readImages(db, where([["thread", thread], ["generation", generation]]), { pixels: false }),
     image(imageId) {
       const record = readImages(db, { condition: "image_id = ?", values: [imageId] })[0];
-      const row = db.prepare<[number], { png: Buffer; rgb_sha256: Buffer }>("SELECT png, rgb_sha256 FROM images WHERE image_id = ?").get(imageId);
-      return record === undefined || row === undefined ? null : { record, png: new Uint8Array(row.png), rgbSha256: row.rgb_sha256.toString("hex") };
+      const stored = imageFile(imageId);
+      return record === undefined || stored === null ? null : { record, ...stored };
     },
+    imageFile,
     spikes,
     eye: (range) => concatEye(batchesTouching("eye", range).map((batch) => cutEye(decodeEye(batch), range))),
     raster,
     spikeCounts() {
       const counts = new Float64Array(1 + channels().reduce((most, channel) => Math.max(most, channel.index), -1));
-      for (let first = 1, last = lastSeqOf(db); first <= last; first += recordsAtATime * 8) {
-        const rows = db.prepare<[number, number], BatchRow>("SELECT batch FROM spikes WHERE seq BETWEEN ? AND ?").all(first, first + recordsAtATime * 8 - 1);
-        for (const { batch } of rows) for (const channel of decodeSpikes(batch).channels) if (channel < counts.length) counts[channel] = (counts[channel] ?? 0) + 1;
-      }
+      for (const { batch } of batches(readSpikes)) for (const channel of batch.channels) if (channel < counts.length) counts[channel] = (counts[channel] ?? 0) + 1;
       return counts;
     },
+    spikeBatches: () => batches(readSpikes),
+    eyeBatches: () => batches(readEye),
+    streamCounts: () => ({
+      spikes: Number(db.prepare("SELECT coalesce(sum(spike_count), 0) FROM spikes").pluck().get()),
+      eyeSamples: Number(db.prepare("SELECT coalesce(sum(sample_count), 0) FROM eye").pluck().get()),
+    }),
     records,
     resumePoint,
     close: () => void db.close(),

@@ -1,0 +1,271 @@
+// A session as sheets: named tables of plain columns that every format can write, with one sentence on each column. Times are seconds
+// since the session's start; the recorded clocks are beside them. Knows nothing about file formats.
+import { z } from "zod";
+import type { ImageRecord, PresentationRecord } from "../../shared/records.ts";
+import type { SessionReader } from "../reader.ts";
+import type { Stored } from "../tables.ts";
+import { makeTimeline } from "./timeline.ts";
+import type { Timeline } from "./timeline.ts";
+
+export type Column =
+  /** NaN where there is no value. `whole`: every value is a whole number (or missing). */
+  | { readonly kind: "number"; readonly name: string; readonly description: string; readonly values: Float64Array; readonly whole: boolean }
+  /** "" where there is no value. `few`: a handful of distinct words. */
+  | { readonly kind: "text"; readonly name: string; readonly description: string; readonly values: readonly string[]; readonly few: boolean }
+  | { readonly kind: "flag"; readonly name: string; readonly description: string; readonly values: Uint8Array };
+
+export interface Sheet {
+  readonly name: string;
+  readonly description: string;
+  readonly rows: number;
+  readonly columns: readonly Column[];
+}
+
+/** Row-major numbers; -1 (counts) or NaN (latents) where there is no value. */
+export interface Matrix {
+  readonly name: string;
+  readonly description: string;
+  readonly rows: number;
+  readonly columns: number;
+  readonly values: Int32Array | Float64Array;
+}
+
+export interface SessionSheets {
+  readonly channels: Sheet;
+  readonly presentations: Sheet;
+  readonly trials: Sheet;
+  readonly generations: Sheet;
+  readonly scores: Sheet;
+  readonly images: Sheet;
+  readonly rewards: Sheet;
+  readonly events: Sheet;
+  readonly marks: Sheet;
+  readonly clockMaps: Sheet;
+  readonly devices: Sheet;
+  readonly models: Sheet;
+  readonly runs: Sheet;
+  /** One row per presentation, in the order of the presentations sheet; columns by position in the channels sheet. */
+  readonly counts: Matrix;
+  readonly baselineCounts: Matrix;
+  /** One row per image, in the order of the images sheet. */
+  readonly latents: Matrix;
+  readonly timeline: Timeline;
+}
+
+export const sheetNames = ["channels", "presentations", "trials", "generations", "scores", "images", "rewards", "events", "marks", "clockMaps", "devices", "models", "runs"] as const;
+
+type Cell = number | null | undefined;
+
+function makeSheet<Row>(name: string, description: string, rows: readonly Row[], columns: readonly ((rows: readonly Row[]) => Column)[]): Sheet {
+  return { name, description, rows: rows.length, columns: columns.map((column) => column(rows)) };
+}
+
+function real<Row>(name: string, description: string, of: (row: Row) => Cell): (rows: readonly Row[]) => Column {
+  return (rows) => ({ kind: "number", name, description, values: Float64Array.from(rows, (row) => of(row) ?? Number.NaN), whole: false });
+}
+
+function whole<Row>(name: string, description: string, of: (row: Row) => Cell): (rows: readonly Row[]) => Column {
+  return (rows) => ({ kind: "number", name, description, values: Float64Array.from(rows, (row) => of(row) ?? Number.NaN), whole: true });
+}
+
+function text<Row>(name: string, description: string, of: (row: Row) => string | null): (rows: readonly Row[]) => Column {
+  return (rows) => ({ kind: "text", name, description, values: rows.map((row) => of(row) ?? ""), few: false });
+}
+
+function word<Row>(name: string, description: string, of: (row: Row) => string | null): (rows: readonly Row[]) => Column {
+  return (rows) => ({ kind: "text", name, description, values: rows.map((row) => of(row) ?? ""), few: true });
+}
+
+function flag<Row>(name: string, description: string, of: (row: Row) => boolean): (rows: readonly Row[]) => Column {
+  return (rows) => ({ kind: "flag", name, description, values: Uint8Array.from(rows, (row) => (of(row) ? 1 : 0)) });
+}
+
+const timingConfig = z.object({ trial: z.object({ onMs: z.number().positive() }) });
+/** SPEC 1: images are shown for 100 ms unless the configuration says otherwise. */
+const defaultOnMs = 100;
+
+/** How long an image is shown, from the session's configuration. */
+function plannedOnMs(configJson: string): number {
+  const parsed = timingConfig.safeParse(JSON.parse(configJson));
+  return parsed.success ? parsed.data.trial.onMs : defaultOnMs;
+}
+
+/** When the image came up, by the best clock there is. */
+export function onsetS(presentation: Stored<PresentationRecord>, timeline: Timeline): number {
+  const { onsetRigNs, flipHostNs, scheduledHostNs, seq } = presentation;
+  if (onsetRigNs !== null) return timeline.rigS(onsetRigNs, seq);
+  return timeline.hostS(flipHostNs ?? scheduledHostNs, seq);
+}
+
+export function readSheets(reader: SessionReader): SessionSheets {
+  const timeline = makeTimeline(reader);
+  const channels = reader.channels();
+  const onMs = plannedOnMs(reader.info().configJson);
+  const presentations = [...reader.presentations()].sort((a, b) => onsetS(a, timeline) - onsetS(b, timeline) || a.seq - b.seq);
+  const trials = [...reader.trials()].sort((a, b) => timeline.hostS(a.startHostNs, a.seq) - timeline.hostS(b.startHostNs, b.seq) || a.seq - b.seq);
+  const generations = reader.generations();
+  const images = reader.images();
+  const generationSpan = makeGenerationSpan(presentations, timeline, onMs);
+  const individual = new Map(images.flatMap((image) => (image.individual === null ? [] : [[`${image.thread}/${image.generation}/${image.individual}`, image.imageId] as const])));
+
+  return {
+    timeline,
+    channels: makeSheet("channels", "Recording channels.", channels, [
+      whole("channel_index", "Channel number, 0-based; spikes and counts refer to it", (c) => c.index),
+      text("name", "Name in the recording system", (c) => c.name),
+      word("area", "Array or area; empty where unknown", (c) => c.area),
+      real("x_mm", "Place on the array, mm", (c) => c.positionMm?.x),
+      real("y_mm", "Place on the array, mm", (c) => c.positionMm?.y),
+    ]),
+    presentations: makeSheet("presentations", "Every image presentation, also those that do not count, by onset.", presentations, [
+      real("start_s", "Onset, seconds since the session's start, by the best source there is", (p) => onsetS(p, timeline)),
+      real("stop_s", "End of the image, from its frames and the planned duration", (p) => onsetS(p, timeline) + shownS(p, onMs)),
+      whole("presentation_id", "Number of the presentation", (p) => p.presentationId),
+      whole("trial_id", "Trial it belongs to", (p) => p.trialId),
+      whole("image_id", "Image shown", (p) => p.imageId),
+      whole("thread", "Evolution thread, 0-based; empty for images of none", (p) => p.thread),
+      whole("generation", "Generation, 0-based; empty outside an evolution", (p) => p.generation),
+      whole("target_channel", "Channel whose response was scored", (p) => p.targetChannel),
+      real("rate_hz", "Response of the target channel, spikes/s; empty where it does not count", (p) => p.rateHz),
+      real("window_start_ms", "Start of the response window after onset, ms", (p) => p.windowStartMs),
+      real("window_end_ms", "End of the response window after onset, ms", (p) => p.windowEndMs),
+      word("excluded_because", "Why it does not count; empty where it does", (p) => p.excluded),
+      word("onset_source", "Where the onset comes from: photodiode, strobe, flip or scheduled; empty where it has none on the rig clock", (p) => p.onsetSource),
+      real("onset_rig_ns", "Onset on the rig's clock, ns", (p) => p.onsetRigNs),
+      real("flip_host_ns", "First frame on the computer's clock, ns", (p) => p.flipHostNs),
+      real("scheduled_host_ns", "Planned first frame on the computer's clock, ns", (p) => p.scheduledHostNs),
+      whole("frames_planned", "Frames planned", (p) => p.framesPlanned),
+      whole("frames_shown", "Frames shown", (p) => p.framesShown),
+      whole("late_frames", "Frames that came late", (p) => p.lateFrames),
+    ]),
+    trials: makeSheet("trials", "Fixation trials by start.", trials, [
+      real("start_s", "Start, seconds since the session's start", (t) => timeline.hostS(t.startHostNs, t.seq)),
+      real("stop_s", "End, seconds since the session's start", (t) => timeline.hostS(t.endHostNs, t.seq)),
+      whole("trial_id", "Number of the trial", (t) => t.trialId),
+      word("outcome", "How it ended", (t) => t.outcome),
+      whole("images_planned", "Images planned", (t) => t.imagesPlanned),
+      whole("images_completed", "Images completed", (t) => t.imagesCompleted),
+      real("reward_ms", "Reward given, ms of pulse", (t) => t.rewardMs),
+    ]),
+    generations: makeSheet("generations", "Generations of the evolution.", generations, [
+      real("start_s", "Onset of its first image, seconds since the session's start", (g) => generationSpan(g.thread, g.generation, g.hostNs, g.seq)[0]),
+      real("stop_s", "End of its last image, seconds since the session's start", (g) => generationSpan(g.thread, g.generation, g.hostNs, g.seq)[1]),
+      whole("thread", "Evolution thread, 0-based", (g) => g.thread),
+      whole("generation", "Generation, 0-based", (g) => g.generation),
+      whole("target_channel", "Channel whose response was scored", (g) => g.targetChannel),
+      word("optimizer", "Optimizer", (g) => g.optimizer),
+      real("evolved_mean_hz", "Mean response to evolved images, spikes/s", (g) => g.evolvedMean),
+      real("evolved_sem_hz", "Its standard error", (g) => g.evolvedSem),
+      real("reference_mean_hz", "Mean response to reference images, spikes/s", (g) => g.referenceMean),
+      real("reference_sem_hz", "Its standard error", (g) => g.referenceSem),
+      real("step_size", "Step size of the optimizer, latent units", (g) => g.stepSize),
+      whole("missing_count", "Individuals without a response", (g) => g.missing),
+      whole("best_image_id", "Image of the highest score", (g) => g.bestImageId),
+    ]),
+    scores: makeSheet(
+      "scores",
+      "Score of every individual of every generation.",
+      generations.flatMap((g) => Array.from(g.scores, (score, row) => ({ g, score, row }))),
+      [
+        whole("thread", "Evolution thread, 0-based", ({ g }) => g.thread),
+        whole("generation", "Generation, 0-based", ({ g }) => g.generation),
+        whole("individual", "Row in the population, 0-based", ({ row }) => row),
+        whole("image_id", "Image of the individual", ({ g, row }) => individual.get(`${g.thread}/${g.generation}/${row}`)),
+        real("score_hz", "Score, spikes/s; empty where no response could be had", ({ score }) => score),
+      ],
+    ),
+    images: makeSheet("images", "Images of the session.", images, [
+      whole("image_id", "Number of the image", (i) => i.imageId),
+      word("image_kind", "What the image is", (i) => i.imageKind),
+      whole("thread", "Evolution thread, 0-based; empty for images of none", (i) => i.thread),
+      whole("generation", "Generation, 0-based; empty outside an evolution", (i) => i.generation),
+      whole("individual", "Row in the population; empty for references", (i) => i.individual),
+      text("label", "File name or other origin", (i) => i.label),
+      whole("width_px", "Width, px", (i) => i.widthPx),
+      whole("height_px", "Height, px", (i) => i.heightPx),
+    ]),
+    rewards: makeSheet("rewards", "Rewards.", reader.rewards(), [
+      real("time_s", "Seconds since the session's start", (r) => timeline.hostS(r.hostNs, r.seq)),
+      real("pulse_ms", "Length of the pulse, ms", (r) => r.pulseMs),
+      word("cause", "Given by the trial or by hand", (r) => r.cause),
+      flag("delivered", "Whether the device gave it", (r) => r.delivered),
+    ]),
+    events: makeSheet("events", "Operator actions, alarms, faults and notes.", reader.events(), [
+      real("time_s", "Seconds since the session's start", (e) => timeline.hostS(e.hostNs, e.seq)),
+      word("category", "operator, alarm, fault, note, log or state", (e) => e.category),
+      word("severity", "info, warn or fault", (e) => e.severity),
+      text("code", "Kind of event", (e) => e.code),
+      text("message", "What happened", (e) => e.message),
+      text("data_json", "Details as JSON", (e) => e.dataJson),
+    ]),
+    marks: makeSheet("marks", "Photodiode and digital marks on the rig's clock.", reader.marks(), [
+      real("time_s", "Seconds since the session's start", (m) => timeline.rigS(m.rigNs, m.seq)),
+      word("mark_kind", "photodiode, strobe or ttl", (m) => m.markKind),
+      whole("line", "Line of a digital mark", (m) => m.line),
+      flag("state", "State of the line after the change", (m) => m.state),
+      whole("word", "Word on the port, where the rig has one", (m) => m.word),
+      whole("presentation_id", "Presentation that it marks; empty where unmatched", (m) => m.presentationId),
+      real("rig_ns", "Time on the rig's clock, ns", (m) => m.rigNs),
+    ]),
+    clockMaps: makeSheet("clock_maps", "Rig clock against host clock: rig = anchor_rig + (host - anchor_host) * (1 + drift / 1e6).", reader.clockMaps(), [
+      real("time_s", "Seconds since the session's start", (c) => timeline.hostS(c.hostNs, c.seq)),
+      real("anchor_host_ns", "Anchor on the computer's clock, ns", (c) => c.anchorHostNs),
+      real("anchor_rig_ns", "Anchor on the rig's clock, ns", (c) => c.anchorRigNs),
+      real("drift_ppm", "Drift of the rig's clock, parts per million", (c) => c.driftPpm),
+      real("uncertainty_ms", "Uncertainty of the map, ms", (c) => c.uncertaintyMs),
+    ]),
+    devices: makeSheet("devices", "Devices of the rig.", reader.devices(), [
+      word("role", "What it is for", (d) => d.role),
+      text("name", "Name", (d) => d.name),
+      text("detail", "Settings", (d) => d.detail),
+    ]),
+    models: makeSheet("models", "Models used.", reader.models(), [
+      word("role", "generator or encoder", (m) => m.role),
+      text("model_id", "Name of the model", (m) => m.id),
+      text("sha256", "Hash of the model file", (m) => m.sha256),
+      text("provider", "Execution provider", (m) => m.provider),
+    ]),
+    runs: makeSheet("runs", "Recordings of this session: the first and every resumption.", reader.runs(), [
+      whole("run", "Number", (r) => r.run),
+      text("started_utc", "Start", (r) => r.startedUtc),
+      text("ended_utc", "End; empty where it was cut short", (r) => r.endedUtc),
+      whole("first_seq", "First record", (r) => r.firstSeq),
+      whole("last_seq", "Last record", (r) => r.lastSeq),
+      text("app_version", "Version of Evoked", (r) => r.appVersion),
+    ]),
+    counts: countsMatrix("counts", "Spikes of each channel in the response window; -1 where the presentation does not count.", presentations, channels.length, (p) => p.counts),
+    baselineCounts: countsMatrix("baseline_counts", "Spikes of each channel in the baseline window; -1 where there is no value.", presentations, channels.length, (p) => p.baselineCounts),
+    latents: latentMatrix(images),
+  };
+}
+
+function shownS(p: PresentationRecord, onMs: number): number {
+  return p.framesPlanned === 0 ? 0 : ((p.framesShown / p.framesPlanned) * onMs) / 1000;
+}
+
+/** First onset and last end of a generation's presentations; where it has none, the time of its record. */
+function makeGenerationSpan(presentations: readonly Stored<PresentationRecord>[], timeline: Timeline, onMs: number): (thread: number, generation: number, hostNs: number, seq: number) => [number, number] {
+  const spans = new Map<string, [number, number]>();
+  for (const p of presentations) {
+    const start = onsetS(p, timeline);
+    const key = `${p.thread}/${p.generation}`;
+    const span = spans.get(key);
+    if (span === undefined) spans.set(key, [start, start + shownS(p, onMs)]);
+    else span[1] = Math.max(span[1], start + shownS(p, onMs));
+  }
+  return (thread, generation, hostNs, seq) => spans.get(`${thread}/${generation}`) ?? [timeline.hostS(hostNs, seq), timeline.hostS(hostNs, seq)];
+}
+
+function countsMatrix(name: string, description: string, presentations: readonly PresentationRecord[], channels: number, of: (p: PresentationRecord) => Uint16Array | null): Matrix {
+  const width = presentations.reduce((most, p) => Math.max(most, of(p)?.length ?? 0), channels);
+  const values = new Int32Array(presentations.length * width).fill(-1);
+  presentations.forEach((p, row) => of(p)?.forEach((count, column) => (values[row * width + column] = count)));
+  return { name, description, rows: presentations.length, columns: width, values };
+}
+
+function latentMatrix(images: readonly ImageRecord[]): Matrix {
+  const width = images.reduce((most, image) => Math.max(most, image.latent?.length ?? 0), 0);
+  const values = new Float64Array(images.length * width).fill(Number.NaN);
+  images.forEach((image, row) => image.latent?.forEach((value, column) => (values[row * width + column] = value)));
+  return { name: "latents", description: "Latent code of each image; NaN for images that have none.", rows: images.length, columns: width, values };
+}

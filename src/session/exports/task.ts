@@ -1,0 +1,90 @@
+// One export at work: where it writes, how it says how far it is, how it is cancelled, and how it compares what it wrote.
+// Knows nothing about formats.
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fault, ok } from "../../shared/result.ts";
+import type { Fault, Result } from "../../shared/result.ts";
+import { faultOf } from "../sqlite.ts";
+
+export const exportFormats = ["nwb", "mat", "csv", "parquet", "sqlite", "images"] as const;
+export type ExportFormat = (typeof exportFormats)[number];
+
+/** Thrown at the next step after the user cancelled; never leaves this folder. */
+export class Cancelled extends Error {}
+/** Thrown where what was read back is not what is in the database; never leaves this folder. */
+export class Mismatch extends Error {}
+
+export interface ExportTask {
+  /** Where to write: a name that does not count until the export is complete. */
+  readonly temporary: string;
+  /** Says how much is done, 0 to 1; the place where a cancelled export ends. */
+  step(done: number, stage: string): void;
+  /** Counts compared values; ends the export where they are not equal. */
+  check(what: string, expected: unknown, got: unknown): void;
+}
+
+export interface ExportReport {
+  readonly format: ExportFormat;
+  readonly file: string;
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly wallMs: number;
+  /** How many comparisons with the database were made on reading back; all were equal. */
+  readonly checks: number;
+}
+
+export interface RunOptions {
+  readonly target: string;
+  readonly overwrite: boolean;
+  readonly onProgress: (done: number, stage: string) => void;
+  readonly isCancelled: () => boolean;
+}
+
+/** Runs the writer on a temporary name, makes it last, and gives it its name. Errors: `exportExists`, `exportCancelled`, `exportMismatch`, and those of files. */
+export async function runTask(options: RunOptions, write: (task: ExportTask) => Promise<void> | void): Promise<Result<{ readonly checks: number; readonly sizeBytes: number }, Fault>> {
+  const { target, overwrite, onProgress, isCancelled } = options;
+  if (existsSync(target) && !overwrite) return fault("exportExists", `${target} already exists. Choose another folder, or export again with overwriting.`);
+  const temporary = join(dirname(target), `.${basename(target)}.partial-${process.pid}`);
+  let checks = 0;
+  try {
+    mkdirSync(dirname(target), { recursive: true });
+    rmSync(temporary, { recursive: true, force: true });
+    await write({
+      temporary,
+      step(done, stage) {
+        if (isCancelled()) throw new Cancelled();
+        onProgress(done, stage);
+      },
+      check(what, expected, got) {
+        checks++;
+        if (expected !== got && !(Number.isNaN(expected) && Number.isNaN(got))) throw new Mismatch(`${what}: expected ${String(expected)}, got ${String(got)}`);
+      },
+    });
+    if (isCancelled()) throw new Cancelled();
+    syncTree(temporary);
+    if (overwrite) rmSync(target, { recursive: true, force: true });
+    renameSync(temporary, target);
+    return ok({ checks, sizeBytes: treeBytes(target) });
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    if (error instanceof Cancelled) return fault("exportCancelled", "The export was cancelled; nothing was left behind.");
+    if (error instanceof Mismatch) return fault("exportMismatch", `What was written to ${target} is not what the session holds (${error.message}). Nothing was kept; please report it.`);
+    return { ok: false, error: faultOf(error, target) };
+  }
+}
+
+function filesUnder(path: string): string[] {
+  return statSync(path).isDirectory() ? readdirSync(path).flatMap((name) => filesUnder(join(path, name))) : [path];
+}
+
+function syncTree(path: string): void {
+  for (const file of filesUnder(path)) {
+    const descriptor = openSync(file, "r+");
+    fsyncSync(descriptor);
+    closeSync(descriptor);
+  }
+}
+
+function treeBytes(path: string): number {
+  return filesUnder(path).reduce((sum, file) => sum + statSync(file).size, 0);
+}
