@@ -48,8 +48,14 @@ export interface CompiledModel {
   readonly probe: { readonly count: number; readonly data: Float32Array | Uint8Array };
 }
 
+/** What is used of an ONNX Runtime session. */
+export interface ModelSession {
+  run(feeds: Record<string, Tensor>): Promise<Readonly<Record<string, Pick<Tensor, "data" | "dims">>>>;
+  release(): Promise<void>;
+}
+
 export interface OpenedSession {
-  readonly session: InferenceSession;
+  readonly session: ModelSession;
   readonly provider: ProviderName;
   readonly attempts: readonly ProviderAttempt[];
   /** Time of one image in a second run of the probe batch. */
@@ -64,7 +70,16 @@ export interface ProviderSettings {
   readonly banned: ReadonlyMap<string, string>;
   /** Called before a provider other than the CPU is touched, null after: to know whom to blame for a crash. */
   readonly onTrying?: (provider: string | null) => void;
+  /** Makes the sessions; ONNX Runtime unless a test brings its own. */
+  readonly runtime?: SessionMaker;
 }
+
+export interface SessionMaker {
+  providers(): readonly ProviderName[];
+  create(file: Uint8Array, options: InferenceSession.SessionOptions): Promise<ModelSession>;
+}
+
+const onnxRuntime: SessionMaker = { providers: listProviders, create: (file, options) => InferenceSession.create(file, options) };
 
 /** The providers of this machine's ONNX Runtime, best first; the CPU is always among them. */
 export function listProviders(): ProviderName[] {
@@ -87,7 +102,7 @@ function sessionOptions(provider: ProviderName, threads: number): InferenceSessi
   };
 }
 
-export async function runSession(session: InferenceSession, model: CompiledModel, data: Float32Array | Uint8Array, count: number): Promise<Result<readonly (Float32Array | Uint8Array)[], Fault>> {
+export async function runSession(session: ModelSession, model: CompiledModel, data: Float32Array | Uint8Array, count: number): Promise<Result<readonly (Float32Array | Uint8Array)[], Fault>> {
   const { input } = model;
   const tensor = data instanceof Uint8Array ? new Tensor("uint8", data, [count, ...input.dims]) : new Tensor("float32", data, [count, ...input.dims]);
   const feeds: Record<string, Tensor> = { [input.name]: tensor };
@@ -139,7 +154,7 @@ interface Timed {
   readonly msPerImage: number;
 }
 
-async function probe(session: InferenceSession, model: CompiledModel): Promise<Result<Timed, Fault>> {
+async function probe(session: ModelSession, model: CompiledModel): Promise<Result<Timed, Fault>> {
   const first = await runSession(session, model, model.probe.data, model.probe.count);
   if (!first.ok) return first;
   const start = performance.now();
@@ -154,17 +169,17 @@ async function probe(session: InferenceSession, model: CompiledModel): Promise<R
  * Errors: `providerUnknown`, `modelShape`, `modelNaN`, `modelRefused` (ONNX Runtime does not take the file), `outOfMemory`.
  */
 export async function openSession(model: CompiledModel, settings: ProviderSettings): Promise<Result<OpenedSession, Fault>> {
-  const present = listProviders();
-  const { wanted } = settings;
+  const { wanted, runtime = onnxRuntime } = settings;
+  const present = runtime.providers();
   const wantedName = present.find((name) => name === wanted);
   if (wanted !== "auto" && wantedName === undefined) {
     return fault("providerUnknown", `Expected the execution provider to be "auto" or one of ${present.join(", ")} on this machine, got "${wanted}". Change the models setting.`);
   }
   const candidates = (wantedName === undefined ? present : [wantedName]).filter((name) => name !== "cpu");
 
-  let cpu: InferenceSession;
+  let cpu: ModelSession;
   try {
-    cpu = await InferenceSession.create(model.file, sessionOptions("cpu", settings.threads));
+    cpu = await runtime.create(model.file, sessionOptions("cpu", settings.threads));
   } catch (error) {
     const message = describe(error);
     if (isOutOfMemory(message)) return fault("outOfMemory", `There is not enough memory to open the model (${shorten(message)}). Close other programs or choose a smaller model.`);
@@ -182,7 +197,7 @@ export async function openSession(model: CompiledModel, settings: ProviderSettin
 
   const attempts: ProviderAttempt[] = [];
   for (const provider of candidates) {
-    const tried = await tryProvider(provider, model, settings, reference.value, wantedName !== undefined);
+    const tried = await tryProvider(provider, model, { ...settings, runtime }, reference.value, wantedName !== undefined);
     attempts.push(tried.attempt);
     if (tried.session !== null) {
       await cpu.release();
@@ -193,7 +208,7 @@ export async function openSession(model: CompiledModel, settings: ProviderSettin
   return ok({ session: cpu, provider: "cpu", attempts, msPerImage: reference.value.msPerImage });
 }
 
-async function probeSafely(session: InferenceSession, model: CompiledModel): Promise<Result<Timed, Fault>> {
+async function probeSafely(session: ModelSession, model: CompiledModel): Promise<Result<Timed, Fault>> {
   try {
     return await probe(session, model);
   } catch (error) {
@@ -204,14 +219,14 @@ async function probeSafely(session: InferenceSession, model: CompiledModel): Pro
   }
 }
 
-async function tryProvider(provider: ProviderName, model: CompiledModel, settings: ProviderSettings, reference: Timed, keepSlow: boolean): Promise<{ session: InferenceSession | null; attempt: ProviderAttempt }> {
+async function tryProvider(provider: ProviderName, model: CompiledModel, settings: ProviderSettings & { readonly runtime: SessionMaker }, reference: Timed, keepSlow: boolean): Promise<{ session: ModelSession | null; attempt: ProviderAttempt }> {
   const leave = (reason: string, drift: number | null = null, msPerImage: number | null = null) => ({ session: null, attempt: { provider, used: false, reason, drift, msPerImage } });
   const banned = settings.banned.get(provider);
   if (banned !== undefined) return leave(banned);
   settings.onTrying?.(provider);
-  let session: InferenceSession | null = null;
+  let session: ModelSession | null = null;
   try {
-    session = await InferenceSession.create(model.file, sessionOptions(provider, settings.threads));
+    session = await settings.runtime.create(model.file, sessionOptions(provider, settings.threads));
     const run = await probe(session, model);
     if (!run.ok) {
       await session.release();

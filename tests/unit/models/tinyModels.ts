@@ -65,3 +65,25 @@ export async function aModelsDir(file: Uint8Array, manifest: unknown): Promise<{
   await writeFile(join(dir, "tiny", "manifest.json"), typeof manifest === "string" ? manifest : JSON.stringify(manifest));
   return { dir, remove: () => rm(dir, { recursive: true, force: true }) };
 }
+
+/** latent [n, dim] -> image [n, 3, s, s], mask = its first plane; [n, 1, dim] x [1, dim, 3 s s] as an exporter writes a broadcast product. */
+export function aLinearGeneratorFile(dim: number, sizePx: number, weight: Float32Array): Uint8Array<ArrayBuffer> {
+  const wholes = (name: string, values: readonly number[]) =>
+    writeBytes(5, [...writeInt(1, values.length), ...writeInt(2, 7), ...writeBytes(8, name), ...writeBytes(9, new Uint8Array(BigInt64Array.from(values, BigInt).buffer))]);
+  const weights = [...[1, dim, 3 * sizePx * sizePx].flatMap((size) => writeInt(1, size)), ...writeInt(2, 1), ...writeBytes(8, "w"), ...writeBytes(9, new Uint8Array(weight.buffer))];
+  const node = (operator: string, inputs: readonly string[], output: string) => writeBytes(1, [...inputs.flatMap((name) => writeBytes(1, name)), ...writeBytes(2, output), ...writeBytes(4, operator)]);
+  const graph = [
+    ...node("Reshape", ["latent", "row"], "rows"), ...node("MatMul", ["rows", "w"], "flat"), ...node("Reshape", ["flat", "shape"], "image"), ...node("Slice", ["image", "zero", "one", "one"], "mask"),
+    ...writeBytes(2, "linear"), ...writeBytes(5, weights), ...wholes("row", [-1, 1, dim]), ...wholes("shape", [-1, 3, sizePx, sizePx]), ...wholes("zero", [0]), ...wholes("one", [1]),
+    ...value(11, "latent", [null, dim]), ...value(12, "image", [null, 3, sizePx, sizePx]), ...value(12, "mask", [null, 1, sizePx, sizePx]),
+  ];
+  return joinWire([...writeInt(1, 8), ...writeBytes(7, graph), ...writeBytes(8, [...writeBytes(1, ""), ...writeInt(2, 17)])]);
+}
+
+export function aGeneratorManifestFor(file: Uint8Array, dim: number, sizePx: number): unknown {
+  return {
+    kind: "generator", id: "tiny", title: "Tiny", description: "", file: "tiny.onnx", sha256: createHash("sha256").update(file).digest("hex"), sizeBytes: file.length,
+    licence: "MIT", source: "test", madeBy: "test", input: { name: "latent", dim }, output: { name: "image", width: sizePx, height: sizePx, range: [-1, 1] },
+    parts: { mask: "mask" }, latent: { initialStepSize: 1, typicalNorm: 1 },
+  };
+}
