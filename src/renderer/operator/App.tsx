@@ -106,3 +106,12 @@ export class Catcher extends Component<{ readonly children: React.ReactNode }, {
     );
   }
 }
+
+/** Pictures in shades of one dim red, for the red theme's style sheet to refer to. */
+export function RedImageFilter() {
+  return (
+    <svg width="0" height="0" aria-hidden="true" className="defs">
+      <filter id="red-image" colorInterpolationFilters="sRGB"><feColorMatrix type="matrix" values="0.3 0.62 0.1 0 0.03  0.05 0.13 0.01 0 0  0.04 0.1 0.01 0 0  0 0 0 1 0" /></filter>
+    </svg>
+  );
+}

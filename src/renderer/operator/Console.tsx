@@ -50,6 +50,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
   const mayOperate = useUi((s) => s.app?.mayOperate ?? true);
   const curve = useUi((s) => s.snapshot?.curve ?? noCurve);
   const atGeneration = useUi((s) => s.atGeneration);
+  const unlinked = useUi((s) => s.link === "down");
   const threads = useMemo(() => threadsOf(curve), [curve]);
   const gallery = useGallery(thread, role);
   const generations = useMemo(() => (review === null ? gallery.map((i) => i.generation) : curve.filter((p) => p.thread === thread).map((p) => p.generation)), [review, gallery, curve, thread]);
@@ -140,7 +141,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
   const acting = mayOperate && review === null ? commands : null;
   const close = (): void => setOpen(null);
   return (
-    <div className={`console ${review === null ? "" : "reviewing"}`} data-testid="console">
+    <div className={`console${review === null ? "" : " reviewing"}${unlinked ? " unlinked" : ""}`} data-testid="console">
       {review === null
         ? <><Header commands={commands} mayOperate={mayOperate} /><StatusLine notice={props.notice} onAlarms={() => setOpen("alarms")} downReason={() => client.downReason} /></>
         : <><ReviewHeader review={review} mayOperate={mayOperate} /><ReviewLine generations={generations} standing={standing} playing={playing} onStand={choose} onPlay={() => run("play")} notice={props.notice} /></>}

@@ -19,6 +19,8 @@ const phaseWords: Readonly<Record<Phase, { readonly word: string; readonly mark:
 
 export function PhasePill() {
   const phase = useUi(phaseOf);
+  const unlinked = useUi((s) => s.link === "down");
+  if (unlinked) return <span className="pill phase-unknown" data-testid="phase" data-phase="unknown">No link</span>;
   return <span className={`pill phase-${phase}`} data-testid="phase" data-phase={phase}><i aria-hidden="true">{phaseWords[phase].mark}</i>{phaseWords[phase].word}</span>;
 }
 
@@ -54,7 +56,7 @@ function Progress() {
   const whole = p.generations > 0 ? Math.min(1, (Math.max(0, p.generation) + (tuning ? 0 : within)) / p.generations) : 0;
   return (
     <div className="progress" data-testid="progress" data-generation={p.generation}>
-      <div className="step">{tuning ? <b>Tuning</b> : <>Generation <b>{p.generation}</b> of {p.generations}</>}<span className="quiet">image {Math.min(p.imageInBlock, p.imagesInBlock)} of {p.imagesInBlock}</span></div>
+      <div className="step"><span>{tuning ? <b>Tuning</b> : <>Generation <b>{p.generation}</b> of {p.generations}</>}</span><span className="quiet">image {Math.min(p.imageInBlock, p.imagesInBlock)} of {p.imagesInBlock}</span></div>
       <div className="bar" role="progressbar" aria-valuenow={Math.round(whole * 100)} aria-valuemin={0} aria-valuemax={100} aria-label="Session"><i style={{ transform: `scaleX(${whole})` }} /></div>
     </div>
   );

@@ -60,10 +60,10 @@ export function formatDate(iso: string): string {
   return `${day}, ${date.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
 }
 
-/** Rounds up to 1, 2, 2.5 or 5 times a power of ten, so that an axis ends on a number one can read. */
+/** Rounds up to a number whose quarters and halves one can read: the end of an axis with four steps. */
 export function niceCeiling(value: number): number {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  const step = [1, 2, 2.5, 5, 10].find((s) => value <= s * power * (1 + 1e-9)) ?? 10;
+  const step = [1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8].find((s) => value <= s * power * (1 + 1e-9)) ?? 10;
   return step * power;
 }

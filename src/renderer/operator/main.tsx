@@ -2,7 +2,7 @@
 import "../csp.ts";
 import "./operator.css";
 import { createRoot } from "react-dom/client";
-import { App, Catcher } from "./App.tsx";
+import { App, Catcher, RedImageFilter } from "./App.tsx";
 import { connectWindow } from "../client.ts";
 import { createImageKeeper, ImagesContext } from "./images.ts";
 import { createStore, feedStore, StoreContext } from "./store.ts";
@@ -16,6 +16,7 @@ const store = createStore();
 feedStore(store, client, () => performance.now());
 createRoot(root).render(
   <Catcher>
+    <RedImageFilter />
     <StoreContext value={store}>
       <ImagesContext value={createImageKeeper(client)}>
         <App client={client} />

@@ -115,9 +115,9 @@ function drawCell({ context, palette }: Area, cell: MapCell, value: number | und
   if (cell.width < 24 || cell.height < 14) return;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  const word = status === "silent" ? "silent" : status === "noisy" && cell.width >= 30 ? "noisy" : null;
+  const word = status === "silent" ? "silent" : status === "noisy" ? "noisy" : null;
   context.fillStyle = word === "silent" || !known ? palette.dim : inkOn(fraction, palette.theme);
-  context.font = canvasFont(word === null ? 12 : Math.min(11, cell.width / 3.1), word === null && cell.index === view.target ? 700 : 400);
+  context.font = canvasFont(word === null ? 12 : Math.min(11, cell.width / 3), word === null && cell.index === view.target ? 700 : 400);
   context.fillText(word ?? (known ? numberOf(value, view.quantity) : "–"), x + w / 2, y + h / 2 + 0.5);
 }
 

@@ -86,6 +86,8 @@ function drawGrid({ context, widthPx, heightPx, palette }: Area, pxPerDeg: numbe
   context.textAlign = "left";
   context.textBaseline = "alphabetic";
   context.fillText(`grid ${stepDeg}°`, 4, heightPx - 5);
+  context.textAlign = "right";
+  context.fillText(`window ${windowDeg.toFixed(1)}°`, widthPx - 4, heightPx - 5);
 }
 
 function clamp(value: number, low: number, high: number): number {

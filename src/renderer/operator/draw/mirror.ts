@@ -8,8 +8,8 @@ export interface MirrorView {
   readonly fixation: boolean;
 }
 
-export function drawMirror({ context, widthPx, heightPx, palette }: Area, { image, lit, fixation }: MirrorView): void {
-  context.fillStyle = palette.theme === "red" ? "#3a0d0a" : "#808080";
+export function drawMirror({ context, widthPx, heightPx }: Area, { image, lit, fixation }: MirrorView): void {
+  context.fillStyle = "#808080";
   context.fillRect(0, 0, widthPx, heightPx);
   const side = Math.min(widthPx, heightPx) * 0.86;
   if (image !== null && lit) {

@@ -53,6 +53,7 @@ export interface PsthView {
   readonly response: { readonly windowStartMs: number; readonly windowEndMs: number; readonly onMs: number };
 }
 
+const tracedTrialsMin = 3;
 const left = 44;
 const right = 12;
 const bottom = 20;
@@ -63,7 +64,7 @@ export function drawPsth(area: Area, { presentations, response }: PsthView): voi
   const plot = widthPx - left - right;
   const x = (ms: number): number => left + (plot * (ms - spanStartMs)) / (spanEndMs - spanStartMs);
   const floor = heightPx - bottom;
-  const rasterHeight = Math.floor(floor * 0.5);
+  const rasterHeight = Math.floor(floor * 0.54);
 
   context.fillStyle = withAlpha(palette.text, 0.055);
   context.fillRect(x(0), 0, x(response.onMs) - x(0), floor);
@@ -101,25 +102,18 @@ function drawRaster(area: Area, presentations: readonly PresentationEvent[], x: 
     const y = row * rowHeight;
     context.fillStyle = p.excluded !== null ? withAlpha(palette.dim, 0.45) : kind === "evolved" ? palette.evolved : palette.reference;
     const tick = Math.max(1, rowHeight - (rowHeight > 3 ? 1 : 0.4));
-    for (const t of p.spikesMs) if (t >= spanStartMs && t <= spanEndMs) context.fillRect(x(t) - 0.75, y, 1.5, tick);
+    for (const t of p.spikesMs) if (t >= spanStartMs && t <= spanEndMs) context.fillRect(x(t) - 1, y, 2, tick);
     // The row's kind also stands in the margin, so that a row without spikes has one: long = evolved, short = reference.
     context.fillRect(kind === "evolved" ? left - 8 : left - 5, y, kind === "evolved" ? 5 : 2, tick);
   });
-  context.save();
-  context.translate(11, height / 2);
-  context.rotate(-Math.PI / 2);
-  context.textAlign = "center";
-  context.textBaseline = "middle";
-  context.font = canvasFont(11);
-  context.fillStyle = palette.dim;
-  context.fillText("newest below", 0, 0);
-  context.restore();
 }
 
 function drawRates(area: Area, presentations: readonly PresentationEvent[], x: (ms: number) => number, top: number, floor: number): void {
   const { context, palette } = area;
   const evolved = binRates(presentations.filter((p) => kindOf(p) === "evolved"));
-  const reference = binRates(presentations.filter((p) => kindOf(p) === "reference"));
+  const references = presentations.filter((p) => kindOf(p) === "reference" && p.excluded === null);
+  // One or two trials make spikes of a curve, not a rate.
+  const reference = references.length < tracedTrialsMin ? [] : binRates(references);
   const peak = Math.max(10, ...evolved, ...reference);
   const max = niceCeiling(peak);
   const y = (rate: number): number => floor - ((floor - top) * rate) / max;
@@ -137,6 +131,8 @@ function drawRates(area: Area, presentations: readonly PresentationEvent[], x: (
     context.stroke();
     if (rate > 0) context.fillText(String(rate), left - 10, y(rate));
   }
+  context.textAlign = "left";
+  context.fillText("spikes/s", left + 4, y(max) + 8);
   if (evolved.length > 0) {
     trace(context, evolved, x, y);
     context.lineTo(x(spanEndMs), floor);

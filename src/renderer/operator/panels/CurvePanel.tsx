@@ -32,7 +32,7 @@ export const CurvePanel = memo(function CurvePanel({ thread, marked, onThread }:
     >
       <div className="curve-body" data-testid="curve" data-points={points.length}>
         {points.length === 0 ? <Waiting /> : <Chart points={points} all={all} generations={generations} marked={marked} />}
-        <Newest points={points} />
+        {points.length === 0 ? null : <Newest points={points} />}
       </div>
     </Panel>
   );

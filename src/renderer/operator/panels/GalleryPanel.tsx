@@ -8,6 +8,7 @@ import type { GalleryItem } from "../../../shared/contract/index.ts";
 
 export type GalleryRole = "best" | "newest";
 
+const roles: readonly GalleryRole[] = ["best", "newest"];
 const noItems: readonly GalleryItem[] = [];
 
 export function useGallery(thread: number, role: GalleryRole): readonly GalleryItem[] {
@@ -39,10 +40,13 @@ export const GalleryPanel = memo(function GalleryPanel(props: {
   }, [shown, props.chosen, items.length]);
   return (
     <Panel
-      name="gallery" title={props.role === "best" ? "Best image of each generation" : "Newest image of each generation"} age="generation"
+      name="gallery" title="An image of each generation" age="generation"
       aside={<>
-        <button type="button" className="chip" onClick={() => props.onRole(props.role === "best" ? "newest" : "best")}>{props.role === "best" ? "newest" : "best"} <Key>G</Key></button>
-        <span><Key>←</Key> <Key>→</Key> choose</span><span><Key>Enter</Key> all of it</span>
+        <span className="hint-keys"><Key>←</Key> <Key>→</Key> choose</span><span className="hint-keys"><Key>Enter</Key> all of it</span>
+        <span className="segments" role="radiogroup" aria-label="Which image">
+          {roles.map((r) => <button type="button" role="radio" aria-checked={r === props.role} key={r} onMouseDown={(e) => e.preventDefault()} onClick={() => props.onRole(r)}>{r}</button>)}
+        </span>
+        <Key>G</Key>
       </>}
     >
       {items.length === 0

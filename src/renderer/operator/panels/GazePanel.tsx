@@ -3,7 +3,7 @@ import { memo, useCallback } from "react";
 import { drawGaze, type GazeView } from "../draw/gaze.ts";
 import { useLiveCanvas } from "../hooks.ts";
 import { Key, Panel } from "../parts.tsx";
-import { useStore, useUi, useUiPaced } from "../store.ts";
+import { useStore, useUiPaced } from "../store.ts";
 import type { Area } from "../draw/area.ts";
 import type { UiState } from "../uiState.ts";
 
@@ -31,11 +31,9 @@ const selectHold = (s: UiState): number | null => s.gaze?.holdFraction ?? null;
 function GazeWords() {
   const where = useUiPaced(selectWords, 200);
   const hold = useUiPaced(selectHold, 500);
-  const windowDeg = useUi((s) => s.snapshot?.response.fixationWindowDeg ?? null);
   return (
     <>
       <b className={where === "inside" ? "good" : where === "" ? "" : "bad"}>{where}</b>
-      {windowDeg === null ? null : <span>window {windowDeg.toFixed(1)}°</span>}
       {hold === null ? null : <span>held {Math.round(hold * 100)} %</span>}
       <span><Key>C</Key> recentre</span>
     </>

@@ -2,7 +2,7 @@
 import { memo, useCallback, useRef } from "react";
 import { cellAt, drawChannelMap, drawScale, layoutMap, quantities, scaleMax, type Quantity } from "../draw/channelMap.ts";
 import { formatRate } from "../format.ts";
-import { useLiveCanvas } from "../hooks.ts";
+import { useLiveCanvas, useNowMs } from "../hooks.ts";
 import { ActButton, Key, Panel } from "../parts.tsx";
 import { useStore, useUi, useUiPaced } from "../store.ts";
 import { channelLabel, targetOf, type UiState } from "../uiState.ts";
@@ -40,10 +40,11 @@ export const MapPanel = memo(function MapPanel(props: {
     const hit = cellAt(layout, event.clientX - box.left, event.clientY - box.top);
     props.onCursor(hit === cursor ? null : hit);
   };
+  const reviewing = useUi((s) => s.file !== null);
   const many = useUi((s) => s.snapshot?.channels.length ?? 0);
   return (
     <Panel
-      name="map" title="All channels" age="live"
+      name="map" title={reviewing ? "All channels, at the end" : "All channels"} age="live"
       aside={<>
         <span className="segments" role="radiogroup" aria-label="Quantity">
           {quantities.map((q) => <button type="button" role="radio" aria-checked={q === quantity} key={q} onMouseDown={(e) => e.preventDefault()} onClick={() => props.onQuantity(q)}>{quantityWords[q].short}</button>)}
@@ -59,12 +60,12 @@ export const MapPanel = memo(function MapPanel(props: {
 
 function Scale({ quantity, held }: { readonly quantity: Quantity; readonly held: React.RefObject<{ readonly max: number } | null> }) {
   const canvas = useLiveCanvas(() => 0, drawScale);
-  useUiPaced(selectChannels, 1000);
+  useNowMs();
   const counts = useUiPaced(selectStates, 1000);
   return (
     <div className="map-foot">
       <span>0</span><canvas ref={canvas} className="scale" role="img" aria-label="Colour scale" /><span>{quantity === "tuning" ? 1 : (held.current?.max ?? "")} {quantityWords[quantity].unit}</span>
-      <span className="right">{counts}</span><span><Key>T</Key> target</span>
+      <span className="push">{counts}</span><span><Key>T</Key> target</span>
     </div>
   );
 }
@@ -78,7 +79,7 @@ const selectStates = (s: UiState): string => {
 const selectLiveChannels = (s: UiState): NonNullable<NonNullable<UiState["snapshot"]>["live"]>["channels"] | null => s.snapshot?.live?.channels ?? null;
 
 /** The channel under the cursor in figures, and the way to make it the target. */
-function Looked(props: { readonly channel: number; readonly mayOperate: boolean; readonly onCursor: (channel: number | null) => void; readonly onTarget: (channel: number) => void }) {
+function Looked(props: { readonly channel: number; readonly quantity: Quantity; readonly mayOperate: boolean; readonly onCursor: (channel: number | null) => void; readonly onTarget: (channel: number) => void }) {
   const { channel } = props;
   const figures = useUiPaced(selectLiveChannels, 500);
   const name = useUi((s) => channelLabel(s.snapshot?.channels.find((c) => c.index === channel), channel));
@@ -88,10 +89,10 @@ function Looked(props: { readonly channel: number; readonly mayOperate: boolean;
   return (
     <div className="map-foot looked" data-testid="looked-channel">
       <b>{name}</b>
-      <span>live {formatRate(figures?.rateHz[channel])}, evoked {formatRate(figures?.evokedHz[channel])} spikes/s, tuning {figures?.tuning[channel]?.toFixed(2) ?? "–"}{status === "silent" || status === "noisy" ? `, ${status}` : ""}</span>
-      <span className="right" />
+      <span>{formatRate((props.quantity === "rate" ? figures?.rateHz : figures?.evokedHz)?.[channel])} spikes/s{props.quantity === "rate" ? " live" : " evoked"}, tuning {figures?.tuning[channel]?.toFixed(2) ?? "–"}{status === "silent" || status === "noisy" ? `, ${status}` : ""}</span>
+      <span className="push" />
       {!props.mayOperate || reviewing ? null : target === channel ? <span className="target-name">is the target</span> : <ActButton className="choose" data-testid="make-target" onClick={() => props.onTarget(channel)}>Make target <Key>Enter</Key></ActButton>}
-      <ActButton aria-label="Back to the target" onClick={() => props.onCursor(null)}><Key>Esc</Key></ActButton>
+      <ActButton className="bare" aria-label="Back to the target" onClick={() => props.onCursor(null)}><Key>Esc</Key></ActButton>
     </div>
   );
 }

@@ -40,7 +40,7 @@ export const RasterPanel = memo(function RasterPanel({ client, looked }: { reado
       name="raster" title={title} {...(file === null && fetched === null ? { age: "presentation" as const } : {})}
       aside={<>
         <span className="legend-evolved">evolved</span><span className="legend-reference">reference</span><span className="legend-window">response window</span>
-        <span className={onset === null || measured ? "quiet" : "caution"}>last {shown.length}{onset === null ? "" : `, aligned to ${onsetWords[onset] ?? onset}`}</span>
+        <span className={onset === null || measured ? "quiet" : "caution"}>last {shown.length}, newest lowest{onset === null ? "" : `, aligned to ${onsetWords[onset] ?? onset}`}</span>
       </>}
     >
       <canvas ref={canvas} data-testid="raster" role="img" aria-label="Raster and PSTH" />

@@ -2,7 +2,7 @@
 import { memo } from "react";
 import { formatAge } from "../format.ts";
 import { LevelMark, Panel } from "../parts.tsx";
-import { useUiPaced } from "../store.ts";
+import { useUi, useUiPaced } from "../store.ts";
 import type { Device } from "../../../shared/contract/index.ts";
 import type { UiState } from "../uiState.ts";
 
@@ -12,9 +12,10 @@ const selectLevels = (s: UiState): string => selectDevices(s).map((d) => d.level
 
 export const RigPanel = memo(function RigPanel() {
   const devices = useUiPaced(selectDevices, 1000, selectLevels);
+  const reviewing = useUi((s) => s.file !== null);
   return (
-    <Panel name="rig" title="Rig" age="live" aside={<span className="quiet">what can fail, and how old its word is</span>}>
-      {devices.length === 0 ? <p className="waiting">Nothing is connected yet</p> : null}
+    <Panel name="rig" title={reviewing ? "Rig, at the end" : "Rig"} age="live" aside={reviewing ? null : <span className="quiet">what can fail, and how old its word is</span>}>
+      {devices.length === 0 ? <p className="waiting">{reviewing ? "The file does not say" : "Nothing is connected yet"}</p> : null}
       <ul className="rows">
         {devices.map((d) => (
           <li key={d.id} data-testid={`device-${d.id}`} data-level={d.level} title={d.detail}>
@@ -22,7 +23,7 @@ export const RigPanel = memo(function RigPanel() {
             <span className="name">{d.label}</span>
             <span className="detail">{d.detail}</span>
             <b className={`value value-${d.level}`}>{d.value}</b>
-            <span className="when">{d.ageMs === null ? "" : formatAge(d.ageMs)}</span>
+            <span className="when">{d.ageMs === null || reviewing ? "" : formatAge(d.ageMs)}</span>
           </li>
         ))}
       </ul>

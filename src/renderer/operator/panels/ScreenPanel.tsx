@@ -5,7 +5,7 @@ import { kindOf } from "../draw/psth.ts";
 import { formatRate } from "../format.ts";
 import { useLiveCanvas } from "../hooks.ts";
 import { useImages } from "../images.ts";
-import { Key, Panel, SessionImage } from "../parts.tsx";
+import { Panel, SessionImage } from "../parts.tsx";
 import { useStore, useUi, useUiPaced } from "../store.ts";
 import type { Area } from "../draw/area.ts";
 import type { UiState } from "../uiState.ts";
@@ -30,7 +30,7 @@ export const ScreenPanel = memo(function ScreenPanel() {
   }, [images, store]);
   const canvas = useLiveCanvas(selectScreen, draw, 0, images.subscribe);
   return (
-    <Panel name="screen" title="On the subject's screen" age="screen" aside={<><Where /><span><Key>W</Key> open</span></>}>
+    <Panel name="screen" title="On the subject's screen" age="screen" aside={<Where />}>
       <div className="mirror"><canvas ref={canvas} data-testid="screen-mirror" role="img" aria-label="Mirror of the subject's screen" /></div>
       <LastImages />
     </Panel>

@@ -24,7 +24,7 @@ export const TrialsPanel = memo(function TrialsPanel({ commands }: { readonly co
   return (
     <Panel name="trials" title="Trials and reward" age="live" aside={tried === 0 ? "no trial yet" : <span><b>{Math.round((100 * (trials?.correct ?? 0)) / tried)} %</b> correct</span>}>
       <canvas ref={strip} className="strip" role="img" aria-label="Outcomes of the last 40 trials" />
-      <div className="strip-legend"><span className="mark-correct">correct</span><span className="mark-broken">broke fixation</span><span className="mark-none">no fixation</span><span className="right">last 40, newest right</span></div>
+      <div className="strip-legend"><span className="mark-correct">correct</span><span className="mark-broken">broke fixation</span><span className="mark-none">no fixation</span><span className="push">last 40, newest right</span></div>
       <dl className="figures">
         <div><dd data-testid="trials-correct">{formatCount(trials?.correct ?? 0)}</dd><dt>correct</dt></div>
         <div><dd>{formatCount(trials?.broken ?? 0)}</dd><dt>broken</dt></div>

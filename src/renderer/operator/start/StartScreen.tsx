@@ -12,6 +12,7 @@ import { useUi } from "../store.ts";
 import { defaultDraft, keepDraft, optionProblem, optionValue, problemsOf, restoreDraft, setAt, type OptionValue } from "./draft.ts";
 import { ChoiceField, NumberField, OptionFields, TextField } from "./fields.tsx";
 import { SessionsList } from "./SessionsList.tsx";
+import { TrialSketch } from "./TrialSketch.tsx";
 import type { RendererClient } from "../../client.ts";
 import type { AppDescription, Check, SessionConfig, SessionSummary } from "../../../shared/contract/index.ts";
 import type { DisplayInfo } from "../../../shared/contract/bridge.ts";
@@ -77,15 +78,19 @@ export function StartScreen(props: StartScreenProps) {
           }}
         >
           <div className="cards">
-            <RigCard app={app} draft={draft} change={change} />
-            <EvolutionCard app={app} draft={draft} change={change} problems={problems} />
-            <SubjectCard draft={draft} change={change} problems={problems} />
-            <DisplayCard draft={draft} change={change} problems={problems} onDefault={form.adapt} />
-            <TrialCard draft={draft} change={change} problems={problems} />
+            <div className="card-column">
+              <RigCard app={app} draft={draft} change={change} />
+              <SubjectCard draft={draft} change={change} problems={problems} />
+              <TrialCard draft={draft} change={change} problems={problems} />
+            </div>
+            <div className="card-column">
+              <EvolutionCard app={app} draft={draft} change={change} problems={problems} />
+              <DisplayCard draft={draft} change={change} problems={problems} onDefault={form.adapt} />
+            </div>
           </div>
           <div className="launch">
             <Readiness link={link} problems={problemCount} checks={checks} failure={failure ?? (props.notice?.severity === "fault" ? props.notice.text : null)} />
-            <button type="submit" className="go" data-testid="start-button" disabled={!canStart}>{starting ? "Starting" : "Start"} <Key>Enter</Key></button>
+            <button type="submit" className={checks?.some((c) => c.level === "fault") === true ? "go doubtful" : "go"} data-testid="start-button" disabled={!canStart}>{starting ? "Starting" : "Start"} <Key>Enter</Key></button>
             <button type="submit" hidden aria-hidden="true" tabIndex={-1} />
           </div>
         </form>
@@ -219,13 +224,13 @@ function EvolutionCard({ app, draft, change, problems }: { readonly app: AppDesc
       <p className="hint">{optimizer?.whenToUse ?? ""}</p>
       <More label="References, population, model">
         <TextField label="Reference folder" value={draft.evolution.referenceFolder ?? ""} placeholder="built-in images" hint="A folder of PNG or JPEG files on the engine's computer" testid="reference-folder" onChange={(v) => change(["evolution", "referenceFolder"], v.trim() === "" ? null : v)} />
-        <NumberField label="References a generation" value={draft.evolution.referencesPerGeneration} problem={problems["evolution.referencesPerGeneration"]} onChange={(v) => change(["evolution", "referencesPerGeneration"], v)} />
+        <NumberField label="References shown" hint="In every generation" value={draft.evolution.referencesPerGeneration} problem={problems["evolution.referencesPerGeneration"]} onChange={(v) => change(["evolution", "referencesPerGeneration"], v)} />
         <NumberField label="Tuning repeats" value={draft.evolution.tuningRepeats} hint="Presentations of every reference before the first generation" problem={problems["evolution.tuningRepeats"]} onChange={(v) => change(["evolution", "tuningRepeats"], v)} />
-        <NumberField label="Repeats of an image" value={draft.evolution.repeats} problem={problems["evolution.repeats"]} onChange={(v) => change(["evolution", "repeats"], v)} />
+        <NumberField label="Image repeats" value={draft.evolution.repeats} problem={problems["evolution.repeats"]} onChange={(v) => change(["evolution", "repeats"], v)} />
         <NumberField label="Population" value={thread.populationSize} nullWord="automatic" unit="images" problem={problems["evolution.threads.0.populationSize"]} onChange={(v) => change(at("populationSize"), v)} />
         <NumberField label="First step size" value={thread.initialStepSize} nullWord="of the model" step={0.1} problem={problems["evolution.threads.0.initialStepSize"]} onChange={(v) => change(at("initialStepSize"), v)} />
         <OptionFields specs={optimizer?.options ?? []} values={thread.optimizerOptions} onChange={(name, value) => change(at("optimizerOptions"), { ...thread.optimizerOptions, [name]: value })} />
-        {encoders.length === 0 ? null : <ChoiceField label="Encoder of synthetic neurons" value={draft.models.encoder} choices={choices(encoders)} onChange={(v) => change(["models", "encoder"], v)} />}
+        {encoders.length === 0 ? null : <ChoiceField label="Encoder" hint="What the synthetic neurons read out" value={draft.models.encoder} choices={choices(encoders)} onChange={(v) => change(["models", "encoder"], v)} />}
         <NumberField label="Seed" value={draft.seed} problem={problems["seed"]} testid="seed" hint="One seed decides everything that is random" onChange={(v) => change(["seed"], v)} />
       </More>
     </Panel>
@@ -244,7 +249,7 @@ function SubjectCard({ draft, change, problems }: { readonly draft: SessionConfi
         <TextField label="Species" value={subject.species} onChange={(v) => change(["subject", "species"], v)} />
         <TextField label="Age" value={subject.age} hint="ISO 8601 duration: P6Y is six years, P6Y3M six years and three months" problem={problems["subject.age"]} onChange={(v) => change(["subject", "age"], v)} />
         <TextField label="Description" value={subject.description} onChange={(v) => change(["subject", "description"], v)} />
-        <TextField label="Notes on this session" value={draft.notes} onChange={(v) => change(["notes"], v)} />
+        <TextField label="Session notes" value={draft.notes} onChange={(v) => change(["notes"], v)} />
       </More>
     </Panel>
   );
@@ -277,10 +282,12 @@ function DisplayCard(props: { readonly draft: SessionConfig; readonly change: Ch
       {displays.length > 1 && display.kind === "window"
         ? <div className="fields"><ChoiceField label="Display" value={display.displayId ?? ""} choices={[{ value: "", label: "the second one" }, ...displays.map((d) => ({ value: d.id, label: `${d.label}, ${d.widthPx} × ${d.heightPx}${d.refreshHz > 0 ? `, ${d.refreshHz} Hz` : ""}` }))]} onChange={(v) => set("displayId")(v === "" ? null : v)} /></div>
         : null}
-      <More label="Size, distance, place">
+      <div className="fields">
+        <NumberField label="Image size" unit="°" step={0.5} value={display.imageSizeDeg} problem={problems["display.imageSizeDeg"]} onChange={set("imageSizeDeg")} />
         <NumberField label="Screen width" unit="cm" value={display.widthCm} problem={problems["display.widthCm"]} onChange={set("widthCm")} />
         <NumberField label="Distance" unit="cm" value={display.distanceCm} problem={problems["display.distanceCm"]} onChange={set("distanceCm")} />
-        <NumberField label="Image size" unit="°" step={0.5} value={display.imageSizeDeg} problem={problems["display.imageSizeDeg"]} onChange={set("imageSizeDeg")} />
+      </div>
+      <More label="Place, background, photodiode">
         <NumberField label="Image centre, right" unit="°" step={0.5} value={display.centreXDeg} problem={problems["display.centreXDeg"]} onChange={set("centreXDeg")} />
         <NumberField label="Image centre, up" unit="°" step={0.5} value={display.centreYDeg} problem={problems["display.centreYDeg"]} onChange={set("centreYDeg")} />
         <NumberField label="Fixation spot" unit="°" step={0.05} value={display.fixationDeg} problem={problems["display.fixationDeg"]} onChange={set("fixationDeg")} />
@@ -300,31 +307,34 @@ function displayHint(kind: "window" | "timed", single: boolean, rig: string): st
 }
 
 function TrialCard({ draft, change, problems }: { readonly draft: SessionConfig; readonly change: Change; readonly problems: Readonly<Record<string, string>> }) {
-  const { trial, response } = draft;
-  const number = (group: "trial" | "response", name: keyof typeof trial | keyof typeof response, label: string, unit: string, step = 10) => {
+  const { response } = draft;
+  const number = (group: "trial" | "response", name: keyof SessionConfig["trial"] | keyof typeof response, label: string, unit: string, step = 10) => {
     const value = (draft[group] as Readonly<Record<string, unknown>>)[name];
     return <NumberField key={name} label={label} unit={unit} step={step} value={typeof value === "number" ? value : null} problem={problems[`${group}.${name}`]} testid={`${group}-${name}`} onChange={(v) => change([group, name], v)} />;
   };
   return (
-    <Panel name="trial-card" title="Trial" aside={<span className="quiet">{trial.imagesPerTrial} × {trial.onMs} ms on, {trial.offMs} ms off; response in {response.windowStartMs}–{response.windowEndMs} ms; reward {trial.rewardMs} ms</span>}>
-      <More label="Timing and reward">
+    <Panel name="trial-card" title="Trial">
+      <div className="fields">
         {number("trial", "imagesPerTrial", "Images a trial", "", 1)}
         {number("trial", "onMs", "Image on", "ms")}
         {number("trial", "offMs", "Image off", "ms")}
         {number("trial", "fixationWindowDeg", "Fixation window", "°", 0.1)}
+        {number("trial", "rewardMs", "Reward pulse", "ms")}
+        {number("response", "windowStartMs", "Response from", "ms")}
+        {number("response", "windowEndMs", "Response to", "ms")}
+      </div>
+      <TrialSketch trial={draft.trial} response={response} />
+      <More label="Fixation, pauses, baseline, onset marks">
         {number("trial", "holdMs", "Hold before", "ms")}
         {number("trial", "waitMsMax", "Wait for gaze", "ms", 100)}
         {number("trial", "graceMs", "Grace", "ms")}
         {number("trial", "interTrialMs", "Between trials", "ms")}
         {number("trial", "timeoutMs", "Time-out", "ms")}
-        {number("trial", "rewardMs", "Reward pulse", "ms")}
         {number("trial", "rewardMlPerS", "Juice flow", "ml/s", 0.1)}
-        {number("response", "windowStartMs", "Response from", "ms")}
-        {number("response", "windowEndMs", "Response to", "ms")}
         {number("response", "baselineStartMs", "Baseline from", "ms")}
         {number("response", "baselineEndMs", "Baseline to", "ms")}
         <ChoiceField label="Onset from" value={response.onsetFrom} choices={[{ value: "auto", label: "marks where they come" }, { value: "mark", label: "marks only" }, { value: "flip", label: "the display" }]} onChange={(v) => change(["response", "onsetFrom"], v)} />
-        <NumberField label="TTL line of the marks" value={response.onsetTtlLine} nullWord="none" problem={problems["response.onsetTtlLine"]} onChange={(v) => change(["response", "onsetTtlLine"], v)} />
+        <NumberField label="TTL line of marks" value={response.onsetTtlLine} nullWord="none" problem={problems["response.onsetTtlLine"]} onChange={(v) => change(["response", "onsetTtlLine"], v)} />
         <ChoiceField label="Response over a gap" value={response.onGap} choices={[{ value: "auto", label: "by the source" }, { value: "count", label: "counts" }, { value: "exclude", label: "does not count" }]} onChange={(v) => change(["response", "onGap"], v)} />
       </More>
     </Panel>

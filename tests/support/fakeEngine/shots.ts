@@ -1,0 +1,53 @@
+// Screenshots of every screen on the fake engine, for looking at: node tests/support/fakeEngine/shots.ts FOLDER [name part]
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { chromium, type Page } from "playwright-core";
+import { serveFakeEngine } from "./serve.ts";
+import type { FakeOptions } from "./fakeEngine.ts";
+
+interface Shot {
+  readonly name: string;
+  readonly engine: Partial<FakeOptions>;
+  readonly act?: (page: Page, cut: () => void) => Promise<void>;
+}
+
+const running: Partial<FakeOptions> = { running: true, at: 12, generations: 40 };
+
+const shots: readonly Shot[] = [
+  { name: "start", engine: {} },
+  { name: "start-fault", engine: { check: "fault", sessions: 0 } },
+  { name: "start-open", engine: {}, act: async (p) => { await p.evaluate(() => { for (const d of document.querySelectorAll("details")) d.open = true; }); } },
+  { name: "console", engine: running },
+  { name: "console-first", engine: { running: true, at: 0 } },
+  { name: "console-late", engine: { running: true, at: 29, generations: 30, threads: 2 } },
+  { name: "console-red", engine: running, act: async (p) => p.keyboard.press("d") },
+  { name: "console-alarms", engine: { ...running, alarms: true } },
+  { name: "console-target", engine: running, act: async (p) => { await p.keyboard.press("t"); await p.keyboard.press("ArrowLeft"); await p.keyboard.press("ArrowUp"); await p.waitForTimeout(600); } },
+  { name: "console-stop", engine: running, act: async (p) => p.keyboard.press("Escape") },
+  { name: "console-keys", engine: running, act: async (p) => p.keyboard.press("?") },
+  { name: "console-generation", engine: running, act: async (p) => { await p.keyboard.press("Enter"); await p.waitForTimeout(900); } },
+  { name: "console-lost", engine: running, act: async (p, cut) => { await p.context().setOffline(true); cut(); await p.waitForTimeout(2600); } },
+  { name: "review", engine: {}, act: async (p) => { await p.getByTestId("session-row").nth(1).click(); await p.waitForTimeout(1200); for (let i = 0; i < 6; i++) await p.keyboard.press("ArrowLeft"); await p.waitForTimeout(600); } },
+];
+
+const folder = process.argv[2] ?? "shots";
+const only = process.argv[3] ?? "";
+mkdirSync(folder, { recursive: true });
+const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+for (const shot of shots.filter((s) => s.name.includes(only))) {
+  for (const [width, height] of [[1920, 1080], [1366, 768]] as const) {
+    const host = await serveFakeEngine(shot.engine);
+    const page = await browser.newPage({ viewport: { width, height } });
+    page.on("console", (m) => { if (m.type() === "error" || m.type() === "warning") console.log(shot.name, m.text()); });
+    page.on("pageerror", (e) => console.log(shot.name, e));
+    await page.goto(host.url);
+    await page.waitForTimeout(shot.engine.running === true ? 2600 : 1200);
+    await shot.act?.(page, () => void host.close());
+    await page.screenshot({ path: join(folder, `${shot.name}-${width}.png`) });
+    const scroll = await page.evaluate(() => [document.documentElement.scrollWidth - window.innerWidth, document.documentElement.scrollHeight - window.innerHeight]);
+    if (scroll.some((s) => s > 0)) console.log(shot.name, width, "page overflows by", scroll);
+    await page.close();
+    await host.close();
+  }
+}
+await browser.close();
