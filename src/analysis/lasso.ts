@@ -2,12 +2,12 @@
 //
 // Objective (scikit-learn's): 1/(2n) |y - X w - b|^2 + a |w|_1, the intercept b unpenalised, features not scaled; with
 // `positive` also w >= 0. Solved down a path of penalties with warm starts:
-//   1. sequential strong rule (Tibshirani et al. 2012) picks the features that can enter;
-//   2. coordinate descent on those, on residuals, with the features stored feature by feature;
-//   3. once the signs settle, the stationarity equations of the support are solved exactly;
-//   4. all features are checked against the optimality conditions, and any that violates them joins step 2.
-// The stop is the duality gap over all features, as in scikit-learn.
-import { factorCholesky, solveCholesky } from "./linearAlgebra.ts";
+//   1. the sequential strong rule (Tibshirani et al. 2012) picks the candidates that can enter;
+//   2. a few sweeps of coordinate descent over them find most of the support (Friedman et al. 2010);
+//   3. an active-set search solves the candidates exactly. Coordinate descent alone needs thousands of sweeps where the
+//      support comes near the number of images, which small penalties on 4096 features always do;
+//   4. all features are checked against the optimality conditions; those that violate them become candidates.
+// Convergence is the duality gap over all features, as in scikit-learn.
 import type { LinearModel } from "./linearModel.ts";
 import { addScaled, checkSameRows, columnOf, columnStatistics, createMatrix, dot, takeRows, transpose } from "./matrix.ts";
 import type { Matrix, Matrix64 } from "./matrix.ts";
@@ -41,10 +41,10 @@ export interface LassoSolution {
 export interface LassoCrossValidation {
   /** Penalties from large to small. */
   readonly penalties: Float64Array;
-  /** [penalties, folds]; NaN where a fold's responses are constant. */
+  /** [penalties, folds]; NaN where a fold's responses are constant: r2 is undefined there. */
   readonly r2Train: Matrix64;
   readonly r2Test: Matrix64;
-  /** Mean over folds, [penalties]. */
+  /** Mean over the folds that have a score, [penalties]; NaN where none has. */
   readonly r2TrainMean: Float64Array;
   readonly r2TestMean: Float64Array;
   /** Index of the penalty with the highest mean test r2; the largest penalty wins a tie. */
@@ -209,7 +209,10 @@ function isGrid(
 }
 
 function summarise(penalties: Float64Array, r2Train: Matrix64, r2Test: Matrix64): LassoCrossValidation {
-  const rowMean = (matrix: Matrix64, a: number) => mean(matrix.data.subarray(a * matrix.cols, (a + 1) * matrix.cols));
+  const rowMean = (matrix: Matrix64, a: number) => {
+    const scores = matrix.data.subarray(a * matrix.cols, (a + 1) * matrix.cols).filter((score) => !Number.isNaN(score));
+    return scores.length === 0 ? Number.NaN : mean(scores);
+  };
   const r2TrainMean = penalties.map((_, a) => rowMean(r2Train, a));
   const r2TestMean = penalties.map((_, a) => rowMean(r2Test, a));
   let bestIndex = 0;
@@ -302,27 +305,42 @@ interface Solver {
   };
 }
 
+/** Sweeps of coordinate descent before the support is solved exactly: enough to find most of it. */
+const sweepsBeforeSolving = 3;
+/** Far steps down the path would make every feature a candidate; those below this share of the threshold wait. */
+const smallestReach = 0.8;
+/** A feature enters where |x'r| exceeds the threshold by more than rounding. */
+const violationTolerance = 1e-9;
+
 function createSolver(features: CentredFeatures, target: Float64Array, settings: LassoSettings): Solver {
   const positive = settings.positive ?? false;
   const maxSweeps = settings.maxSweeps ?? 10_000;
   const tolerance = settings.tolerance ?? 1e-7;
   if (!(tolerance > 0)) throw new Error(`expected a positive tolerance, got ${tolerance}`);
   const x = features.byFeature.data;
-  const n = target.length;
-  const p = features.squares.length;
   const squares = features.squares;
+  const n = target.length;
+  const p = squares.length;
   const weights = new Float64Array(p);
   const residual = Float64Array.from(target);
   const gradient = new Float64Array(p); // x_f' residual
   const inCandidates = new Uint8Array(p);
   let candidates: number[] = [];
+  const support = createSupport(features, target);
   const targetSquare = dot(target, 0, target, 0, n);
   const gapLimit = (tolerance * targetSquare) / n;
-  let lastPenalty = Number.POSITIVE_INFINITY;
-  refreshGradient();
+  const smallChange = Math.sqrt(targetSquare) * 1e-9;
+  for (let f = 0; f < p; f++) if (squares[f]! > 0) gradient[f] = dot(x, f * n, target, 0, n);
+  let lastPenalty = gradient.reduce((most, value) => Math.max(most, positive ? value : Math.abs(value)), 0) / n;
 
-  function refreshGradient(): void {
-    for (let f = 0; f < p; f++) gradient[f] = squares[f] === 0 ? 0 : dot(x, f * n, residual, 0, n);
+  function refreshGradient(list: Iterable<number>): void {
+    for (const f of list) gradient[f] = squares[f] === 0 ? 0 : dot(x, f * n, residual, 0, n);
+  }
+
+  /** From the weights alone, so that rounding does not pile up over updates. */
+  function refreshResidual(): void {
+    residual.set(target);
+    for (const f of candidates) if (weights[f] !== 0) addScaled(residual, 0, x, f * n, n, -weights[f]!);
   }
 
   function admit(f: number): void {
@@ -331,10 +349,23 @@ function createSolver(features: CentredFeatures, target: Float64Array, settings:
     candidates.push(f);
   }
 
-  /** One pass over the candidates; returns the largest change of a fitted value's norm, |dw| |x_f|. */
-  function sweep(list: readonly number[], threshold: number): number {
+  /** The features outside with the highest |x'r| above `limit` become candidates: some more than are in use. */
+  function admitHighest(limit: number): void {
+    const outside: number[] = [];
+    for (let f = 0; f < p; f++) if (inCandidates[f] === 0 && squares[f]! > 0 && reachOf(f) > limit) outside.push(f);
+    outside.sort((a, b) => reachOf(b) - reachOf(a) || a - b);
+    const inUse = candidates.reduce((count, f) => count + (weights[f] === 0 ? 0 : 1), 0);
+    for (const f of outside.slice(0, 100 + inUse)) admit(f);
+  }
+
+  function reachOf(f: number): number {
+    return positive ? gradient[f]! : Math.abs(gradient[f]!);
+  }
+
+  /** One pass of coordinate descent over the candidates; the largest change of a feature's share of the fit, |dw| |x_f|. */
+  function sweep(threshold: number): number {
     let largest = 0;
-    for (const f of list) {
+    for (const f of candidates) {
       const square = squares[f]!;
       const before = weights[f]!;
       const pull = dot(x, f * n, residual, 0, n) + before * square;
@@ -349,47 +380,151 @@ function createSolver(features: CentredFeatures, target: Float64Array, settings:
   }
 
   /**
-   * Solves X_A'X_A w = X_A'y - threshold * sign(w) on the support A and moves there, as far as the signs allow. True where
-   * it got all the way: then w is exact on A.
+   * Solves the problem on the candidates exactly (active set, after the feature-sign search of Lee et al. 2007): the support
+   * jumps to the minimum for its signs, by an exact search along the line where weights pass zero on the way; then the
+   * candidates that violate the optimality conditions most enter. Every step lowers the objective. False where it stalls.
    */
-  function solveSupport(threshold: number): boolean {
-    const support = candidates.filter((f) => weights[f] !== 0);
-    const size = support.length;
-    if (size === 0 || size >= n) return false;
-    const gram = createMatrix(size, size);
-    const right = new Float64Array(size);
-    for (let i = 0; i < size; i++) {
-      const f = support[i]!;
-      for (let j = 0; j <= i; j++) gram.data[i * size + j] = dot(x, f * n, x, support[j]! * n, n);
-      right[i] = dot(x, f * n, target, 0, n) - threshold * Math.sign(weights[f]!);
+  function solveCandidates(threshold: number): boolean {
+    for (const f of support.reset(candidates.filter((feature) => weights[feature] !== 0))) {
+      if (!support.add(f) && !swapDependent(f)) return false;
     }
-    const factor = factorCholesky(gram, { relativeTolerance: 1e-10 });
-    if (factor === null) return false;
-    const exact = solveCholesky(factor, right);
-    // The objective falls along the whole segment; stop where the first weight reaches zero.
-    let step = 1;
-    let stopper = -1;
-    for (let i = 0; i < size; i++) {
-      const before = weights[support[i]!]!;
-      const crossing = before / (before - exact[i]!);
-      if (Math.sign(exact[i]!) !== Math.sign(before) && crossing < step) {
-        step = crossing;
-        stopper = i;
+    refreshResidual();
+    const mostSteps = 50 + 10 * Math.min(n, candidates.length);
+    let entering = 8;
+    for (let step = 0; step < mostSteps; step++) {
+      const outcome = descendOnSupport(threshold);
+      // Many at once can get in each other's way; one at a time always descends.
+      if (outcome === "stalled") entering = Math.max(1, Math.floor(entering / 4));
+      if (outcome !== "settled") continue;
+      refreshResidual();
+      refreshGradient(candidates);
+      const violators = candidates
+        .filter((f) => weights[f] === 0 && !support.has(f) && reachOf(f) > threshold * (1 + violationTolerance))
+        .sort((a, b) => reachOf(b) - reachOf(a));
+      if (violators.length === 0) return true;
+      let entered = 0;
+      for (const f of violators) {
+        if (entered === entering) break;
+        if (support.add(f)) entered++;
+      }
+      entering = Math.min(64, 2 * entering);
+      // Every violator is a combination of the support: move along the combination that leaves the fit unchanged.
+      if (entered === 0) {
+        if (!violators.some((f) => swapDependent(f))) return false;
+        refreshResidual();
       }
     }
-    for (let i = 0; i < size; i++) {
-      const f = support[i]!;
-      weights[f] = i === stopper ? 0 : step === 1 ? exact[i]! : weights[f]! + step * (exact[i]! - weights[f]!);
+    return false;
+  }
+
+  /** One move on the support. "settled": the weights are exact for their signs. */
+  function descendOnSupport(threshold: number): "moved" | "settled" | "stalled" {
+    const active = support.features();
+    if (active.length === 0) return "settled";
+    const signs = active.map((f) => Math.sign(weights[f] === 0 ? (positive ? 1 : gradient[f]!) : weights[f]!));
+    const goal = support.solve(threshold, signs);
+    const direction = goal.map((value, i) => value - weights[active[i]!]!);
+    const fitChange = new Float64Array(n);
+    active.forEach((f, i) => {
+      addScaled(fitChange, 0, x, f * n, n, direction[i]!);
+    });
+    const curvature = dot(fitChange, 0, fitChange, 0, n);
+    const slope = -dot(residual, 0, fitChange, 0, n);
+    const { step, blocked } = searchLine(active, direction, curvature, slope, threshold, 1);
+    if (step === 0) {
+      // Only weights that are still zero can block: they would leave on the wrong side.
+      const wrong = active.filter((f, i) => weights[f] === 0 && direction[i]! * signs[i]! <= 0);
+      if (wrong.length === 0) return "settled";
+      for (const f of wrong) support.remove(f);
+      return "stalled";
     }
-    residual.set(target);
-    for (const f of support) if (weights[f] !== 0) addScaled(residual, 0, x, f * n, n, -weights[f]!);
-    return stopper === -1;
+    const full = step === 1 && active.every((f, i) => Math.sign(goal[i]!) === signs[i] && goal[i] !== 0);
+    active.forEach((f, i) => {
+      weights[f] = i === blocked ? 0 : full ? goal[i]! : weights[f]! + step * direction[i]!;
+    });
+    addScaled(residual, 0, fitChange, 0, n, -step);
+    for (const f of active) if (weights[f] === 0) support.remove(f);
+    return full ? "settled" : "moved";
+  }
+
+  /**
+   * Feature f is a combination of the support. Moves along the direction that changes no fitted value and does not raise |w|_1,
+   * to the first weight that reaches zero; that one leaves, and f takes its place unless it is the one. False where nothing
+   * moves.
+   */
+  function swapDependent(f: number): boolean {
+    const active = support.features();
+    const combination = support.express(f);
+    const all = [...active, f];
+    const direction = Float64Array.from([...combination.map((share) => -share), 1]);
+    let growth = 0; // of |w|_1 along the direction
+    all.forEach((feature, i) => {
+      growth += Math.sign(weights[feature] === 0 ? gradient[feature]! : weights[feature]!) * direction[i]!;
+    });
+    const backwards = weights[f] === 0 ? gradient[f]! < 0 : growth > 0;
+    let step = Number.POSITIVE_INFINITY;
+    let leaving = -1;
+    all.forEach((feature, i) => {
+      if (backwards) direction[i] = -direction[i]!;
+      const at = -weights[feature]! / direction[i]!;
+      if (weights[feature] !== 0 && at > 0 && at < step) {
+        step = at;
+        leaving = i;
+      }
+    });
+    if (leaving < 0) return false;
+    all.forEach((feature, i) => {
+      weights[feature] = i === leaving ? 0 : weights[feature]! + step * direction[i]!;
+    });
+    for (const feature of active) if (weights[feature] === 0) support.remove(feature);
+    if (weights[f] !== 0 && !support.add(f)) return swapDependent(f);
+    return true;
+  }
+
+  /**
+   * Minimum of curvature t^2/2 + slope t + threshold sum |w_i + t d_i| for 0 <= t <= most. With `positive` the line ends at the
+   * first weight that reaches zero. `blocked` is the index of the weight that is zero at the minimum, or -1.
+   */
+  function searchLine(
+    list: readonly number[],
+    direction: ArrayLike<number>,
+    curvature: number,
+    slope: number,
+    threshold: number,
+    most: number,
+  ): { step: number; blocked: number } {
+    let descent = slope;
+    const crossings: { at: number; index: number }[] = [];
+    for (let i = 0; i < list.length; i++) {
+      const weight = weights[list[i]!]!;
+      const d = direction[i]!;
+      if (weight === 0) {
+        if (positive && d < 0) return { step: 0, blocked: i };
+        descent += threshold * Math.abs(d);
+      } else {
+        descent += threshold * Math.sign(weight) * d;
+        const at = -weight / d;
+        if (at > 0 && at <= most) crossings.push({ at, index: i });
+      }
+    }
+    if (!(descent < 0)) return { step: 0, blocked: -1 };
+    crossings.sort((a, b) => a.at - b.at || a.index - b.index);
+    for (const { at, index } of crossings) {
+      const stationary = curvature > 0 ? -descent / curvature : Number.POSITIVE_INFINITY;
+      if (stationary < at) return { step: Math.min(most, stationary), blocked: -1 };
+      if (positive) return { step: at, blocked: index };
+      descent += 2 * threshold * Math.abs(direction[index]!);
+      if (!(curvature * at + descent < 0)) return { step: at, blocked: index };
+    }
+    const stationary = curvature > 0 ? -descent / curvature : most;
+    // The stationary point of unchanged signs is 1 up to rounding.
+    return { step: Math.abs(stationary - 1) < 1e-9 ? 1 : Math.min(most, stationary), blocked: -1 };
   }
 
   /** Duality gap of 1/(2n)|r|^2 + a|w|_1 with the residual, scaled to be feasible, as the dual point. */
   function dualityGap(penalty: number): number {
     let reach = 0;
-    for (let f = 0; f < p; f++) reach = Math.max(reach, positive ? gradient[f]! : Math.abs(gradient[f]!));
+    for (let f = 0; f < p; f++) reach = Math.max(reach, reachOf(f));
     const scale = reach > penalty * n ? (penalty * n) / reach : 1;
     const square = dot(residual, 0, residual, 0, n);
     const along = dot(residual, 0, target, 0, n);
@@ -400,70 +535,149 @@ function createSolver(features: CentredFeatures, target: Float64Array, settings:
     return Math.max(0, primal - dual);
   }
 
-  /** Features outside the candidates that the optimality conditions let in. */
-  function admitViolators(penalty: number): number {
-    const limit = penalty * n * (1 + 1e-9);
-    let added = 0;
-    for (let f = 0; f < p; f++) {
-      if (inCandidates[f] === 0 && squares[f]! > 0 && (positive ? gradient[f]! : Math.abs(gradient[f]!)) > limit) {
-        admit(f);
-        added++;
-      }
-    }
-    return added;
-  }
-
   return {
     solve(penalty) {
       const threshold = penalty * n;
       // Strong rule: |x'r| at the last penalty cannot have grown by more than the step of the penalty.
-      const previous = Number.isFinite(lastPenalty) ? lastPenalty : largestPenaltyOf(features, target, positive);
-      const strong = n * (2 * penalty - Math.max(penalty, previous));
-      candidates = candidates.filter((f) => {
-        if (weights[f] === 0) inCandidates[f] = 0;
-        return weights[f] !== 0;
-      });
-      for (let f = 0; f < p; f++) {
-        if (squares[f]! > 0 && (positive ? gradient[f]! : Math.abs(gradient[f]!)) >= strong) admit(f);
-      }
+      const strong = n * (2 * penalty - Math.max(penalty, lastPenalty));
+      for (const f of candidates) inCandidates[f] = 0;
+      const kept = candidates.filter((f) => weights[f] !== 0);
+      candidates = [];
+      for (const f of kept) admit(f);
+      admitHighest(Math.max(strong, threshold * smallestReach));
       lastPenalty = penalty;
 
       let sweeps = 0;
-      let gap = Number.POSITIVE_INFINITY;
-      let converged = false;
-      const smallChange = Math.sqrt(targetSquare) * 1e-9;
-      while (!converged) {
-        // Inner loop: candidates, then repeatedly the ones in use.
-        let settled = false;
-        while (!settled && sweeps < maxSweeps) {
+      for (;;) {
+        let solved = false;
+        for (let i = 0; i < sweepsBeforeSolving && !solved; i++) {
           sweeps++;
-          settled = sweep(candidates, threshold) <= smallChange;
-          let active = candidates.filter((f) => weights[f] !== 0);
-          for (let inner = 0; inner < 10 && !settled && sweeps < maxSweeps; inner++) {
-            sweeps++;
-            const change = sweep(active, threshold);
-            if (change <= smallChange) break;
-          }
-          if (settled) break;
-          // Exact finish; a blocked step leaves one weight at zero, so try again a few times.
-          for (let attempt = 0; attempt < 8; attempt++) {
-            const count = active.length;
-            if (solveSupport(threshold)) break;
-            active = candidates.filter((f) => weights[f] !== 0);
-            if (active.length === count) break;
-          }
+          solved = sweep(threshold) <= smallChange;
         }
-        refreshGradient();
-        const added = admitViolators(penalty);
-        gap = dualityGap(penalty);
-        converged = gap <= gapLimit || targetSquare === 0;
-        if (converged || sweeps >= maxSweeps) break;
-        // Nothing new came in and the candidates have settled as far as double precision goes.
-        if (added === 0 && settled) break;
+        if (!solved) solved = solveCandidates(threshold);
+        // A stall leaves the rest to coordinate descent, which always gets there.
+        while (!solved && sweeps < maxSweeps) {
+          sweeps++;
+          solved = sweep(threshold) <= smallChange;
+        }
+        refreshResidual();
+        refreshGradient(gradient.keys());
+        const before = candidates.length;
+        admitHighest(threshold * (1 + violationTolerance));
+        const gap = dualityGap(penalty);
+        const converged = gap <= gapLimit;
+        if (converged || sweeps >= maxSweeps || (solved && candidates.length === before)) {
+          const nonZeroCount = candidates.reduce((count, f) => count + (weights[f] === 0 ? 0 : 1), 0);
+          return { weights, nonZeroCount, dualityGap: gap, converged, sweeps };
+        }
       }
-      let nonZeroCount = 0;
-      for (const f of candidates) if (weights[f] !== 0) nonZeroCount++;
-      return { weights, nonZeroCount, dualityGap: gap, converged, sweeps };
+    },
+  };
+}
+
+/** The features in use, with the Cholesky factor of their Gram matrix kept up to date. */
+interface Support {
+  /** In the order they entered; a new array. */
+  features(): number[];
+  has(feature: number): boolean;
+  /** Starts from these features; returns those that are combinations of the others and stayed out. */
+  reset(features: readonly number[]): number[];
+  /** False where the feature is, to rounding, a combination of those in use; it then stays out. */
+  add(feature: number): boolean;
+  remove(feature: number): void;
+  /** Solves X_A'X_A w = X_A'y - threshold * signs. */
+  solve(threshold: number, signs: readonly number[]): Float64Array;
+  /** Shares c of the features in use with X_A c closest to the feature. */
+  express(feature: number): Float64Array;
+}
+
+function createSupport(features: CentredFeatures, target: Float64Array): Support {
+  const n = target.length;
+  const x = features.byFeature.data;
+  // Every feature that was ever in use has a slot, and products between slots are computed once.
+  const slotOf = new Map<number, number>();
+  const slotFeature: number[] = [];
+  const products: Float64Array[] = []; // products[i][j] for j <= i
+  const pulls: number[] = []; // x_f'y
+  let active: number[] = []; // slots
+  let factor: Float64Array[] = []; // row i of the lower factor, length i + 1
+
+  function slotFor(feature: number): number {
+    const known = slotOf.get(feature);
+    if (known !== undefined) return known;
+    const slot = slotFeature.length;
+    slotOf.set(feature, slot);
+    slotFeature.push(feature);
+    products.push(Float64Array.from({ length: slot + 1 }, (_, other) => dot(x, feature * n, x, slotFeature[other]! * n, n)));
+    pulls.push(dot(x, feature * n, target, 0, n));
+    return slot;
+  }
+
+  function product(a: number, b: number): number {
+    return a >= b ? products[a]![b]! : products[b]![a]!;
+  }
+
+  /** Appends the factor row of `slot`; false where its pivot is lost in rounding. */
+  function appendRow(slot: number): boolean {
+    const size = factor.length;
+    const row = new Float64Array(size + 1);
+    for (let j = 0; j < size; j++) {
+      const other = factor[j]!;
+      row[j] = (product(slot, active[j]!) - dot(row, 0, other, 0, j)) / other[j]!;
+    }
+    const square = product(slot, slot);
+    const pivot = square - dot(row, 0, row, 0, size);
+    if (!(pivot > 1e-10 * square)) return false;
+    row[size] = Math.sqrt(pivot);
+    factor.push(row);
+    return true;
+  }
+
+  function append(slot: number): boolean {
+    if (active.length >= n - 1 || !appendRow(slot)) return false;
+    active.push(slot);
+    return true;
+  }
+
+  function solveFactor(right: Float64Array): Float64Array {
+    const size = factor.length;
+    for (let i = 0; i < size; i++) right[i] = (right[i]! - dot(factor[i]!, 0, right, 0, i)) / factor[i]![i]!;
+    for (let i = size - 1; i >= 0; i--) {
+      const value = right[i]! / factor[i]![i]!;
+      right[i] = value;
+      addScaled(right, 0, factor[i]!, 0, i, -value);
+    }
+    return right;
+  }
+
+  return {
+    features: () => active.map((slot) => slotFeature[slot]!),
+    has: (feature) => {
+      const slot = slotOf.get(feature);
+      return slot !== undefined && active.includes(slot);
+    },
+    reset(wanted) {
+      const slots = wanted.map(slotFor);
+      // The stretch that is the same as before keeps its factor.
+      let same = 0;
+      while (same < slots.length && same < active.length && slots[same] === active[same]) same++;
+      active = active.slice(0, same);
+      factor = factor.slice(0, same);
+      return slots.slice(same).filter((slot) => !append(slot)).map((slot) => slotFeature[slot]!);
+    },
+    add: (feature) => append(slotFor(feature)),
+    remove(feature) {
+      const place = active.indexOf(slotFor(feature));
+      if (place < 0) return;
+      const after = active.slice(place + 1);
+      active = active.slice(0, place);
+      factor = factor.slice(0, place);
+      for (const slot of after) append(slot);
+    },
+    solve: (threshold, signs) => solveFactor(Float64Array.from(active, (slot, i) => pulls[slot]! - threshold * signs[i]!)),
+    express(feature) {
+      const own = slotFor(feature);
+      return solveFactor(Float64Array.from(active, (slot) => product(own, slot)));
     },
   };
 }

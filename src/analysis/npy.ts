@@ -46,8 +46,10 @@ export function parseNpy(bytes: Uint8Array): Result<NpyArray, Fault> {
       `Expected ${count} ${dtype} values (${count * size} bytes) for shape ${formatShape(shape)}, got ${bytes.length - dataStart} bytes. The file is cut short or holds more than one array; save it again.`,
     );
   }
-  const own = bytes.slice(dataStart);
-  const values = dtype === "float32" ? new Float32Array(own.buffer, 0, count) : new Float64Array(own.buffer, 0, count);
+  // Copied by hand: slice() of Node's Buffer shares memory, and the data may start at any byte.
+  const own = new Uint8Array(count * size);
+  own.set(bytes.subarray(dataStart));
+  const values = dtype === "float32" ? new Float32Array(own.buffer) : new Float64Array(own.buffer);
   return ok({ shape, dtype, data: fortranOrder && shape.length > 1 ? toCOrder(values, shape) : values });
 }
 
