@@ -109,10 +109,10 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
 
   display.place(placementOf(config.display, display.geometry()));
   const loop = createClosedLoop({
-    clock, source: rig.source, eye: rig.eye, reward: rig.reward, display, retina: rig.retina, aligner: createClockAligner(),
+    clock, source: rig.source, eye: rig.eye, reward: rig.reward, display, retina: rig.retina, aligner: createClockAligner({ shortestTransportMs: rig.shortestTransportMs }),
     rng, trial: config.trial, response: config.response, evolution: config.evolution, threads,
     autoTargets: past?.threads.length === threads.length ? [] : config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
-    references, gapMeansSpikeLoss: rig.gapMeansSpikeLoss, record: recorder.record, room: recorder.room, listener: options.listener, resume: past?.point ?? null,
+    references, record: recorder.record, room: recorder.room, listener: options.listener, resume: past?.point ?? null,
   });
 
   let closing: Promise<void> | null = null;

@@ -1,6 +1,7 @@
 // Replays a session file through the loop's own decisions: the recorded inputs go in, in order and at their times, and every record that
 // comes out is compared with the recorded one. Knows nothing about windows.
 import { createClockAligner } from "../acquisition/align.ts";
+import { rigRegistry } from "../acquisition/index.ts";
 import { restoreOptimizer, decodeOptimizerState } from "../evolve/index.ts";
 import { inputOfRecord } from "../loop/inputs.ts";
 import { createLoopCore } from "../loop/loopCore.ts";
@@ -17,7 +18,6 @@ import { createRng } from "../shared/rng.ts";
 import { nsPerS } from "../shared/units.ts";
 import type { ImageBatch } from "../shared/values.ts";
 import { configOf, pastAt } from "./resume.ts";
-import { gapMeansSpikeLoss } from "./rig.ts";
 
 export interface Difference {
   readonly seq: number;
@@ -61,9 +61,9 @@ export function createReplay(reader: SessionReader, run: SessionRun, listener: L
     threads: threads.map((t, i) => (past?.threads[i]?.optimizer ? { ...t, optimizer: unwrap(restoreOptimizer(past.threads[i].optimizer, { dim: t.generator.latentDim })) } : t)),
     autoTargets: past !== null && past.threads.length > 0 ? [] : config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
     referenceCount: past?.point.referenceImageIds.length ?? inThisRun.length,
-    aligner: createClockAligner(), rng,
+    aligner: createClockAligner({ shortestTransportMs: unwrap(rigRegistry.find((r) => r.kind === config.rig.kind)?.shortestTransportMs(config.rig.options) ?? ok(0)) }), rng,
     hasEye: devices.some((d) => d.role === "eye"), hasReward: devices.some((d) => d.role === "reward"),
-    sourceName: devices.find((d) => d.role === "spikes")?.name ?? "", gapMeansSpikeLoss: gapMeansSpikeLoss(config.rig.kind),
+    sourceName: devices.find((d) => d.role === "spikes")?.name ?? "",
     record: (body) => void emitted.push(body),
     effects: {
       fixation: nothing, run: nothing, abort: nothing, lit: nothing, trialTimer: nothing, deadline: nothing, reward: nothing, rewardOff: nothing, decode: nothing, release: nothing, askRoom: nothing,

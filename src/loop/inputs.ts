@@ -9,7 +9,7 @@ const hostNs = z.number().transform(hostTimeNs);
 const rigNs = z.number().transform(rigTimeNs);
 
 const sourceFault = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("gap"), lostPackets: z.number(), stream: z.string(), atRigNs: rigNs }),
+  z.object({ kind: z.literal("gap"), lostPackets: z.number(), stream: z.string(), atRigNs: rigNs, continuousOnly: z.boolean().optional() }).transform(({ continuousOnly, ...gap }) => (continuousOnly === undefined ? gap : { ...gap, continuousOnly })),
   z.object({ kind: z.literal("stale"), ageMs: z.number() }),
   z.object({ kind: z.literal("lost"), reason: z.string() }),
   z.object({ kind: z.literal("reconnected"), awayMs: z.number() }),

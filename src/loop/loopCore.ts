@@ -51,8 +51,6 @@ export interface LoopCoreOptions extends LoopSettings {
   readonly hasEye: boolean;
   readonly hasReward: boolean;
   readonly sourceName: string;
-  /** Does a gap in this source's stream mean that spikes are lost? */
-  readonly gapMeansSpikeLoss: boolean;
   readonly record: (body: SessionRecordBody, atHostNs: HostTimeNs) => void;
   readonly effects: LoopEffects;
   readonly listener: LoopListener;
@@ -83,7 +81,6 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   const alarms = createAlarms({ now: () => now, record });
   const fixation = options.hasEye ? createFixationMonitor({ windowDeg: options.trial.fixationWindowDeg, graceMs: options.trial.graceMs }) : createFreeViewing();
   const channels = createChannelFigures(0);
-  const excludeGaps = response.onGap === "exclude" || (response.onGap === "auto" && options.gapMeansSpikeLoss);
 
   const images = new Map<number, LoopImage>();
   const latents = new Map<number, Float32Array | Float64Array>();
@@ -458,13 +455,15 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   function takeFault(f: SourceFault): void {
     const name = options.sourceName;
     switch (f.kind) {
-      case "gap":
-        if (excludeGaps) presentations.lossUpTo(f.atRigNs);
+      case "gap": {
+        const exclude = response.onGap === "exclude" || (response.onGap === "auto" && f.continuousOnly !== true);
+        if (exclude) presentations.lossUpTo(f.atRigNs);
         alarms.raise({
           code: "gap", severity: "warn", always: true, data: f,
-          message: `${f.lostPackets} ${f.lostPackets === 1 ? "packet" : "packets"} of ${f.stream} lost${excludeGaps ? "; the responses they touch are recorded again" : "; responses are counted, this is noted"}.`,
+          message: `${f.lostPackets} ${f.lostPackets === 1 ? "packet" : "packets"} of ${f.stream} lost${exclude ? "; the responses they touch are recorded again" : f.continuousOnly === true ? ", continuous data only: no spike was among them" : "; responses are counted all the same"}.`,
         });
         return;
+      }
       case "stale":
         blockers.add("source");
         alarms.raise({ code: "streamStale", severity: "fault", message: `No data from ${name} for ${(f.ageMs / 1000).toFixed(1)} s. Trials wait until the stream is back.`, data: f });

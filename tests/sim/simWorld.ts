@@ -89,7 +89,7 @@ export async function simulate(options: SimOptions = {}): Promise<SimRun> {
   loop = createClosedLoop({
     clock, ...rig, display: createTimedDisplay({ clock, ...(options.lateAt === undefined ? {} : { lateAt: options.lateAt }) }), aligner: createClockAligner(), rng,
     trial: config.trial, response: config.response, evolution: config.evolution, threads, autoTargets: config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
-    references: Array.from({ length: 6 }, (_, i) => ({ label: `reference ${i}`, image: aReference(i) })), gapMeansSpikeLoss: true,
+    references: Array.from({ length: 6 }, (_, i) => ({ label: `reference ${i}`, image: aReference(i) })),
     record: (body) => {
       records.push(body);
       if (loop !== null) options.act?.(loop, body);

@@ -45,7 +45,7 @@ export const responseConfig = z.object({
   onsetFrom: z.enum(["auto", "mark", "flip"]).default("auto"),
   /** TTL line that carries the photodiode or the strobe; null = none. */
   onsetTtlLine: z.number().int().min(0).max(255).nullable().default(null),
-  /** What a loss in the stream does to a response that it overlaps. "auto": count it where the lost packets carry continuous data too (Open Ephys), else exclude it. */
+  /** What a loss in the stream does to a response that it overlaps. "auto": exclude it, unless the source can show that no spike was among the lost. */
   onGap: z.enum(["auto", "count", "exclude"]).default("auto"),
   /** How long after the window's end (by the host clock) the loop waits for the stream before it calls the response lost. */
   streamTimeoutMs: z.number().min(50).max(10000).default(1000),
@@ -73,7 +73,7 @@ export const evolutionConfig = z.object({
   /** Folder of PNG or JPEG files; null = the built-in references. */
   referenceFolder: z.string().nullable().default(null),
   /** Presentations of every reference before the first generation: the channels' tuning, and with target "auto" the choice of the target. */
-  tuningRepeats: z.number().int().min(0).max(50).default(3),
+  tuningRepeats: z.number().int().min(0).max(50).default(2),
   /** References shown in every generation. */
   referencesPerGeneration: z.number().int().min(0).max(64).default(8),
   threads: z.array(threadConfig).min(1).max(4).default([threadConfig.parse({})]),
