@@ -80,10 +80,10 @@ export function StartScreen(props: StartScreenProps) {
           <div className="cards">
             <div className="card-column">
               <RigCard app={app} draft={draft} change={change} />
-              <SubjectCard draft={draft} change={change} problems={problems} />
               <TrialCard draft={draft} change={change} problems={problems} />
             </div>
             <div className="card-column">
+              <SubjectCard draft={draft} change={change} problems={problems} />
               <EvolutionCard app={app} draft={draft} change={change} problems={problems} />
               <DisplayCard draft={draft} change={change} problems={problems} onDefault={form.adapt} />
             </div>
@@ -215,7 +215,7 @@ function EvolutionCard({ app, draft, change, problems }: { readonly app: AppDesc
   const choices = (models: typeof generators) => models.map((m) => ({ value: m.id, label: m.problem === null ? m.title : `${m.title} (cannot be used)`, disabled: m.problem !== null }));
   return (
     <Panel name="evolution-card" title="Evolution">
-      <div className="fields">
+      <div className="fields halves">
         <NumberField label="Generations" value={draft.evolution.generations} problem={problems["evolution.generations"]} testid="generations" onChange={(v) => change(["evolution", "generations"], v)} />
         <NumberField label="Target channel" value={thread.target === "auto" ? null : thread.target} nullWord="automatic" hint="Automatic: the channel that the references drive best and most selectively. You can change it at any time during the session." problem={problems["evolution.threads.0.target"]} testid="target" onChange={(v) => change(at("target"), v ?? "auto")} />
         <ChoiceField label="Generator" value={thread.generator} choices={choices(generators)} hint={generator?.description} testid="generator" onChange={(v) => change(at("generator"), v)} />
@@ -241,7 +241,7 @@ function SubjectCard({ draft, change, problems }: { readonly draft: SessionConfi
   const { subject } = draft;
   return (
     <Panel name="subject-card" title="Subject">
-      <div className="fields">
+      <div className="fields halves">
         <TextField label="Name or number" value={subject.id} problem={problems["subject.id"]} testid="subject-id" onChange={(v) => change(["subject", "id"], v)} />
         <ChoiceField label="Sex" value={subject.sex} choices={[{ value: "U", label: "unknown" }, { value: "F", label: "female" }, { value: "M", label: "male" }, { value: "O", label: "other" }]} onChange={(v) => change(["subject", "sex"], v)} />
       </div>
@@ -314,7 +314,7 @@ function TrialCard({ draft, change, problems }: { readonly draft: SessionConfig;
   };
   return (
     <Panel name="trial-card" title="Trial">
-      <div className="fields">
+      <div className="fields quarters">
         {number("trial", "imagesPerTrial", "Images a trial", "", 1)}
         {number("trial", "onMs", "Image on", "ms")}
         {number("trial", "offMs", "Image off", "ms")}
