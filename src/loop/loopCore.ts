@@ -456,11 +456,11 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     const name = options.sourceName;
     switch (f.kind) {
       case "gap": {
-        const exclude = response.onGap === "exclude" || (response.onGap === "auto" && f.continuousOnly !== true);
+        const exclude = response.onGap === "exclude" || (response.onGap === "auto" && f.continuousOnly === undefined);
         if (exclude) presentations.lossUpTo(f.atRigNs);
         alarms.raise({
           code: "gap", severity: "warn", always: true, data: f,
-          message: `${f.lostPackets} ${f.lostPackets === 1 ? "packet" : "packets"} of ${f.stream} lost${exclude ? "; the responses they touch are recorded again" : f.continuousOnly === true ? ", continuous data only: no spike was among them" : "; responses are counted all the same"}.`,
+          message: `${f.lostPackets} ${f.lostPackets === 1 ? "packet" : "packets"} of ${f.stream} lost${exclude ? "; the responses they touch are recorded again" : f.continuousOnly === true ? ", continuous data only: no spike was among them" : "; whether spikes were among them cannot be told, responses are counted all the same"}.`,
         });
         return;
       }

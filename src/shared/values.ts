@@ -74,7 +74,7 @@ export type ExcludedBecause =
 
 /** A fault that a source reports in-band, in stream order. */
 export type SourceFault =
-  /** Packets that never came, reported where the stream goes on (`atRigNs`). continuousOnly: the source can show that no spike was among them. */
+  /** Packets that never came, reported where the stream goes on (`atRigNs`). continuousOnly: the source can show that no spike was among them; false where it cannot tell at all; absent where spikes are to be feared. */
   | { readonly kind: "gap"; readonly lostPackets: number; readonly stream: string; readonly atRigNs: RigTimeNs; readonly continuousOnly?: boolean }
   | { readonly kind: "stale"; readonly ageMs: number }
   | { readonly kind: "lost"; readonly reason: string }

@@ -115,6 +115,7 @@ export function createOpenEphysDecoder(options: DecoderOptions, emit: (event: So
   let malformedCount = 0;
   let lateCount = 0;
   let continuousLost = 0;
+  let isUnknownAmongLost = false;
   let continuousStream = "";
   let continuousReportedHostNs = -Infinity;
   let channelsChanged = false;
@@ -355,8 +356,9 @@ export function createOpenEphysDecoder(options: DecoderOptions, emit: (event: So
 
   function reportContinuous(atNs: number, arrivedHostNs: HostTimeNs): void {
     if (continuousLost === 0) return;
-    report({ kind: "gap", lostPackets: continuousLost, stream: continuousStream, atRigNs: rigTimeNs(Math.max(0, atNs)), continuousOnly: true }, arrivedHostNs);
+    report({ kind: "gap", lostPackets: continuousLost, stream: continuousStream, atRigNs: rigTimeNs(Math.max(0, atNs)), continuousOnly: !isUnknownAmongLost }, arrivedHostNs);
     continuousLost = 0;
+    isUnknownAmongLost = false;
     continuousReportedHostNs = arrivedHostNs;
   }
 
@@ -384,7 +386,10 @@ export function createOpenEphysDecoder(options: DecoderOptions, emit: (event: So
     // The lost ones come before this message: what is complete goes out first, the report at its place behind it.
     advance(arrivedHostNs);
     const atNs = stream === null || message.kind === "other" ? watermarkNs : Math.max(watermarkNs, isBack(stream, message.sampleNum) ? watermarkNs : toNs(stream, message.sampleNum));
-    if (stream !== null && message.kind !== "other" && isContinuousOnly(stream, missing, message)) {
+    // Before the first continuous data nobody can tell what the missing messages held.
+    const isUnknown = stream !== null && stream.channelsPerBlock === 0;
+    if (stream !== null && message.kind !== "other" && (isUnknown || isContinuousOnly(stream, missing, message))) {
+      isUnknownAmongLost ||= isUnknown;
       continuousLost += missing;
       continuousStream = stream.name;
       if (arrivedHostNs - continuousReportedHostNs >= continuousReportMs * nsPerMs) reportContinuous(atNs, arrivedHostNs);
