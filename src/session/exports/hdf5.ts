@@ -75,8 +75,8 @@ export interface H5Writer {
   group(parent: Group, name: string): Group;
   /** Numbers of any shape, all at once. */
   numbers(parent: Group, name: string, values: Numbers, shape?: readonly number[], options?: DatasetOptions): Dataset;
-  /** Rows of `width` numbers each (width null: a vector), streamed. */
-  rows(parent: Group, name: string, type: NumberType, rows: number, width: number | null, options?: DatasetOptions): RowWriter;
+  /** Rows of the shape `inner` each ([]: a vector; "column": a vector of the shape [1, rows]), streamed. */
+  rows(parent: Group, name: string, type: NumberType, rows: number, inner: readonly number[] | "column", options?: DatasetOptions): RowWriter;
   /** A vector of texts; `scalar` for a single one without a dimension. */
   texts(parent: Group, name: string, values: readonly string[]): Dataset;
   text(parent: Group, name: string, value: string): Dataset;
@@ -116,8 +116,9 @@ export function createH5(h5: H5, path: string): H5Writer {
     },
     numbers(parent, name, values, shape = [values.length], options = {}) {
       const [rows = 1, ...rest] = shape;
-      if (shape.length > 0 && shape.length <= 2 && values.length > blockValues) {
-        const one = writer.rows(parent, name, typeOf(values), rows, rest[0] ?? null, options);
+      if (shape.length > 0 && values.length > blockValues) {
+        const column = shape.length === 2 && rows === 1;
+        const one = writer.rows(parent, name, typeOf(values), column ? values.length : rows, column ? "column" : rest, options);
         one.push(values);
         one.end();
         return one.dataset;
@@ -136,12 +137,13 @@ export function createH5(h5: H5, path: string): H5Writer {
       noteNumbers(at, hash, values.length);
       return dataset;
     },
-    rows(parent, name, type, rows, width, options = {}) {
-      const perRow = width ?? 1;
+    rows(parent, name, type, rows, inner, options = {}) {
+      const perRow = inner === "column" ? 1 : inner.reduce((product, size) => product * size, 1);
       const blockRows = Math.max(1, Math.floor(blockValues / Math.max(1, perRow)));
       const at = childPath(parent, name);
       const hash = createHash("sha256");
-      const shapeOf = (count: number): number[] => (width === null ? [count] : [count, width]);
+      const shapeOf = (count: number): number[] => (inner === "column" ? [1, count] : [count, ...inner]);
+      const placeOf = (from: number, to: number): ([] | [number, number])[] => (inner === "column" ? [[], [from, to]] : [[from, to], ...inner.map((): [] => [])]);
       let buffer = makers[type](Math.min(rows, blockRows) * perRow);
       let filled = 0;
       let start = 0;
@@ -162,7 +164,7 @@ export function createH5(h5: H5, path: string): H5Writer {
           });
         } else if (count > 0) {
           dataset.resize(shapeOf(start + count));
-          dataset.write_slice(width === null ? [[start, start + count]] : [[start, start + count], []], part);
+          dataset.write_slice(placeOf(start, start + count), part);
         }
         hashBytes(hash, part);
         start += count;
@@ -253,12 +255,15 @@ function isNumbers(value: unknown): value is Numbers {
 /** The numbers of a dataset, block after block. */
 export function* blocksOf(dataset: Dataset): Generator<Numbers> {
   const shape = dataset.shape ?? [];
-  const [rows = 1, ...rest] = shape;
+  const column = shape.length === 2 && shape[0] === 1;
+  const [rows = 1, ...rest] = column ? shape.slice(1) : shape;
   const perRow = rest.reduce((product, size) => product * size, 1);
   if (rows * perRow === 0) return;
   const blockRows = Math.max(1, Math.floor(blockValues / perRow));
+  const all = (): [] => [];
   for (let start = 0; start < rows; start += blockRows) {
-    const value = shape.length === 0 ? scalar(dataset.value) : dataset.slice([[start, Math.min(rows, start + blockRows)], ...rest.map(() => [] as [])]);
+    const range: [number, number] = [start, Math.min(rows, start + blockRows)];
+    const value = shape.length === 0 ? scalar(dataset.value) : dataset.slice(column ? [[], range] : [range, ...rest.map(all)]);
     if (!isNumbers(value)) throw new Error(`expected numbers in ${dataset.path}, got ${typeof value}`);
     yield value;
   }

@@ -395,7 +395,7 @@ function writeBehavior(nwb: Nwb, reader: SessionReader, sheets: SessionSheets, p
     const series = typed(h5.group(tracking, "eye_position"), "SpatialSeries");
     describeSeries(h5, series, "Gaze, right and up positive; NaN in blinks and where the track was lost.");
     const timesS = new Float64Array(eyeSamples);
-    const rows = h5.rows(series, "data", "f32", eyeSamples, 2, { gzip: true });
+    const rows = h5.rows(series, "data", "f32", eyeSamples, [2], { gzip: true });
     let at = 0;
     for (const { seq, batch } of reader.eyeBatches()) {
       const xy = new Float32Array(batch.timesRigNs.length * 2);
