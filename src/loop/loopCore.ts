@@ -139,7 +139,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     if (begun || !referenceIds.every((id) => ready.has(id)) || channelList.length === 0) return;
     begun = true;
     for (const id of referenceIds) generations.addReference(id);
-    if ((resume?.generation ?? null) === null && evolution.tuningRepeats > 0 && referenceIds.length > 0) generations.startTuning();
+    if ((resume?.generation ?? null) === null && options.autoTargets.length > 0 && evolution.tuningRepeats > 0 && referenceIds.length > 0) generations.startTuning();
     else {
       chooseTargets();
       startGeneration();
@@ -288,6 +288,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         if (ended) return;
         options.aligner.addPair({ hostNs: input.batch.arrivedHostNs, rigNs: input.batch.watermarkRigNs, kind: "arrival" });
         recordClock();
+        alarms.expire();
         channels.add(input.batch);
         watchSpikes(input.batch.timesRigNs.length);
         presentations.spikes(input.batch);
@@ -359,7 +360,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
       case "rewardDone":
         record({ kind: "reward", pulseMs: input.pulseMs, cause: input.cause, delivered: input.problem === null });
         if (input.problem === null) alarms.clear("reward", "The reward line answers again.");
-        else alarms.raise({ code: "reward", severity: "fault", message: input.problem, always: true });
+        else alarms.raise({ code: "reward", severity: "fault", message: input.problem });
         if (input.cause === "trial") step({ kind: "rewardDone", atHostNs: now });
         return;
       case "room":
@@ -435,7 +436,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         step({ kind: "displayEnd", trialId: report.trialId, aborted: report.aborted, atHostNs: now });
         return;
       case "missing":
-        alarms.raise({ code: "imageMissing", severity: "fault", always: true, message: `The stimulus window did not have image ${report.imageId}; the trial was not shown and its images come again.` });
+        alarms.report({ code: "imageMissing", severity: "fault", message: `The stimulus window did not have image ${report.imageId}; the trial was not shown and its images come again.` });
         return;
       case "lost":
         blockers.add("display");
@@ -458,8 +459,8 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
       case "gap": {
         const exclude = response.onGap === "exclude" || (response.onGap === "auto" && f.continuousOnly === undefined);
         if (exclude) presentations.lossUpTo(f.atRigNs);
-        alarms.raise({
-          code: "gap", severity: "warn", always: true, data: f,
+        alarms.report({
+          code: "gap", severity: "warn", data: f,
           message: `${f.lostPackets} ${f.lostPackets === 1 ? "packet" : "packets"} of ${f.stream} lost${exclude ? "; the responses they touch are recorded again" : f.continuousOnly === true ? ", continuous data only: no spike was among them" : "; whether spikes were among them cannot be told, responses are counted all the same"}.`,
         });
         return;
@@ -482,15 +483,15 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         return;
       }
       case "clockJump":
-        alarms.raise({ code: "clockJump", severity: "warn", always: true, data: f, message: `The rig's clock jumped by ${f.jumpMs.toFixed(1)} ms. Alignment starts afresh; open responses are recorded again.` });
+        alarms.report({ code: "clockJump", severity: "warn", data: f, message: `The rig's clock jumped by ${f.jumpMs.toFixed(1)} ms. Alignment starts afresh; open responses are recorded again.` });
         presentations.clockJumped();
         return;
       case "malformed":
-        alarms.raise({ code: "malformed", severity: "warn", data: f, message: `${f.packets} malformed ${f.packets === 1 ? "packet" : "packets"} from ${name}: ${f.reason}.` });
+        alarms.report({ code: "malformed", severity: "warn", data: f, message: `${f.packets} malformed ${f.packets === 1 ? "packet" : "packets"} from ${name}: ${f.reason}.` });
         return;
       case "overflow":
         presentations.lossInLast(1000);
-        alarms.raise({ code: "overflow", severity: "fault", always: true, data: f, message: `${f.droppedSpikes} spikes were dropped by a full queue; the responses they touch are recorded again.` });
+        alarms.report({ code: "overflow", severity: "fault", data: f, message: `${f.droppedSpikes} spikes were dropped by a full queue; the responses they touch are recorded again.` });
         return;
       default:
         assertNever(f);

@@ -89,8 +89,8 @@ export function createPresentations(options: PresentationsOptions): Presentation
       p.onset = onset;
       if (onset.onsetRigNs === null) {
         const doubled = onset.problem === "doubledMark";
-        alarms.raise({
-          code: doubled ? "doubledMark" : "noOnsetMark", severity: "warn", always: true,
+        alarms.report({
+          code: doubled ? "doubledMark" : "noOnsetMark", severity: "warn",
           message: doubled ? `Two onset marks for image ${p.image.imageId}; it is shown again.` : `No onset mark for image ${p.image.imageId}; it is shown again. Check the photodiode.`,
         });
         settle(p, onset.problem ?? "noOnsetMark");
@@ -179,8 +179,8 @@ export function createPresentations(options: PresentationsOptions): Presentation
       p.lateFrames = late;
       if (late > 0) {
         lateFrames += late;
-        alarms.raise({
-          code: "lateFrames", severity: "warn", always: true, data: { presentationId: p.id },
+        alarms.report({
+          code: "lateFrames", severity: "warn", data: { presentationId: p.id },
           message: `${late} late ${late === 1 ? "frame" : "frames"} while image ${p.image.imageId} was on; it is shown again.`,
         });
       }
@@ -210,7 +210,7 @@ export function createPresentations(options: PresentationsOptions): Presentation
     giveUp(presentationId) {
       const p = open.get(presentationId);
       if (p === undefined) return;
-      alarms.raise({ code: "responseLost", severity: "warn", always: true, message: `The response to image ${p.image.imageId} did not arrive within ${response.streamTimeoutMs} ms after its window; it is shown again.` });
+      alarms.report({ code: "responseLost", severity: "warn", message: `The response to image ${p.image.imageId} did not arrive within ${response.streamTimeoutMs} ms after its window; it is shown again.` });
       settle(p, "streamStale");
     },
     endTrial(flashes) {

@@ -72,7 +72,7 @@ export const evolutionConfig = z.object({
   attemptsMax: z.number().int().min(1).max(50).default(8),
   /** Folder of PNG or JPEG files; null = the built-in references. */
   referenceFolder: z.string().nullable().default(null),
-  /** Presentations of every reference before the first generation: the channels' tuning, and with target "auto" the choice of the target. */
+  /** With target "auto": presentations of every reference before the first generation, to choose the target by the channels' tuning. */
   tuningRepeats: z.number().int().min(0).max(50).default(2),
   /** References shown in every generation. */
   referencesPerGeneration: z.number().int().min(0).max(64).default(8),
