@@ -1,7 +1,7 @@
 // A session as sheets: named tables of plain columns that every format can write, with one sentence on each column. Times are seconds
 // since the session's start; the recorded clocks are beside them. Knows nothing about file formats.
 import { z } from "zod";
-import type { ImageRecord, PresentationRecord } from "../../shared/records.ts";
+import type { EventRecord, ImageRecord, PresentationRecord } from "../../shared/records.ts";
 import type { SessionReader } from "../reader.ts";
 import type { Stored } from "../tables.ts";
 import { makeTimeline } from "./timeline.ts";
@@ -38,7 +38,9 @@ export interface SessionSheets {
   readonly scores: Sheet;
   readonly images: Sheet;
   readonly rewards: Sheet;
+  /** What a person should see; what only replay needs is in `inputs`. */
   readonly events: Sheet;
+  readonly inputs: Sheet;
   readonly marks: Sheet;
   readonly clockMaps: Sheet;
   readonly devices: Sheet;
@@ -52,7 +54,7 @@ export interface SessionSheets {
   readonly timeline: Timeline;
 }
 
-export const sheetNames = ["channels", "presentations", "trials", "generations", "scores", "images", "rewards", "events", "marks", "clockMaps", "devices", "models", "runs"] as const;
+export const sheetNames = ["channels", "presentations", "trials", "generations", "scores", "images", "rewards", "events", "inputs", "marks", "clockMaps", "devices", "models", "runs"] as const;
 
 type Cell = number | null | undefined;
 
@@ -107,6 +109,17 @@ export function readSheets(reader: SessionReader): SessionSheets {
   const images = reader.images();
   const generationSpan = makeGenerationSpan(presentations, timeline, onMs);
   const individual = new Map(images.flatMap((image) => (image.individual === null ? [] : [[`${image.thread}/${image.generation}/${image.individual}`, image.imageId] as const])));
+
+  const events = reader.events();
+  const eventSheet = (name: string, description: string, rows: readonly Stored<EventRecord>[]): Sheet =>
+    makeSheet(name, description, rows, [
+      real("time_s", "Seconds since the session's start", (e) => timeline.hostS(e.hostNs, e.seq)),
+      word("category", "operator, alarm, fault, note, log, state or input", (e) => e.category),
+      word("severity", "info, warn or fault", (e) => e.severity),
+      text("code", "Kind of event", (e) => e.code),
+      text("message", "What happened", (e) => e.message),
+      text("data_json", "Details as JSON", (e) => e.dataJson),
+    ]);
 
   return {
     timeline,
@@ -190,14 +203,8 @@ export function readSheets(reader: SessionReader): SessionSheets {
       word("cause", "Given by the trial or by hand", (r) => r.cause),
       flag("delivered", "Whether the device gave it", (r) => r.delivered),
     ]),
-    events: makeSheet("events", "Operator actions, alarms, faults and notes.", reader.events(), [
-      real("time_s", "Seconds since the session's start", (e) => timeline.hostS(e.hostNs, e.seq)),
-      word("category", "operator, alarm, fault, note, log or state", (e) => e.category),
-      word("severity", "info, warn or fault", (e) => e.severity),
-      text("code", "Kind of event", (e) => e.code),
-      text("message", "What happened", (e) => e.message),
-      text("data_json", "Details as JSON", (e) => e.dataJson),
-    ]),
+    events: eventSheet("events", "Operator actions, alarms, faults and notes.", events.filter((e) => e.category !== "input")),
+    inputs: eventSheet("inputs", "What reached the closed loop besides spikes, gaze and marks, kept for replay.", events.filter((e) => e.category === "input")),
     marks: makeSheet("marks", "Photodiode and digital marks on the rig's clock.", reader.marks(), [
       real("time_s", "Seconds since the session's start", (m) => timeline.rigS(m.rigNs, m.seq)),
       word("mark_kind", "photodiode, strobe or ttl", (m) => m.markKind),
