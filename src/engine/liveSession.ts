@@ -124,6 +124,7 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
         await rig.reward?.off();
         await rig.source.stop();
         await rig.eye?.stop();
+        loop.close();
         await display.close();
         await store.close();
       })();

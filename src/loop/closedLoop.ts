@@ -47,6 +47,8 @@ export interface ClosedLoop {
   setRewardMs(pulseMs: number): void;
   /** The display is not there (yet): trials wait. */
   displayLost(reason: string): void;
+  /** After the streams have stopped: nothing reaches the session any more. */
+  close(): void;
   alarm(alarm: { readonly code: string; readonly severity: "warn" | "fault"; readonly message: string }): void;
   readonly alarms: Alarms;
   readonly channels: ChannelFigures;
@@ -58,7 +60,9 @@ const decodeChunk = 8;
 export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
   const { clock, source, display, reward, retina } = options;
   const waiting: LoopInput[] = [];
+  const timers = new Set<() => void>();
   let busy = false;
+  let closed = false;
 
   const core = createLoopCore({
     ...options,
@@ -74,8 +78,8 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
       run: (trialId, flashes) => display.run(trialId, flashes),
       abort: (trialId) => display.abort(trialId),
       lit: (imageId, presentationId, at) => retina?.lit(imageId, presentationId, at),
-      trialTimer: (at, token) => void clock.setTimer(at, () => give({ kind: "trialTimer", token })),
-      deadline: (at, presentationId) => void clock.setTimer(at, () => give({ kind: "deadline", presentationId })),
+      trialTimer: (at, token) => setTimer(at, { kind: "trialTimer", token }),
+      deadline: (at, presentationId) => setTimer(at, { kind: "deadline", presentationId }),
       reward: (pulseMs, cause) => watch(deliver(pulseMs, cause)),
       rewardOff: () => watch(reward?.off()),
       decode: (generations, order) => watch(clock.hold(decodeInOrder(generations, order))),
@@ -90,6 +94,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
 
   /** One input after the other: what arrives while one is taken waits its turn. */
   function give(input: LoopInput): void {
+    if (closed) return;
     waiting.push(input);
     if (busy) return;
     busy = true;
@@ -101,6 +106,14 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
     } finally {
       busy = false;
     }
+  }
+
+  function setTimer(at: HostTimeNs, input: LoopInput): void {
+    const cancel = clock.setTimer(at, () => {
+      timers.delete(cancel);
+      give(input);
+    });
+    timers.add(cancel);
   }
 
   /** Work whose failure ends the session with its reason. */
@@ -175,6 +188,11 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
     rewardNow: (pulseMs) => deliver(pulseMs, "manual"),
     setRewardMs: (pulseMs) => give({ kind: "setReward", pulseMs }),
     displayLost: (reason) => give({ kind: "display", report: { kind: "lost", reason } }),
+    close() {
+      closed = true;
+      for (const cancel of timers) cancel();
+      timers.clear();
+    },
     alarm: (alarm) => give({ kind: "alarm", ...alarm }),
     get status() {
       return core.status;
