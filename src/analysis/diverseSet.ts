@@ -3,7 +3,7 @@
 // SPEC 3 (P A.1): PCA of the embeddings to 300 components, mini-batch k-means into 160 clusters, for every centre the
 // nearest image that is not taken yet.
 import type { Rng } from "../shared/rng.ts";
-import { assignToCentres, clusterMiniBatches, refineKMeans, seedKMeans, squaredDistances } from "./kMeans.ts";
+import { assignToCentres, clusterMiniBatches, largestRowSquare, nearestColumn, refineKMeans, seedKMeans, squaredDistances } from "./kMeans.ts";
 import type { KMeans } from "./kMeans.ts";
 import { checkMatrix, takeRows } from "./matrix.ts";
 import type { Matrix, Matrix64 } from "./matrix.ts";
@@ -40,11 +40,10 @@ export function selectNearestUnused(centres: Matrix, data: Matrix): Int32Array {
   if (centres.rows > data.rows) throw new Error(`expected at least ${centres.rows} images to choose from, got ${data.rows}`);
   const table = squaredDistances(centres, data);
   const taken = new Uint8Array(data.rows);
+  const scale = Math.max(largestRowSquare(centres), largestRowSquare(data));
   return Int32Array.from({ length: centres.rows }, (_, c) => {
-    let best = -1;
-    for (let row = 0; row < data.rows; row++) {
-      if (taken[row] === 0 && (best === -1 || table.data[c * data.rows + row]! < table.data[c * data.rows + best]!)) best = row;
-    }
+    const best = nearestColumn(table.data, c * data.rows, data.rows, scale, taken);
+    if (best < 0) throw new Error(`expected numbers to choose by, got NaN around centre ${c}`);
     taken[best] = 1;
     return best;
   });

@@ -34,20 +34,39 @@ export function squaredDistances(a: Matrix, b: Matrix): Matrix64 {
   return table;
 }
 
-/** For every row its nearest centre (the lower index in a tie) and the squared distance to it. */
+/**
+ * Column of the smallest entry among `length` squared distances from `start`. Entries that differ by rounding only (relative
+ * 1e-12 of `scale`, the size of the squares they were made from) are ties, and the lowest column wins: a row halfway between
+ * two others must not go where the last bit says. `skip` marks columns that are out; -1 where all are.
+ */
+export function nearestColumn(table: Float64Array, start: number, length: number, scale: number, skip?: Uint8Array): number {
+  let smallest = Number.POSITIVE_INFINITY;
+  for (let j = 0; j < length; j++) if (skip?.[j] !== 1 && table[start + j]! < smallest) smallest = table[start + j]!;
+  const limit = smallest + 1e-12 * scale;
+  for (let j = 0; j < length; j++) if (skip?.[j] !== 1 && table[start + j]! <= limit) return j;
+  return -1;
+}
+
+/** Largest sum of squares of a row. */
+export function largestRowSquare(matrix: Matrix): number {
+  return rowSquares(toFloat64(matrix)).reduce((a, b) => Math.max(a, b), 0);
+}
+
+/** For every row its nearest centre (the lower index in a tie) and the squared distance to it. Throws on NaN. */
 export function assignToCentres(data: Matrix, centres: Matrix): { readonly labels: Int32Array; readonly squares: Float64Array; readonly inertia: number } {
   const x = toFloat64(data);
   const c = toFloat64(centres);
   const labels = new Int32Array(x.rows);
   const squares = new Float64Array(x.rows);
+  const scale = Math.max(largestRowSquare(x), largestRowSquare(c));
   let inertia = 0;
   for (let from = 0; from < x.rows; from += blockRows) {
     const to = Math.min(x.rows, from + blockRows);
     const block = createMatrix(to - from, x.cols, x.data.subarray(from * x.cols, to * x.cols));
     const table = squaredDistances(block, c);
     for (let i = 0; i < block.rows; i++) {
-      let best = 0;
-      for (let j = 1; j < table.cols; j++) if (table.data[i * table.cols + j]! < table.data[i * table.cols + best]!) best = j;
+      const best = nearestColumn(table.data, i * table.cols, table.cols, scale);
+      if (best < 0) throw new Error(`expected numbers to cluster, got NaN in row ${from + i} or in a centre`);
       labels[from + i] = best;
       // The table cancels; the distance itself is taken from the differences.
       const square = squaredDistance(block.data, i * x.cols, c.data, best * x.cols, x.cols);
