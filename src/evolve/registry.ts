@@ -12,7 +12,7 @@ import { sepCma } from "./algorithms/sepCma.ts";
 import { sphereCma } from "./algorithms/sphereCma.ts";
 import { xdreamGa } from "./algorithms/xdreamGa.ts";
 import type { Algorithm, DefaultsContext, OptimizerEntry } from "./strategy.ts";
-import type { OptimizerName, OptionValues } from "./types.ts";
+import type { Constraints, OptimizerName, OptionValues } from "./types.ts";
 
 const algorithms: readonly Algorithm[] = [choleskyCma, sphereCma, sepCma, fullCma, lmMa, hessianCma, xdreamGa, randomSearch];
 
@@ -67,26 +67,82 @@ export interface GeneratorFacts {
   readonly latentDim: number;
   /** Step size to start with, latent units. */
   readonly initialStepSize: number;
-  /** Norm that ordinary images have; a cap where an optimizer needs one. */
+  /** Norm that ordinary images have. */
   readonly typicalNorm?: number;
+  /** A family whose published settings differ from the general rule. */
+  readonly family?: "deepsim" | "biggan";
 }
 
 /**
- * How noisy single presentations are: the share of the variance of single-presentation scores, over images and repeats, that is not the
- * image's. "none" in silico; "high" in most recordings.
+ * How noisy a single presentation's score is. "none": in silico. "low": the images explain most of the variance of single presentations.
+ * "high": noise explains more of it than the images, as in most recordings.
  */
 export type NoiseLevel = "none" | "low" | "high";
 
-export interface OptimizerDefaults {
-  readonly name: OptimizerName;
-  /** Why this one. */
-  readonly because: string;
+/** The level that repeated presentations show (TellReport.noise). The limits 0.05 and 0.5 are shares of noise in the variance of single presentations. */
+export function noiseLevelOf({ withinSd, betweenSd }: { readonly withinSd: number; readonly betweenSd: number }): NoiseLevel {
+  const total = withinSd ** 2 + betweenSd ** 2;
+  const share = total === 0 ? 0 : withinSd ** 2 / total;
+  return share < 0.05 ? "none" : share < 0.5 ? "low" : "high";
+}
+
+/** A part of a code that can evolve alone, with the step size that the lab starts it with. */
+export interface CodePart {
+  readonly name: string;
+  readonly title: string;
+  readonly subspace: { readonly begin: number; readonly end: number };
+  readonly stepSize: number;
+}
+
+/** The parts of a generator's code; empty where it has none. BigGAN: PonceLab/circuit_toolkit, CholCMA_noise and CholCMA_class. */
+export function codePartsOf(generator: GeneratorFacts): readonly CodePart[] {
+  if (generator.family !== "biggan") return [];
+  const half = generator.latentDim / 2;
+  return [
+    { name: "noise", title: "Noise only", subspace: { begin: 0, end: half }, stepSize: 0.3 },
+    { name: "class", title: "Class embedding only", subspace: { begin: half, end: generator.latentDim }, stepSize: 0.06 },
+  ];
+}
+
+/** What an optimizer should start with on a generator; options that are left out keep their registry default. */
+export interface OptimizerSetup {
   readonly options: OptionValues;
-  readonly normCap: number | null;
+  readonly constraints: Constraints;
+}
+
+export interface OptimizerDefaults {
+  /** The optimizer to offer first, and why. */
+  readonly name: OptimizerName;
+  readonly because: string;
+  /** Every optimizer's start, for a form in which the user chooses another. */
+  readonly setups: Readonly<Record<OptimizerName, OptimizerSetup>>;
 }
 
 /** A default that follows the generator and the noise. */
-export function defaultsFor(generator: GeneratorFacts, noise: NoiseLevel): OptimizerDefaults {
-  void noise;
-  return { name: "cholesky-cma", because: "", options: { stepSize: generator.initialStepSize }, normCap: null };
+export function defaultsFor({ generator, noise }: { readonly generator: GeneratorFacts; readonly noise: NoiseLevel }): OptimizerDefaults {
+  const { initialStepSize: stepSize, typicalNorm, family, latentDim } = generator;
+  const free = { options: { stepSize }, constraints: {} };
+  const setups: Record<OptimizerName, OptimizerSetup> = {
+    "cholesky-cma": free,
+    // 300 for DeePSiM's step size of 3.
+    "sphere-cma": { options: { radius: typicalNorm ?? 100 * stepSize }, constraints: {} },
+    "sep-cma": { options: { stepSize }, constraints: typicalNorm === undefined ? {} : { normCap: typicalNorm } },
+    "full-cma": free,
+    "lm-ma": free,
+    "hessian-cma": { options: family === "deepsim" ? { stepSize: 0.8, exponent: 0.2 } : { stepSize }, constraints: {} },
+    // 0.75 and 1 for DeePSiM's step size of 3.
+    "xdream-ga": { options: { mutationSize: stepSize / 4, initialSpread: stepSize / 3 }, constraints: {} },
+    random: free,
+  };
+  // DeePSiM-like codes: many coordinates, and a code's length changes the image's contrast more than its content.
+  const lengthIsFree = family === "deepsim" || (family === undefined && latentDim >= 1000);
+  if (noise === "none" && lengthIsFree) {
+    return { name: "sphere-cma", because: "Without noise Sphere CMA-ES climbed highest of the published optimizers on this kind of generator.", setups };
+  }
+  if (noise === "none") {
+    return { name: "cholesky-cma", because: "The length of this generator's codes matters to the image, so the search should not be held on a sphere.", setups };
+  }
+  return noise === "low"
+    ? { name: "cholesky-cma", because: "With some noise Cholesky, separable and Sphere CMA-ES do about equally well as published; Cholesky CMA-ES needs no knowledge of the codes' length.", setups }
+    : { name: "cholesky-cma", because: "With much noise Cholesky and separable CMA-ES lose least as published; Cholesky CMA-ES needs no knowledge of the codes' length.", setups };
 }

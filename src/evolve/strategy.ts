@@ -5,7 +5,7 @@ import { FaultError } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import type { HessianBasis, NormalSource, OptimizerName, OptionValues, StateRecord, StateValue } from "./types.ts";
 
-/** One population in the evolved coordinates: codes row-major [count, dim]. */
+/** One population in the evolved coordinates: codes row-major [count, dim]. The strategy writes over them at its next draw. */
 export interface Draw {
   readonly count: number;
   readonly codes: Float64Array;

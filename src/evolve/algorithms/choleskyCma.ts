@@ -79,16 +79,21 @@ export function createCholesky(setup: StrategySetup, decoder: Decoder | null = n
   let started = saved !== null && saved.number("started") === 1;
   const factor = createLowRankFactor(dim, saved);
 
-  let normals = new Float64Array(0); // Z, row-major [populationSize, dim]
+  // Z and Z A, row-major [populationSize, dim]; kept from draw to draw, so that a generation allocates little.
+  let normals = new Float64Array(0);
+  let steps = new Float64Array(0);
 
   return {
     populationSize,
 
     draw(source) {
       if (!started) return { count: 1, codes: mean.slice() };
-      if (normals.length === 0) normals = new Float64Array(populationSize * dim);
+      if (normals.length === 0) {
+        normals = new Float64Array(populationSize * dim);
+        steps = new Float64Array(populationSize * dim);
+      }
       fillNormals(source, normals);
-      const steps = normals.slice();
+      steps.set(normals);
       factor.multiply(steps, populationSize);
       const codes = decoder === null ? steps : decoder.decode(steps, populationSize);
       for (let begin = 0; begin < codes.length; begin += codeDim) {

@@ -48,16 +48,20 @@ function createLmMa({ dim, options, start, constrain, saved }: StrategySetup): S
   const path = saved?.array("path", dim) ?? new Float64Array(dim); // p_sigma
   const directions = saved?.array("directions", directionCount * dim) ?? new Float64Array(directionCount * dim); // m_i as rows
   let updates = saved?.number("updates") ?? 0;
-  let normals = new Float64Array(0);
+  let normals = new Float64Array(0); // Z, row-major [populationSize, dim]
+  let codes = new Float64Array(0);
   const gains = cd.map((c) => c / (1 - c));
 
   return {
     populationSize,
 
     draw(source) {
-      if (normals.length === 0) normals = new Float64Array(populationSize * dim);
+      if (normals.length === 0) {
+        normals = new Float64Array(populationSize * dim);
+        codes = new Float64Array(populationSize * dim);
+      }
       fillNormals(source, normals);
-      const codes = normals.slice();
+      codes.set(normals);
       // d <- (1 - c_d,j) d + c_d,j m_j (m_j . d) for j = 1 ... min(t, m): lines 8-10, as a product of rank-one corrections.
       const count = Math.min(updates, directionCount);
       const gram = new Float64Array(count * count);

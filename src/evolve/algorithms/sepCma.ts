@@ -48,16 +48,19 @@ function createSep({ dim, options, start, constrain, saved }: StrategySetup): St
   const pc = saved?.array("pc", dim) ?? new Float64Array(dim);
   const variances = saved?.array("variances", dim) ?? new Float64Array(dim).fill(1); // diagonal of C
   let updates = saved?.number("updates") ?? 0;
-  let normals = new Float64Array(0);
+  let normals = new Float64Array(0); // Z, row-major [populationSize, dim]
+  let codes = new Float64Array(0);
 
   return {
     populationSize,
 
     draw(source) {
-      if (normals.length === 0) normals = new Float64Array(populationSize * dim);
+      if (normals.length === 0) {
+        normals = new Float64Array(populationSize * dim);
+        codes = new Float64Array(populationSize * dim);
+      }
       fillNormals(source, normals);
       const deviations = variances.map((variance) => sigma * Math.sqrt(variance));
-      const codes = new Float64Array(normals.length);
       for (let begin = 0; begin < codes.length; begin += dim) {
         for (let i = 0; i < dim; i++) codes[begin + i] = mean[i]! + deviations[i]! * normals[begin + i]!; // x = m + sigma sqrt(C) z (eqs. 38-40)
       }

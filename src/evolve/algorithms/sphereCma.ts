@@ -84,6 +84,8 @@ function createSphere({ dim, options, start, constrain, saved }: StrategySetup):
 
   /** Moves of the centre so far. */
   let moves = saved?.number("moves") ?? 0;
+  /** Codes of the newest draw, [populationSize + 1, dim]; the centre's row comes first. */
+  let codes = new Float64Array(0);
   /** null before the first move of an evolution without start code. */
   let centre: Float64Array | null = null;
   if (saved !== null) centre = saved.number("hasCentre") === 1 ? saved.array("centre", dim) : null;
@@ -110,17 +112,15 @@ function createSphere({ dim, options, start, constrain, saved }: StrategySetup):
 
     draw(source) {
       if (centre === null) {
-        const codes = new Float64Array(populationSize * dim);
-        fillNormals(source, codes);
-        for (let begin = 0; begin < codes.length; begin += dim) onSphere(codes, begin);
-        return { count: populationSize, codes };
+        const first = new Float64Array(populationSize * dim);
+        fillNormals(source, first);
+        for (let begin = 0; begin < first.length; begin += dim) onSphere(first, begin);
+        return { count: populationSize, codes: first };
       }
       const mu = currentExploration();
-      const normals = new Float64Array(populationSize * dim);
-      fillNormals(source, normals);
-      const codes = new Float64Array((populationSize + 1) * dim);
+      if (codes.length === 0) codes = new Float64Array((populationSize + 1) * dim);
       codes.set(centre, 0);
-      codes.set(normals, dim);
+      fillNormals(source, codes.subarray(dim));
       onSphere(codes, 0);
       const squares = dot(centre, 0, centre, 0, dim);
       const length = Math.sqrt(squares);

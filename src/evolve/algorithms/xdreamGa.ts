@@ -13,7 +13,7 @@ export const xdreamGa: Algorithm = {
   entry: {
     name: "xdream-ga",
     title: "XDream genetic algorithm",
-    whenToUse: "To continue or compare with studies that used it. Slower than every CMA-ES here in all published comparisons (44 % lower responses in vivo, 66 % in silico).",
+    whenToUse: "To continue or compare with studies that used it. In published comparisons CMA-ES drove neurons 44 % higher in vivo and 66 % higher in silico.",
     source: "Ponce et al. 2019; Xiao & Kreiman 2020; Wang & Ponce 2022 (baseline)",
     dimMin: 1,
     dimMax: null,
@@ -101,6 +101,14 @@ function createGa({ dim, options, start, saved }: StrategySetup): Strategy {
     parents = { codes: saved.array("codes", populationSize * dim), scores: saved.array("scores", scoredCount) };
   }
 
+  /** The codes of the population before the parents', to be written over. */
+  let spare: Float64Array | null = null;
+  // Kept from draw to draw, so that a generation allocates little.
+  let next = new Float64Array(0);
+  let mutations = new Float64Array(0);
+  let fromFirst = new Uint8Array(0);
+  let mutates = new Uint8Array(0);
+
   function drawFirst(source: NormalSource): Float64Array {
     const codes = new Float64Array(populationSize * dim);
     fillNormals(source, codes);
@@ -141,14 +149,16 @@ function createGa({ dim, options, start, saved }: StrategySetup): Strategy {
     const firsts = Int32Array.from({ length: childCount }, drawParent);
     const seconds = Int32Array.from({ length: childCount }, drawParent);
     const genes = childCount * dim;
-    const fromFirst = new Uint8Array(genes);
+    if (next.length === 0) {
+      next = new Float64Array(populationSize * dim);
+      mutations = new Float64Array(populationSize * dim);
+      fromFirst = new Uint8Array(populationSize * dim);
+      mutates = new Uint8Array(populationSize * dim);
+    }
     for (let i = 0; i < genes; i++) fromFirst[i] = source.uniform() < skew ? 1 : 0;
-    const mutates = new Uint8Array(genes);
     for (let i = 0; i < genes; i++) mutates[i] = source.uniform() < mutationRate ? 1 : 0;
-    const mutations = new Float64Array(genes);
-    fillNormals(source, mutations);
+    fillNormals(source, mutations.subarray(0, genes));
 
-    const next = new Float64Array(populationSize * dim);
     next.set(codes.subarray(0, kept * dim), 0);
     for (let child = 0; child < childCount; child++) {
       const first = firsts[child]! * dim;
@@ -178,7 +188,8 @@ function createGa({ dim, options, start, saved }: StrategySetup): Strategy {
       const order = Array.from({ length: populationSize }, (_, i) => i);
       const isScored = (i: number) => !Number.isNaN(scored.scores[i]);
       const ranked = order.filter(isScored).sort((a, b) => scored.scores[b]! - scored.scores[a]! || a - b);
-      const codes = new Float64Array(populationSize * dim);
+      const codes = spare ?? new Float64Array(populationSize * dim);
+      spare = parents?.codes ?? null;
       for (const [place, i] of [...ranked, ...order.filter((i) => !isScored(i))].entries()) {
         codes.set(scored.codes.subarray(i * dim, (i + 1) * dim), place * dim);
       }
