@@ -83,6 +83,7 @@ export interface H5Writer {
   references(parent: Group, name: string, targets: readonly (Group | Dataset)[], shape?: readonly number[]): Dataset;
   attribute(on: Group | Dataset, name: string, value: string | readonly string[] | Numbers | Reference, shape?: readonly number[]): void;
   link(parent: Group, name: string, target: Group | Dataset): void;
+  /** Safe to call twice. */
   close(): void;
   /** Opens the file again and compares every dataset with what was written. */
   readBack(task: ExportTask, use?: (file: File) => void): void;
@@ -90,6 +91,7 @@ export interface H5Writer {
 
 export function createH5(h5: H5, path: string): H5Writer {
   let file = new h5.File(path, "w");
+  let open = true;
   const written: { readonly path: string; readonly hash: string; readonly count: number; readonly kind: "numbers" | "texts" }[] = [];
 
   const childPath = (parent: Group, name: string): string => (parent.path === "/" ? `/${name}` : `${parent.path}/${name}`);
@@ -213,7 +215,8 @@ export function createH5(h5: H5, path: string): H5Writer {
       parent.create_soft_link(target.path, name);
     },
     close() {
-      file.close();
+      if (open) file.close();
+      open = false;
     },
     readBack(task, use) {
       file = new h5.File(path, "r");

@@ -141,10 +141,7 @@ export function writeMat(reader: SessionReader, lib: H5, task: ExportTask): void
     }
     streamed = writeStreams(mat, reader, sheets.timeline, task);
     pixels = writeImages(mat, reader, task);
-  } finally {
     h5.close();
-  }
-  try {
     h5.readBack(task, (file) => {
       const { spikes, eyeSamples } = reader.streamCounts();
       task.check("presentations", reader.presentations().length, sheets.presentations.rows);
@@ -154,6 +151,7 @@ export function writeMat(reader: SessionReader, lib: H5, task: ExportTask): void
     });
     addHeader(bare, task.temporary, info.startedUtc);
   } finally {
+    h5.close();
     rmSync(bare, { force: true });
   }
 }
@@ -223,7 +221,7 @@ function writeImages(mat: Mat, reader: SessionReader, task: ExportTask): readonl
   return [...bySize].map(([name, { widthPx, heightPx, ids }]) => {
     const struct = mat.struct(mat.h5.root, `pixels_${name}`);
     mat.column(struct, "image_id", Float64Array.from(ids));
-    const rows = mat.h5.rows(struct, "rgb", "u8", ids.length, [3, widthPx, heightPx]);
+    const rows = mat.h5.rows(struct, "rgb", "u8", ids.length, [3, widthPx, heightPx], { gzip: true });
     ids.forEach((imageId, i) => {
       if (i % 20 === 0) task.step(0.6 + (0.3 * i) / ids.length, "writing images");
       const stored = reader.imageFile(imageId);

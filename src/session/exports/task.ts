@@ -1,7 +1,8 @@
 // One export at work: where it writes, how it says how far it is, how it is cancelled, and how it compares what it wrote.
 // Knows nothing about formats.
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { threadId } from "node:worker_threads";
 import { fault, ok } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
 import { faultOf } from "../sqlite.ts";
@@ -44,10 +45,11 @@ export interface RunOptions {
 export async function runTask(options: RunOptions, write: (task: ExportTask) => Promise<void> | void): Promise<Result<{ readonly checks: number; readonly sizeBytes: number }, Fault>> {
   const { target, overwrite, onProgress, isCancelled } = options;
   if (existsSync(target) && !overwrite) return fault("exportExists", `${target} already exists. Choose another folder, or export again with overwriting.`);
-  const temporary = join(dirname(target), `.${basename(target)}.partial-${process.pid}`);
+  const temporary = join(dirname(target), `.${basename(target)}.partial-${process.pid}-${threadId}`);
   let checks = 0;
+  let made: string | undefined;
   try {
-    mkdirSync(dirname(target), { recursive: true });
+    made = mkdirSync(dirname(target), { recursive: true });
     rmSync(temporary, { recursive: true, force: true });
     await write({
       temporary,
@@ -67,9 +69,21 @@ export async function runTask(options: RunOptions, write: (task: ExportTask) => 
     return ok({ checks, sizeBytes: treeBytes(target) });
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
+    if (made !== undefined) removeEmptyFolders(dirname(target), made);
     if (error instanceof Cancelled) return fault("exportCancelled", "The export was cancelled; nothing was left behind.");
     if (error instanceof Mismatch) return fault("exportMismatch", `What was written to ${target} is not what the session holds (${error.message}). Nothing was kept; please report it.`);
     return { ok: false, error: faultOf(error, target) };
+  }
+}
+
+/** Removes the folders that were made for the export, from the innermost out, as long as nobody has put anything in them. */
+function removeEmptyFolders(innermost: string, outermost: string): void {
+  for (let folder = innermost; folder.startsWith(outermost); folder = dirname(folder)) {
+    try {
+      rmdirSync(folder);
+    } catch {
+      return;
+    }
   }
 }
 

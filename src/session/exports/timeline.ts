@@ -54,7 +54,9 @@ export function makeTimeline(reader: SessionReader): Timeline {
     const { firstHostNs, firstRigNs, lastRigNs: newestRigNs } = reader.span(run.run);
     const first = own[0];
     // Without a clock map the host's zero is taken for the rig's: nothing better is known.
-    const startRigNs = first !== undefined ? toRig(first, firstHostNs) : (firstRigNs ?? firstHostNs);
+    const mappedRigNs = first !== undefined ? toRig(first, firstHostNs) : (firstRigNs ?? firstHostNs);
+    // Nothing comes before zero, not even by the error of the map.
+    const startRigNs = Math.min(mappedRigNs, firstRigNs ?? mappedRigNs);
     const before = clocks[0];
     const goesOn = before !== undefined && (firstRigNs === null || firstRigNs > lastRigNs);
     const offsetS = before === undefined || goesOn ? 0 : (Date.parse(run.startedUtc) - Date.parse(before.run.startedUtc)) / 1000;
