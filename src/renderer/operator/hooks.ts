@@ -1,6 +1,6 @@
 // Small hooks: theme, time that passes, canvases that follow the store. Knows nothing about panels.
 import { useCallback, useEffect, useRef, useSyncExternalStore } from "react";
-import { useStore } from "./store.ts";
+import { lateForBeatMs, useStore } from "./store.ts";
 import { currentPalette, currentTheme, onTheme } from "./draw/palette.ts";
 import type { Area } from "./draw/area.ts";
 import type { Theme } from "./draw/palette.ts";
@@ -65,6 +65,8 @@ export function useLiveCanvas<T>(select: (state: UiState) => T, draw: (area: Are
         canvas.height = h;
       }
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      if (timer !== null) clearTimeout(timer);
+      timer = null;
       shown = { value: select(store.get()) };
       drawnMs = performance.now();
       draw({ context, widthPx: width, heightPx: height, palette: currentPalette() }, shown.value);
@@ -79,7 +81,7 @@ export function useLiveCanvas<T>(select: (state: UiState) => T, draw: (area: Are
       timer ??= setTimeout(() => {
         timer = null;
         request();
-      }, waitMs);
+      }, waitMs + lateForBeatMs);
     };
 
     const stopStore = store.subscribe(changed);

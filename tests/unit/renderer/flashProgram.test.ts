@@ -55,6 +55,11 @@ describe("flash program", () => {
     expect(offsets(reports)[0]).toMatchObject({ framesShown: 12, lateFrames: 2 });
   });
 
+  it("counts a late frame against the image it fell into and not against the next", () => {
+    const { reports } = play(someFlashes(2), framesOf([1, 1, 3], 120));
+    expect(offsets(reports).map((r) => r.lateFrames)).toEqual([2, 0]);
+  });
+
   it("says how long an image really was on when its last frame was held", () => {
     const { reports } = play(someFlashes(1), framesOf([...Array.from({ length: 11 }, () => 1), 4], 60));
     expect(offsets(reports)[0]).toMatchObject({ framesShown: 15, lateFrames: 3 });

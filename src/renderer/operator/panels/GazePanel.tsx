@@ -12,7 +12,7 @@ const selectGaze = (s: UiState): UiState["gaze"] => s.gaze;
 export const GazePanel = memo(function GazePanel() {
   const store = useStore();
   const draw = useCallback((area: Area, gaze: GazeView["gaze"]) => drawGaze(area, { gaze, windowDeg: store.get().snapshot?.response.fixationWindowDeg ?? 1 }), [store]);
-  const canvas = useLiveCanvas(selectGaze, draw, 60);
+  const canvas = useLiveCanvas(selectGaze, draw, 80);
   return (
     <Panel name="gaze" title="Gaze" age="eye" aside={<GazeWords />}>
       <canvas ref={canvas} data-testid="gaze" role="img" aria-label="Gaze and fixation window" />

@@ -33,7 +33,7 @@ export const MapPanel = memo(function MapPanel(props: {
     if (last === null || last.quantity !== quantity || now > last.max || performance.now() - last.atMs > 5000) held.current = { quantity, max: now, atMs: performance.now() };
     drawChannelMap(area, { channels: snapshot?.channels ?? [], live, quantity, max: held.current?.max ?? now, target: targetOf(store.get()), cursor });
   }, [store, quantity, cursor]);
-  const canvas = useLiveCanvas(selectChannels, draw, 250);
+  const canvas = useLiveCanvas(selectChannels, draw, 300);
   const onPoint = (event: React.MouseEvent<HTMLCanvasElement>): void => {
     const box = event.currentTarget.getBoundingClientRect();
     const layout = layoutMap(store.get().snapshot?.channels ?? [], box.width, box.height);

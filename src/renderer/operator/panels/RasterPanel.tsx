@@ -25,7 +25,7 @@ export const RasterPanel = memo(function RasterPanel({ client, looked }: { reado
     const response = store.get().snapshot?.response;
     drawPsth(area, { presentations, response: response ?? { windowStartMs: 70, windowEndMs: 170, onMs: 100 } });
   }, [store]);
-  const canvas = useLiveCanvas(select, draw, 200);
+  const canvas = useLiveCanvas(select, draw, 400);
   const label = useUi((s) => {
     const channel = other ?? target;
     return channel === null ? "" : channelLabel(s.snapshot?.channels.find((c) => c.index === channel), channel);
