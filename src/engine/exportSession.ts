@@ -14,6 +14,8 @@ export interface ExportJob {
   readonly formats: readonly ExportFormat[];
   readonly outDir: string;
   readonly overwrite?: boolean;
+  /** An NWB 2.7.0 file whose cached schema NWB exports take over. */
+  readonly nwbSpecificationsFrom?: string;
 }
 
 export interface ExportProgress {
@@ -45,6 +47,7 @@ export async function exportSessions(job: ExportJob, options: { readonly onProgr
       outDir: job.outDir,
       overwrite: job.overwrite === true,
       onProgress: (done, stage) => onProgress?.({ file, format, index, count: exports.length, done, stage }),
+      ...(job.nwbSpecificationsFrom === undefined ? {} : { nwbSpecificationsFrom: job.nwbSpecificationsFrom }),
       ...(signal === undefined ? {} : { signal }),
     });
     outcomes.push({ file, format, result });

@@ -13,6 +13,7 @@ export function registerExport(program: Command): void {
     .requiredOption("--format <formats>", `one or more of ${exportFormats.join(", ")}, separated by commas`)
     .requiredOption("--out <folder>", "folder for the results; made where it does not exist")
     .option("--overwrite", "replace results that are there")
+    .option("--nwb-schema-from <file>", "NWB 2.7.0 file by another program whose cached schema is taken over into NWB exports")
     .option("--json", "one JSON line per export on standard output")
     .addHelpText(
       "after",
@@ -20,7 +21,7 @@ export function registerExport(program: Command): void {
         "  parquet  a folder of Parquet files: spikes, presentations, generations and the rest\n  sqlite   a whole copy of the session file, also of one that is being recorded\n  images   the images as PNG with a list and their latent codes\n" +
         "\nExit code 0: all written and compared. 1: at least one failed; the others are there.\n\nExample\n  evoked export monday.evoked tuesday.evoked --format nwb,csv --out exports",
     )
-    .action(async (files: readonly string[], flags: { readonly format: string; readonly out: string; readonly overwrite?: boolean; readonly json?: boolean }) => {
+    .action(async (files: readonly string[], flags: { readonly format: string; readonly out: string; readonly overwrite?: boolean; readonly nwbSchemaFrom?: string; readonly json?: boolean }) => {
       const formats = parseFormats(flags.format);
       if (!formats.ok) return complain(formats.error);
       const stop = new AbortController();
@@ -28,7 +29,7 @@ export function registerExport(program: Command): void {
       process.once("SIGINT", onSignal);
       const progress = createProgress();
       const outcomes = await exportSessions(
-        { files, formats: formats.value, outDir: flags.out, overwrite: flags.overwrite === true },
+        { files, formats: formats.value, outDir: flags.out, overwrite: flags.overwrite === true, ...(flags.nwbSchemaFrom === undefined ? {} : { nwbSpecificationsFrom: flags.nwbSchemaFrom }) },
         { signal: stop.signal, onProgress: ({ file, format, index, count, done, stage }) => progress.show((index + done) / count, `${basename(file)} to ${format}: ${stage}`) },
       );
       progress.end();

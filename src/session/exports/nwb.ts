@@ -3,12 +3,14 @@
 //
 // Version 2.7.0, because readers of newer ones are missing in the field. No JSON in table columns, no lab metadata, no scratch.
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import type { Dataset, File, Group } from "h5wasm/node";
+import { FaultError } from "../../shared/result.ts";
 import { latestVersion } from "../migrations/index.ts";
 import { dandiPath } from "../metadata.ts";
 import { decodePng } from "../png.ts";
 import type { SessionReader } from "../reader.ts";
-import { blocksOf, createH5 } from "./hdf5.ts";
+import { blocksOf, createH5, textsOf } from "./hdf5.ts";
 import type { H5, H5Writer, Numbers } from "./hdf5.ts";
 import { readSheets } from "./sheets.ts";
 import type { Column, Matrix, SessionSheets, Sheet } from "./sheets.ts";
@@ -122,7 +124,17 @@ function distinct(names: readonly string[]): string[] {
   });
 }
 
-export function writeNwb(reader: SessionReader, lib: H5, task: ExportTask, now: string): void {
+export interface NwbOptions {
+  /** Time of the export, ISO 8601. */
+  readonly now: string;
+  /**
+   * An NWB 2.7.0 file by another program, whose cached copy of the NWB schema is taken over; null: none. Readers fall back to the
+   * schema that they come with, which every one in the field has for 2.7.0.
+   */
+  readonly specificationsFrom: string | null;
+}
+
+export function writeNwb(reader: SessionReader, lib: H5, task: ExportTask, { now, specificationsFrom }: NwbOptions): void {
   task.step(0, "reading the session");
   const info = reader.info();
   const sheets = readSheets(reader);
@@ -130,6 +142,7 @@ export function writeNwb(reader: SessionReader, lib: H5, task: ExportTask, now: 
   const nwb = makeNwb(h5, info.id);
   try {
     writeRoot(nwb, reader, now);
+    if (specificationsFrom !== null) copySpecifications(nwb, lib, specificationsFrom);
     const general = h5.group(h5.root, "general");
     writeGeneral(nwb, reader, general);
     for (const name of ["acquisition", "analysis"]) h5.group(h5.root, name);
@@ -159,6 +172,43 @@ function writeRoot({ h5, typed }: Nwb, reader: SessionReader, now: string): void
   h5.text(h5.root, "session_start_time", isoTime(info.startedUtc));
   h5.text(h5.root, "timestamps_reference_time", isoTime(info.startedUtc));
   h5.texts(h5.root, "file_create_date", [isoTime(now)]);
+}
+
+/** The schema as another file holds it: /specifications/<namespace>/<version>/<source>, one JSON text each. Errors: FaultError `badSpecifications`. */
+function copySpecifications({ h5 }: Nwb, lib: H5, from: string): void {
+  const refuse = (what: string): never => {
+    throw new FaultError({ code: "badSpecifications", message: `Expected ${from} to be an NWB ${nwbVersion} file with a cached schema, got ${what}. Choose another file, or export without.` });
+  };
+  if (!existsSync(from)) return refuse("no file");
+  let source: File;
+  try {
+    source = new lib.File(from, "r");
+  } catch {
+    return refuse("a file that is not HDF5");
+  }
+  try {
+    const namespaces = source.get("specifications");
+    if (!(namespaces instanceof lib.Group)) return refuse("a file without one");
+    if (!(source.get(`specifications/core/${nwbVersion}`) instanceof lib.Group)) return refuse("a schema of another version");
+    const home = h5.group(h5.root, "specifications");
+    for (const namespace of namespaces.keys()) {
+      const versions = source.get(`specifications/${namespace}`);
+      if (!(versions instanceof lib.Group)) continue;
+      const named = h5.group(home, namespace);
+      for (const version of versions.keys()) {
+        const texts = source.get(`specifications/${namespace}/${version}`);
+        if (!(texts instanceof lib.Group)) continue;
+        const versioned = h5.group(named, version);
+        for (const name of texts.keys()) {
+          const text = texts.get(name);
+          if (text instanceof lib.Dataset) h5.text(versioned, name, textsOf(text)[0] ?? "");
+        }
+      }
+    }
+    h5.attribute(h5.root, ".specloc", home.create_reference());
+  } finally {
+    source.close();
+  }
 }
 
 /** ISO 8601 with an explicit offset. */

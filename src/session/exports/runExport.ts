@@ -24,6 +24,8 @@ export interface ExportOrder {
   readonly outDir: string;
   /** Replace what is there. Default false. */
   readonly overwrite?: boolean;
+  /** NWB only: an NWB 2.7.0 file whose cached schema is taken over. */
+  readonly nwbSpecificationsFrom?: string;
   /** Time of the export, ISO 8601; stands in formats that ask for it. */
   readonly now: string;
 }
@@ -50,10 +52,10 @@ function targetOf(reader: SessionReader, { format, outDir }: ExportOrder): strin
   }
 }
 
-async function write(reader: SessionReader, { format, now }: ExportOrder, task: ExportTask): Promise<void> {
+async function write(reader: SessionReader, { format, now, nwbSpecificationsFrom }: ExportOrder, task: ExportTask): Promise<void> {
   switch (format) {
     case "nwb":
-      return writeNwb(reader, await loadHdf5(), task, now);
+      return writeNwb(reader, await loadHdf5(), task, { now, specificationsFrom: nwbSpecificationsFrom ?? null });
     case "mat":
       return writeMat(reader, await loadHdf5(), task);
     case "csv":

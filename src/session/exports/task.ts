@@ -3,7 +3,7 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { threadId } from "node:worker_threads";
-import { fault, ok } from "../../shared/result.ts";
+import { FaultError, fault, ok } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
 import { faultOf } from "../sqlite.ts";
 
@@ -70,6 +70,7 @@ export async function runTask(options: RunOptions, write: (task: ExportTask) => 
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
     if (made !== undefined) removeEmptyFolders(dirname(target), made);
+    if (error instanceof FaultError) return fault(error.code, error.message);
     if (error instanceof Cancelled) return fault("exportCancelled", "The export was cancelled; nothing was left behind.");
     if (error instanceof Mismatch) return fault("exportMismatch", `What was written to ${target} is not what the session holds (${error.message}). Nothing was kept; please report it.`);
     return { ok: false, error: faultOf(error, target) };
