@@ -68,7 +68,7 @@ function createQuadratic(name: ObjectiveName, dim: number, rng: Rng, curvature: 
     score(code) {
       let sum = 0;
       for (let i = 0; i < dim; i++) sum += curvatures[i]! * (code[i]! - target[i]!) ** 2;
-      return -sum;
+      return 0 - sum; // not -sum, which is -0 at the optimum
     },
     best: 0,
     isRate: false,
@@ -88,7 +88,7 @@ function createRosenbrock(dim: number): Objective {
     score(code) {
       let sum = 0;
       for (let i = 0; i + 1 < dim; i++) sum += 100 * (code[i + 1]! - code[i]! ** 2) ** 2 + (1 - code[i]!) ** 2;
-      return -sum;
+      return 0 - sum; // not -sum, which is -0 at the optimum
     },
     best: 0,
     isRate: false,

@@ -190,7 +190,7 @@ describe.each(optimizerNames)("%s", (name) => {
       moved ||= codeOf(population, population.count - 1)[5] !== 0.25;
     }
     expect(moved).toBe(true);
-    expect(restored(optimizer, name, constraints.subspace === undefined ? 16 : 8).ask().data).toEqual(optimizer.ask().data);
+    expect(restored(optimizer, name, "subspace" in constraints ? 8 : 16).ask().data).toEqual(optimizer.ask().data);
   });
 
   test("the registry describes it: every option is accepted at both ends of its range and refused beyond", () => {
