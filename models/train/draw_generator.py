@@ -242,7 +242,7 @@ def main():
                 "input": {"name": "latent", "dim": LATENT_DIM},
                 "output": {"name": "image", "width": SIZE_PX, "height": SIZE_PX, "range": [0, 1]},
                 "parts": {"mask": "mask", "background": "background"},
-                "latent": {"initialStepSize": 0.25, "typicalNorm": 8.0},
+                "latent": {"initialStepSize": 0.4, "typicalNorm": 8.0},
             },
         )
     if not arguments.no_references:

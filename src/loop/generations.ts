@@ -9,6 +9,9 @@ import type { GenerationResult, ResumePoint } from "./loopTypes.ts";
 import { beginGeneration, endGeneration, meanAndSem } from "./thread.ts";
 import type { EvolutionThread, ThreadGeneration } from "./thread.ts";
 
+/** A generation of one image, the start code, is the first point of the curve: it should not rest on one presentation. */
+const startRepeats = 5;
+
 export interface GenerationsOptions {
   readonly evolution: EvolutionConfig;
   readonly threads: readonly EvolutionThread[];
@@ -103,7 +106,10 @@ export function createGenerations(options: GenerationsOptions): Generations {
       const given = new Map((resumed?.imageIds ?? []).map((i) => [`${i.thread}/${i.individual}`, i.imageId]));
       current = threads.map((thread) => beginGeneration(thread, (individual) => given.get(`${thread.index}/${individual}`) ?? options.newImageId()));
       block = planBlock({
-        images: [...current.flatMap((g) => g.imageIds), ...pickReferences()].map((imageId) => ({ imageId, repeats: evolution.repeats })),
+        images: [
+          ...current.flatMap((g) => g.imageIds.map((imageId) => ({ imageId, repeats: g.imageIds.length === 1 ? Math.max(startRepeats, evolution.repeats) : evolution.repeats }))),
+          ...pickReferences().map((imageId) => ({ imageId, repeats: evolution.repeats })),
+        ],
         attemptsMax: evolution.attemptsMax,
         rng: rng.fork(`block/${generation}`),
       });
