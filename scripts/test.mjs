@@ -21,6 +21,8 @@ const isE2e = (filter) => filter.includes("e2e");
 
 const node = await prepare();
 mkdirSync(reports, { recursive: true });
+const unbuilt = await buildRenderer(node);
+if (unbuilt !== null) failOnce(`the windows could not be built:\n${unbuilt}`);
 if (filters.length === 0) {
   await check("types (tsc -b)", [join("node_modules", "typescript", "bin", "tsc"), "-b"]);
   await check("rules (oxlint)", [join("node_modules", "oxlint", "bin", "oxlint"), "--type-aware", "--deny-warnings"]);
@@ -41,8 +43,7 @@ async function check(what, args) {
 }
 
 async function endToEnd() {
-  const failed = await buildRenderer(node);
-  if (failed !== null) return failOnce(`the windows could not be built:\n${failed}`);
+  if (unbuilt !== null) return;
   const browser = await ensureTestBrowser(node);
   if ("problem" in browser) return failOnce(browser.problem);
   await suite(`end-to-end tests (${browser.program})`, join("tests", "e2e", "vitest.config.ts"), filters.filter(isE2e), { EVOKED_TEST_BROWSER: browser.program });
