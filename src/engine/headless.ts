@@ -35,6 +35,8 @@ export interface HeadlessOptions {
   readonly sessionFolder: string;
   /** true: virtual clock. */
   readonly fast: boolean;
+  /** Go on with this interrupted session; `config` is then its own (readResumePoint). */
+  readonly resumeFile?: string;
   readonly onProgress?: (done: { readonly generation: number; readonly generations: number; readonly last: GenerationResult | null }) => void;
   readonly onLog?: (severity: "info" | "warn" | "fault", message: string) => void;
   /** Ask the session to end cleanly. */
@@ -53,7 +55,7 @@ export async function runHeadless(options: HeadlessOptions & { readonly models: 
   let aborted = 0;
   let images = 0;
   const opened = await openLiveSession({
-    config, clock, models: options.models, sessionFolder: config.folder ?? options.sessionFolder, hostKind: "cli",
+    config, clock, models: options.models, sessionFolder: config.folder ?? options.sessionFolder, hostKind: "cli", ...(options.resumeFile === undefined ? {} : { resumeFile: options.resumeFile }),
     display: createTimedDisplay({ clock }),
     onRecord: (body) => {
       if (body.kind === "image") images += 1;

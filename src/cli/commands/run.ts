@@ -2,7 +2,9 @@
 import type { Command } from "commander";
 import { runHeadlessSession } from "../../engine/headless.ts";
 import { builtInModels, defaultSessionFolder, userModels } from "../../engine/paths.ts";
+import { readResumePoint } from "../../engine/resume.ts";
 import { rigKinds } from "../../engine/rig.ts";
+import { ok } from "../../shared/result.ts";
 import { addSessionOptions, complain, createProgress, readSessionConfig } from "./sessionOptions.ts";
 import type { SessionFlags } from "./sessionOptions.ts";
 
@@ -12,17 +14,23 @@ export function registerRun(program: Command): void {
     .description("Runs an evolution in real time on a rig of the list. Without a subject's screen the engine times the images itself and the onsets are recorded as such.")
     .option("--rig <kind>", `one of ${rigKinds.map((r) => r.kind).join(", ")}`, "synthetic")
     .option("--rig-option <name=value...>", "an option of that rig, e.g. host=127.0.0.1")
+    .option("--resume <file>", "go on with an interrupted session, with its own configuration")
+    .option("--fast", "only on the synthetic rig: run as fast as the machine allows")
     .addHelpText("after", `\n${rigKinds.map((r) => `${r.kind}: ${r.description}\n${r.options.map((o) => `  ${o.name}${o.unit === "" ? "" : ` (${o.unit})`}, default ${String(o.default)}: ${o.description}`).join("\n")}`).join("\n")}\n\nCtrl-C stops the session cleanly.\n\nExample\n  evoked run --rig open-ephys --rig-option host=127.0.0.1 --generations 5 --json`)
-    .action(async (flags: SessionFlags & { readonly rig: string; readonly rigOption?: readonly string[] }) => {
-      const config = await readSessionConfig(flags, { rig: { kind: flags.rig, options: parseOptions(flags.rigOption ?? []) }, display: { kind: "timed" } });
+    .action(async (flags: SessionFlags & { readonly rig: string; readonly rigOption?: readonly string[]; readonly resume?: string; readonly fast?: boolean }) => {
+      const past = flags.resume === undefined ? null : readResumePoint(flags.resume);
+      if (past !== null && !past.ok) return complain(past.error);
+      const config = past === null ? await readSessionConfig(flags, { rig: { kind: flags.rig, options: parseOptions(flags.rigOption ?? []) }, display: { kind: "timed" } }) : ok(past.value.config);
       if (!config.ok) return complain(config.error);
+      if (flags.fast === true && config.value.rig.kind !== "synthetic") return complain({ code: "notFast", message: `Only the synthetic rig can run faster than real time, got --fast with ${config.value.rig.kind}. Leave --fast out.` });
       const progress = createProgress();
       const stop = new AbortController();
       process.once("SIGINT", () => stop.abort());
       process.once("SIGTERM", () => stop.abort());
       const result = await runHeadlessSession({
         config: config.value,
-        fast: false,
+        fast: flags.fast === true,
+        ...(flags.resume === undefined ? {} : { resumeFile: flags.resume }),
         modelFolders: [builtInModels, userModels],
         sessionFolder: defaultSessionFolder,
         stop: stop.signal,
