@@ -601,6 +601,8 @@ function createSupport(features: CentredFeatures, target: Float64Array): Support
   const pulls: number[] = []; // x_f'y
   let active: number[] = []; // slots
   let factor: Float64Array[] = []; // row i of the lower factor, length i + 1
+  const cosines = new Float64Array(n);
+  const sines = new Float64Array(n);
 
   function slotFor(feature: number): number {
     const known = slotOf.get(feature);
@@ -608,7 +610,9 @@ function createSupport(features: CentredFeatures, target: Float64Array): Support
     const slot = slotFeature.length;
     slotOf.set(feature, slot);
     slotFeature.push(feature);
-    products.push(Float64Array.from({ length: slot + 1 }, (_, other) => dot(x, feature * n, x, slotFeature[other]! * n, n)));
+    const row = new Float64Array(slot + 1);
+    for (let other = 0; other <= slot; other++) row[other] = dot(x, feature * n, x, slotFeature[other]! * n, n);
+    products.push(row);
     pulls.push(dot(x, feature * n, target, 0, n));
     return slot;
   }
@@ -657,24 +661,40 @@ function createSupport(features: CentredFeatures, target: Float64Array): Support
       return slot !== undefined && active.includes(slot);
     },
     reset(wanted) {
-      const slots = wanted.map(slotFor);
-      // The stretch that is the same as before keeps its factor.
-      let same = 0;
-      while (same < slots.length && same < active.length && slots[same] === active[same]) same++;
-      active = active.slice(0, same);
-      factor = factor.slice(0, same);
-      return slots.slice(same).filter((slot) => !append(slot)).map((slot) => slotFeature[slot]!);
+      // Factored anew, so that the rounding of many removals does not pile up.
+      active = [];
+      factor = [];
+      return wanted.filter((feature) => !append(slotFor(feature)));
     },
     add: (feature) => append(slotFor(feature)),
     remove(feature) {
       const place = active.indexOf(slotFor(feature));
       if (place < 0) return;
-      const after = active.slice(place + 1);
-      active = active.slice(0, place);
-      factor = factor.slice(0, place);
-      for (const slot of after) append(slot);
+      active.splice(place, 1);
+      factor.splice(place, 1);
+      // Each row after it has one entry too many; Givens rotations of neighbouring columns clear it (Golub & Van Loan 6.5).
+      for (let i = place; i < factor.length; i++) {
+        const row = factor[i]!;
+        for (let j = place; j < i; j++) {
+          const left = row[j]!;
+          const right = row[j + 1]!;
+          row[j] = cosines[j]! * left + sines[j]! * right;
+          row[j + 1] = cosines[j]! * right - sines[j]! * left;
+        }
+        const left = row[i]!;
+        const right = row[i + 1]!;
+        const length = Math.sqrt(left * left + right * right);
+        cosines[i] = left / length;
+        sines[i] = right / length;
+        row[i] = length;
+        factor[i] = row.subarray(0, i + 1);
+      }
     },
-    solve: (threshold, signs) => solveFactor(Float64Array.from(active, (slot, i) => pulls[slot]! - threshold * signs[i]!)),
+    solve(threshold, signs) {
+      const right = new Float64Array(active.length);
+      for (let i = 0; i < right.length; i++) right[i] = pulls[active[i]!]! - threshold * signs[i]!;
+      return solveFactor(right);
+    },
     express(feature) {
       const own = slotFor(feature);
       return solveFactor(Float64Array.from(active, (slot) => product(own, slot)));

@@ -46,7 +46,7 @@ export interface ImageAverages {
 export interface NoiseCeiling {
   /** Mean split-half correlation over images; null where it is undefined in every split. */
   readonly splitHalfR: number | null;
-  /** Spearman-Brown: reliability of the average over all presentations. */
+  /** Spearman-Brown: reliability of the average over all presentations; 0 where the halves do not correlate above 0. */
   readonly reliability: number | null;
   /** sqrt(reliability): the highest r that a perfect model of the unit can have with its averages; null where not above 0. */
   readonly ceilingR: number | null;
@@ -329,7 +329,7 @@ export function estimateNoiseCeilings(options: {
   return Array.from({ length: units }, (_, u) => {
     if (defined[u] === 0) return { splitHalfR: null, reliability: null, ceilingR: null, images, splits };
     const splitHalfR = sums[u]! / defined[u]!;
-    const reliability = spearmanBrown(splitHalfR);
+    const reliability = splitHalfR > 0 ? spearmanBrown(splitHalfR) : 0; // the formula runs away below 0
     return { splitHalfR, reliability, ceilingR: reliability > 0 ? Math.sqrt(reliability) : null, images, splits };
   });
 }

@@ -282,7 +282,7 @@ describe("splits", () => {
 });
 
 describe("neuron models", () => {
-  const features = reluFeatures(160, 120, 7);
+  const features = reluFeatures(160, 40, 7);
   const responses = followingResponses(features, 6, 1, 8);
 
   test.each([
