@@ -153,6 +153,12 @@ export function fillNormals(source: NormalSource, out: Float64Array): void {
   else for (let i = 0; i < out.length; i++) out[i] = source.gaussian();
 }
 
+/** Uniform draws in [0, 1) into `out`, the same values whether or not the source has a fast way. */
+export function fillUniforms(source: NormalSource, out: Float64Array): void {
+  if (source.fillUniform !== undefined) source.fillUniform(out);
+  else for (let i = 0; i < out.length; i++) out[i] = source.uniform();
+}
+
 /** E||N(0, I)|| in dim dimensions, by its expansion (Hansen 2016, section B). */
 export function expectedNormalNorm(dim: number): number {
   return Math.sqrt(dim) * (1 - 1 / (4 * dim) + 1 / (21 * dim * dim));

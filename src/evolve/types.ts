@@ -20,6 +20,8 @@ export type OptimizerName = (typeof optimizerNames)[number];
 export interface NormalSource {
   uniform(): number;
   gaussian(): number;
+  /** The same values as as many calls of `uniform()`. */
+  fillUniform?(out: Float64Array): void;
   /** The same values as as many calls of `gaussian()`. */
   fillGaussian?(out: Float64Array | Float32Array): void;
   state?(): RngState;

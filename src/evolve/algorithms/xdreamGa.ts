@@ -5,7 +5,7 @@
 
 import { ok } from "../../shared/result.ts";
 import { selectParents } from "../ranking.ts";
-import { fillNormals, populationOption } from "../strategy.ts";
+import { fillNormals, fillUniforms, populationOption } from "../strategy.ts";
 import type { Algorithm, Strategy, StrategySetup } from "../strategy.ts";
 import type { NormalSource } from "../types.ts";
 
@@ -105,8 +105,7 @@ function createGa({ dim, options, start, saved }: StrategySetup): Strategy {
   let spare: Float64Array | null = null;
   // Kept from draw to draw, so that a generation allocates little.
   let next = new Float64Array(0);
-  let mutations = new Float64Array(0);
-  let fromFirst = new Uint8Array(0);
+  let draws = new Float64Array(0);
   let mutates = new Uint8Array(0);
 
   function drawFirst(source: NormalSource): Float64Array {
@@ -148,28 +147,27 @@ function createGa({ dim, options, start, saved }: StrategySetup): Strategy {
     };
     const firsts = Int32Array.from({ length: childCount }, drawParent);
     const seconds = Int32Array.from({ length: childCount }, drawParent);
-    const genes = childCount * dim;
+    // Draws come in blocks over all children: first whose gene, then whether it mutates, then by how much.
     if (next.length === 0) {
       next = new Float64Array(populationSize * dim);
-      mutations = new Float64Array(populationSize * dim);
-      fromFirst = new Uint8Array(populationSize * dim);
+      draws = new Float64Array(populationSize * dim);
       mutates = new Uint8Array(populationSize * dim);
     }
-    for (let i = 0; i < genes; i++) fromFirst[i] = source.uniform() < skew ? 1 : 0;
-    for (let i = 0; i < genes; i++) mutates[i] = source.uniform() < mutationRate ? 1 : 0;
-    fillNormals(source, mutations.subarray(0, genes));
-
+    const blocks = draws.subarray(0, childCount * dim);
     next.set(codes.subarray(0, kept * dim), 0);
+    fillUniforms(source, blocks);
     for (let child = 0; child < childCount; child++) {
       const first = firsts[child]! * dim;
       const second = seconds[child]! * dim;
       const gene = child * dim;
       const to = (kept + child) * dim;
-      for (let i = 0; i < dim; i++) {
-        const inherited = codes[(fromFirst[gene + i] === 1 ? first : second) + i]!;
-        next[to + i] = mutates[gene + i] === 1 ? inherited + mutationSize * mutations[gene + i]! : inherited;
-      }
+      for (let i = 0; i < dim; i++) next[to + i] = codes[(blocks[gene + i]! < skew ? first : second) + i]!;
     }
+    fillUniforms(source, blocks);
+    for (let i = 0; i < blocks.length; i++) mutates[i] = blocks[i]! < mutationRate ? 1 : 0;
+    fillNormals(source, blocks);
+    const to = kept * dim;
+    for (let i = 0; i < blocks.length; i++) if (mutates[i] === 1) next[to + i] = next[to + i]! + mutationSize * blocks[i]!;
     next.set(codes.subarray(scoredCount * dim, (scoredCount + again) * dim), (kept + childCount) * dim);
     return next;
   }

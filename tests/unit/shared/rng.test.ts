@@ -115,6 +115,8 @@ describe("state and forks", () => {
     const filled = new Float64Array(2000);
     a.fillGaussian(filled);
     expect(Array.from(filled)).toEqual(Array.from({ length: 2000 }, () => b.gaussian()));
+    a.fillUniform(filled);
+    expect(Array.from(filled)).toEqual(Array.from({ length: 2000 }, () => b.uniform()));
     expect(a.state()).toEqual(b.state());
   });
 
