@@ -415,7 +415,9 @@ function writePresentedImages({ h5, typed }: Nwb, sheets: SessionSheets, order: 
   const times = numbers(sheets.presentations, "start_s");
   const ids = numbers(sheets.presentations, "image_id");
   const frames = numbers(sheets.presentations, "frames_shown");
-  const shown = Array.from(times.keys()).filter((row) => (frames[row] ?? 0) > 0 && order.has(ids[row] ?? Number.NaN));
+  // Imported sessions do not know their frames.
+  const planned = numbers(sheets.presentations, "frames_planned");
+  const shown = Array.from(times.keys()).filter((row) => ((frames[row] ?? 0) > 0 || planned[row] === 0) && order.has(ids[row] ?? Number.NaN));
   if (shown.length === 0) return;
   const stimulus = h5.root.get("stimulus");
   const presentation = h5.root.get("stimulus/presentation");
