@@ -230,14 +230,14 @@ export function bridgeCarrier(bridge: EvokedBridge): Carrier {
   };
 }
 
-/** The one client of this window, over what the page was given. */
-export function connectWindow(): RendererClient {
+/** The one client of this window, over what the page was given. `wants` spares it the events that it has no use for. */
+export function connectWindow(wants?: readonly EventName[]): RendererClient {
   const bridge = findBridge();
   if (bridge !== null) return createEngineClient({ carrier: bridgeCarrier(bridge) });
   const url = new URL("/api", window.location.href);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   const token = tokenOf(window.location);
-  url.search = token === null ? "" : `?token=${encodeURIComponent(token)}`;
+  url.search = new URLSearchParams({ ...(token === null ? {} : { token }), ...(wants === undefined ? {} : { events: wants.join(",") }) }).toString();
   url.hash = "";
   return createEngineClient({ carrier: webSocketCarrier(url.href) });
 }

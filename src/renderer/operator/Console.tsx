@@ -51,6 +51,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
   const curve = useUi((s) => s.snapshot?.curve ?? noCurve);
   const atGeneration = useUi((s) => s.atGeneration);
   const unlinked = useUi((s) => s.link === "down");
+  const ended = phase === "finished" || phase === "failed";
   const threads = useMemo(() => threadsOf(curve), [curve]);
   const gallery = useGallery(thread, role);
   const generations = useMemo(() => (review === null ? gallery.map((i) => i.generation) : curve.filter((p) => p.thread === thread).map((p) => p.generation)), [review, gallery, curve, thread]);
@@ -81,10 +82,10 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
   }, [deeds, thread]);
 
   const run = useCallback((action: Action) => {
-    const ended = phase === "finished" || phase === "failed";
+    if (ended && bindings.some((b) => b.action === action && b.watcher !== true && action !== "newSession")) return;
     switch (action) {
       case "togglePause": return void deeds.togglePause();
-      case "stop": return ended || phase === "stopping" ? undefined : setOpen("stop");
+      case "stop": return phase === "stopping" ? undefined : setOpen("stop");
       case "reward": return void deeds.reward();
       case "rewardShorter": return void deeds.changePulse(-10);
       case "rewardLonger": return void deeds.changePulse(10);
@@ -113,7 +114,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       case "resumeRecorded": return review?.interrupted === true ? review.onResume() : undefined;
       case "start": return undefined;
     }
-  }, [choose, deeds, generations, phase, playing, props.onOpenScreen, review, standing, step, store, threads]);
+  }, [choose, deeds, ended, generations, phase, playing, props.onOpenScreen, review, standing, step, store, threads]);
 
   const place: Place = review === null ? "console" : "review";
   useKeys({ place, dialogOpen: open !== null, mayOperate, run, first: cursor === null || open !== null ? null : cursorKeys });
@@ -138,7 +139,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
   }
 
   const commands = useMemo(() => ({ run }), [run]);
-  const acting = mayOperate && review === null ? commands : null;
+  const acting = mayOperate && review === null && !ended ? commands : null;
   const close = (): void => setOpen(null);
   return (
     <div className={`console${review === null ? "" : " reviewing"}${unlinked ? " unlinked" : ""}`} data-testid="console">
@@ -147,7 +148,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
         : <><ReviewHeader review={review} mayOperate={mayOperate} /><ReviewLine generations={generations} standing={standing} playing={playing} onStand={choose} onPlay={() => run("play")} notice={props.notice} /></>}
       <main>
         <div className="column left">
-          {review === null ? <><ScreenPanel /><GazePanel /></> : <><ReviewScreenPanel items={gallery} standing={standing} /><SessionFacts /></>}
+          {review === null ? <><ScreenPanel /><GazePanel acting={acting !== null} /></> : <><ReviewScreenPanel items={gallery} standing={standing} /><SessionFacts /></>}
           <TrialsPanel commands={acting} />
         </div>
         <div className="column middle">
@@ -156,13 +157,13 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
           <RasterPanel client={client} looked={cursor} />
         </div>
         <div className="column right">
-          <MapPanel quantity={quantity} cursor={cursor} mayOperate={mayOperate} onQuantity={setQuantity} onCursor={setCursor} onTarget={makeTarget} />
+          <MapPanel quantity={quantity} cursor={cursor} mayOperate={acting !== null} onQuantity={setQuantity} onCursor={setCursor} onTarget={makeTarget} />
           <RigPanel />
           <LogPanel commands={acting} />
         </div>
       </main>
       <Footer>
-        {bindings.filter((b) => b.places.includes(place) && b.footer !== undefined && (mayOperate || b.watcher === true)).map((b) => (
+        {bindings.filter((b) => b.places.includes(place) && b.footer !== undefined && (b.watcher === true || acting !== null || (review !== null && mayOperate))).map((b) => (
           <ActButton key={b.action} onClick={() => run(b.action)}>{b.shown.map((k) => <Key key={k}>{k}</Key>)}{b.footer}</ActButton>
         ))}
         <span className="grow" />

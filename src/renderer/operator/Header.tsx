@@ -1,9 +1,9 @@
 // The top line: whose session, how far, what it is doing, pause and stop. And under it the one line that says whether all is well.
 import { memo } from "react";
-import { formatDate, formatDuration, formatRemaining } from "./format.ts";
+import { formatAge, formatDate, formatDuration, formatRemaining } from "./format.ts";
 import { ActButton, Key, LevelMark } from "./parts.tsx";
 import { useNowMs, useTheme } from "./hooks.ts";
-import { useUi, useUiPaced } from "./store.ts";
+import { useStore, useUi, useUiPaced } from "./store.ts";
 import { phaseOf, type UiState } from "./uiState.ts";
 import type { Commands, Notice } from "./commands.ts";
 import type { Alarm, Device, Phase } from "../../shared/contract/index.ts";
@@ -68,10 +68,11 @@ const selectRemaining = (s: UiState): string => formatRemaining(s.snapshot?.live
 function Times() {
   const elapsedS = useUi(selectElapsedS);
   const remaining = useUiPaced(selectRemaining, 2000);
+  const ended = useUi((s) => phaseOf(s) === "finished" || phaseOf(s) === "failed");
   return (
     <dl className="times">
       <div><dt>elapsed</dt><dd data-testid="elapsed">{formatDuration(elapsedS * 1000)}</dd></div>
-      <div><dt>left about</dt><dd>{remaining}</dd></div>
+      {ended ? null : <div><dt>left about</dt><dd>{remaining}</dd></div>}
     </dl>
   );
 }
@@ -88,14 +89,33 @@ export const StatusLine = memo(function StatusLine({ notice, onAlarms, downReaso
   const phase = useUi(phaseOf);
   const failure = useUi((s) => s.snapshot?.failure ?? null);
   const alarms = useUiPaced(selectAlarms, 1000, selectAlarmKey);
+  const silent = useSilenceMs() > silenceMsMax;
   if (link === "down") return <LinkLost downReason={downReason} />;
   if (notice?.severity === "fault") return <p className="status fault" role="alert" data-testid="notice">■ {notice.text}</p>;
   if (failure !== null && (phase === "failed" || phase === "finished")) return <p className={`status ${phase === "failed" ? "fault" : "warn"}`} role="alert" data-testid="failure">{phase === "failed" ? "■" : "▲"} {failure}</p>;
+  if (silent) return <Silence />;
   const worst = alarms.toSorted((a, b) => Number(b.severity === "fault") - Number(a.severity === "fault") || b.sinceMs - a.sinceMs)[0];
   if (worst !== undefined) return <AlarmLine worst={worst} others={alarms.length - 1} onAlarms={onAlarms} />;
   if (notice !== null) return <p className="status info" data-testid="notice">{notice.text}</p>;
   return <AllWell phase={phase} />;
 });
+
+const silenceMsMax = 2000;
+
+/** How long nothing has come from an engine that should speak ten times a second; 0 while nothing is expected. */
+function useSilenceMs(): number {
+  const nowMs = useNowMs();
+  const phase = useUi(phaseOf);
+  // Read at the tick, not at every event.
+  const store = useStore();
+  const liveMs = store.get().ages.live;
+  return liveMs === null || (phase !== "running" && phase !== "paused") ? 0 : nowMs - liveMs;
+}
+
+function Silence() {
+  const silenceMs = useSilenceMs();
+  return <p className="status fault" role="alert" data-testid="silence">■ Nothing from the engine for {formatAge(silenceMs)}, though the link is up. Everything below is old.</p>;
+}
 
 function LinkLost({ downReason }: { readonly downReason: () => string | null }) {
   const nowMs = useNowMs();
@@ -118,8 +138,9 @@ function AlarmLine({ worst, others, onAlarms }: { readonly worst: Alarm; readonl
 
 function AllWell({ phase }: { readonly phase: Phase }) {
   const devices = useUiPaced(selectDevices, 1000);
+  const file = useUi((s) => s.snapshot?.session?.file ?? "");
   const working = devices.filter((d) => d.level === "ok").length;
-  const off = devices.filter((d) => d.level !== "off" && d.level !== "ok");
+  const off = phase === "running" || phase === "paused" ? devices.filter((d) => d.level !== "off" && d.level !== "ok") : [];
   const words: Readonly<Record<Phase, string>> = {
     idle: "", starting: "Starting: the rig is connected and the models are loaded", running: "Everything is in order", paused: "Paused: nothing is shown, the recording goes on",
     stopping: "Stopping: the last data are written", finished: "Finished: the session file is complete", failed: "The session failed", review: "",
@@ -127,7 +148,7 @@ function AllWell({ phase }: { readonly phase: Phase }) {
   return (
     <p className={`status ${phase === "running" && off.length === 0 ? "well" : "info"}`} data-testid="all-well">
       {phase === "running" ? <LevelMark level={off.length === 0 ? "ok" : "warn"} /> : null} {off.length === 0 ? words[phase] : `Look at: ${off.map((d) => `${d.label} (${d.value})`).join(", ")}`}
-      {devices.length === 0 || off.length > 0 ? null : <span className="quiet">{working} of {devices.filter((d) => d.level !== "off").length} devices answer</span>}
+      {phase === "finished" ? <span className="quiet">{file}</span> : devices.length === 0 || off.length > 0 ? null : <span className="quiet">{working} of {devices.filter((d) => d.level !== "off").length} devices answer</span>}
     </p>
   );
 }

@@ -22,7 +22,7 @@ const canvas = document.querySelector<HTMLCanvasElement>("#screen");
 const hint = document.querySelector<HTMLElement>("#hint");
 if (canvas === null || hint === null) throw new Error("expected the elements #screen and #hint in stimulus.html");
 
-const client = connectWindow();
+const client = connectWindow(["stimulus", "session"]);
 const screen = createScreen(canvas);
 const shelf = createImageShelf();
 

@@ -26,6 +26,9 @@ const shots: readonly Shot[] = [
   { name: "console-stop", engine: running, act: async (p) => p.keyboard.press("Escape") },
   { name: "console-keys", engine: running, act: async (p) => p.keyboard.press("?") },
   { name: "console-generation", engine: running, act: async (p) => { await p.keyboard.press("Enter"); await p.waitForTimeout(900); } },
+  { name: "console-alarm-list", engine: { ...running, alarms: true }, act: async (p) => p.keyboard.press("a") },
+  { name: "console-finished", engine: running, act: async (p) => { await p.keyboard.press("Escape"); await p.keyboard.press("Enter"); await p.waitForTimeout(400); } },
+  { name: "console-watcher", engine: { ...running, mayOperate: false } },
   { name: "console-lost", engine: running, act: async (p, cut) => { await p.context().setOffline(true); cut(); await p.waitForTimeout(2600); } },
   { name: "review", engine: {}, act: async (p) => { await p.getByTestId("session-row").nth(1).click(); await p.waitForTimeout(1200); for (let i = 0; i < 6; i++) await p.keyboard.press("ArrowLeft"); await p.waitForTimeout(600); } },
 ];
@@ -42,6 +45,11 @@ for (const shot of shots.filter((s) => s.name.includes(only))) {
     page.on("pageerror", (e) => console.log(shot.name, e));
     await page.goto(host.url);
     await page.waitForTimeout(shot.engine.running === true ? 2600 : 1200);
+    if (shot.name === "console" || shot.name === "console-red") await page.waitForFunction(() => {
+      const canvas = document.querySelector<HTMLCanvasElement>("[data-testid=screen-mirror]");
+      const pixel = canvas?.getContext("2d")?.getImageData(canvas.width - 4, canvas.height - 4, 1, 1).data[0];
+      return pixel === 255;
+    }, undefined, { polling: 20 });
     await shot.act?.(page, () => void host.close());
     await page.screenshot({ path: join(folder, `${shot.name}-${width}.png`) });
     const scroll = await page.evaluate(() => [document.documentElement.scrollWidth - window.innerWidth, document.documentElement.scrollHeight - window.innerHeight]);

@@ -9,12 +9,12 @@ import type { UiState } from "../uiState.ts";
 
 const selectGaze = (s: UiState): UiState["gaze"] => s.gaze;
 
-export const GazePanel = memo(function GazePanel() {
+export const GazePanel = memo(function GazePanel({ acting }: { readonly acting: boolean }) {
   const store = useStore();
   const draw = useCallback((area: Area, gaze: GazeView["gaze"]) => drawGaze(area, { gaze, windowDeg: store.get().snapshot?.response.fixationWindowDeg ?? 1 }), [store]);
   const canvas = useLiveCanvas(selectGaze, draw, 80);
   return (
-    <Panel name="gaze" title="Gaze" age="eye" aside={<GazeWords />}>
+    <Panel name="gaze" title="Gaze" age="eye" aside={<><GazeWords />{acting ? <span><Key>C</Key> recentre</span> : null}</>}>
       <canvas ref={canvas} data-testid="gaze" role="img" aria-label="Gaze and fixation window" />
     </Panel>
   );
@@ -35,7 +35,6 @@ function GazeWords() {
     <>
       <b className={where === "inside" ? "good" : where === "" ? "" : "bad"}>{where}</b>
       {hold === null ? null : <span>held {Math.round(hold * 100)} %</span>}
-      <span><Key>C</Key> recentre</span>
     </>
   );
 }

@@ -8,7 +8,7 @@ import { useImages } from "../images.ts";
 import { Panel, SessionImage } from "../parts.tsx";
 import { useStore, useUi, useUiPaced } from "../store.ts";
 import type { Area } from "../draw/area.ts";
-import type { UiState } from "../uiState.ts";
+import { phaseOf, type UiState } from "../uiState.ts";
 
 const shownImages = 5;
 
@@ -43,6 +43,8 @@ function Where() {
 }
 
 const selectPlace = (s: UiState): string => {
+  const phase = phaseOf(s);
+  if (phase !== "running" && phase !== "paused") return "";
   const state = s.snapshot?.live?.trialState ?? "";
   if (s.screen !== null && s.screen.imageInTrial > 0 && state === "images") return `image ${s.screen.imageInTrial} of ${s.screen.imagesInTrial}`;
   return trialWords[state] ?? state;

@@ -171,7 +171,8 @@ function Readiness(props: { readonly link: string; readonly problems: number; re
   if (props.link !== "up") return <div className="ready"><p className="fault" role="alert"><LevelMark level="fault" /> No link to the engine; trying again</p></div>;
   if (props.problems > 0) return <div className="ready"><p className="warn"><LevelMark level="warn" /> {props.problems === 1 ? "One value does" : `${props.problems} values do`} not fit; see the marked fields</p></div>;
   if (props.checks === null) return <div className="ready"><p className="quiet" data-testid="check" data-level="off"><LevelMark level="off" /> Checking the rig</p></div>;
-  const wrong = props.checks.filter((c) => c.level === "warn" || c.level === "fault");
+  // That the subject's screen opens with Start is no warning: its card says so.
+  const wrong = props.checks.filter((c) => c.level === "fault" || (c.level === "warn" && c.id !== "screen"));
   const worst = wrong.some((c) => c.level === "fault") ? "fault" : wrong.length > 0 ? "warn" : "ok";
   return (
     <div className="ready" data-testid="check" data-level={worst}>
