@@ -1,6 +1,7 @@
 // The check before a session: every part with a level and one sentence. Starts nothing that a subject would notice. Knows nothing about forms.
-import { access, constants, mkdir, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import type { Models } from "../models/client.ts";
+import { checkWritable } from "../session/folder.ts";
 import { checkMetadata } from "../session/metadata.ts";
 import type { Check, SessionConfig } from "../shared/contract/index.ts";
 import { builtInReferences } from "./paths.ts";
@@ -40,13 +41,13 @@ export async function checkSession(config: SessionConfig, world: { readonly mode
 }
 
 async function checkFolder(folder: string): Promise<Check> {
+  const writable = checkWritable(folder);
+  if (!writable.ok) return { id: "folder", label: "Session folder", level: "fault", message: writable.error.message };
   try {
-    await mkdir(folder, { recursive: true });
-    await access(folder, constants.W_OK);
     const disk = await statfs(folder);
     const free = disk.bavail * disk.bsize;
     return { id: "folder", label: "Session folder", level: free < diskWarnBytes ? "warn" : "ok", message: `${folder}, ${(free / 1e9).toFixed(0)} GB free` };
   } catch (error) {
-    return { id: "folder", label: "Session folder", level: "fault", message: `Expected a folder that can be written to at ${folder}, got: ${error instanceof Error ? error.message : String(error)}. Choose another.` };
+    return { id: "folder", label: "Session folder", level: "fault", message: `The free space of ${folder} cannot be read: ${error instanceof Error ? error.message : String(error)}. Choose another folder.` };
   }
 }

@@ -1,9 +1,9 @@
 // The composition root: the contract's methods over models, rigs, sessions and the loop. Knows nothing about transport.
-import { mkdir } from "node:fs/promises";
 import { Transformer } from "@napi-rs/image";
 import { optimizerRegistry } from "../evolve/index.ts";
 import { startModels } from "../models/client.ts";
 import type { Models } from "../models/client.ts";
+import { checkWritable } from "../session/folder.ts";
 import { listSessions, openSession } from "../session/reader.ts";
 import type { SessionReader } from "../session/reader.ts";
 import type { AppDescription, Check, Device, EventName, EventPayload, GalleryItem, Handlers, SessionConfig, Snapshot } from "../shared/contract/index.ts";
@@ -317,11 +317,10 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     },
   };
 
-  try {
-    await mkdir(options.sessionFolder, { recursive: true });
-  } catch (error) {
+  const writable = checkWritable(options.sessionFolder);
+  if (!writable.ok) {
     await models.close();
-    return fault("sessionFolder", `Expected a folder for session files at ${options.sessionFolder} that can be written to, got: ${error instanceof Error ? error.message : String(error)}. Choose another with --sessions or EVOKED_SESSIONS.`);
+    return writable;
   }
 
   return ok({

@@ -7,6 +7,7 @@ import type { ClosedLoop } from "../loop/closedLoop.ts";
 import type { LoopListener } from "../loop/loopTypes.ts";
 import type { EvolutionThread } from "../loop/thread.ts";
 import type { Models } from "../models/client.ts";
+import { checkWritable } from "../session/folder.ts";
 import { createSession, resumeSession } from "../session/writer.ts";
 import type { SessionWriter } from "../session/writer.ts";
 import { createClockAligner } from "../acquisition/align.ts";
@@ -71,7 +72,9 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
   const firstGenerator = generators[0];
   if (firstGenerator === undefined) throw new Error("expected at least one evolution thread, got none");
   const references = config.evolution.referencesPerGeneration === 0 ? [] : unwrap(await clock.hold(loadReferences(config.evolution.referenceFolder ?? builtInReferences, firstGenerator.widthPx)));
+  if (options.resumeFile === undefined) unwrap(checkWritable(options.sessionFolder));
   const rig = unwrap(openRig(config.rig, { clock, seed: config.seed, encoder }));
+  if (rig.truth !== null) checkTargets(config, rig.truth.channels.length);
   const rng = createRng(config.seed);
   const past = options.resumeFile === undefined ? null : unwrap(readResumePoint(options.resumeFile));
   const threads = config.evolution.threads.map((thread, index) => {
@@ -131,6 +134,13 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
       return closing;
     },
   };
+}
+
+/** Only of a rig whose channels are known before it starts; on others a channel may still appear. */
+function checkTargets(config: SessionConfig, channelCount: number): void {
+  for (const { target } of config.evolution.threads) {
+    if (target !== "auto" && target >= channelCount) throw new FaultError({ code: "unknownChannel", message: `Expected a target channel from 0 to ${channelCount - 1} or "auto", got ${target}. Choose another target.` });
+  }
 }
 
 function openThread(thread: ThreadConfig, index: number, generator: Generator, rng: ReturnType<typeof createRng>): EvolutionThread {

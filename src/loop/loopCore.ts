@@ -415,6 +415,9 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     channelList = list;
     channels.resize(list.length);
     record({ kind: "channels", channels: list });
+    const beyond = options.threads.find((t) => t.target >= list.length);
+    if (beyond === undefined) alarms.clear("targetUnknown", "The target channel has appeared.");
+    else alarms.raise({ code: "targetUnknown", severity: "warn", message: `The target is channel ${beyond.target}, but the rig has named ${list.length} so far: its rate counts as zero until it appears. Choose another with T if it does not.` });
   }
 
   function takeDisplay(report: Extract<SmallInput, { kind: "display" }>["report"]): void {

@@ -1,6 +1,7 @@
 // The one connection that writes a session file: creation, resumption, transactions, clean end, growth and disk space. Synchronous;
 // runs in the writer's worker thread, or in the caller's thread in tests. Knows nothing about queues or messages.
-import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync, statfsSync, statSync } from "node:fs";
+import { makeFolder } from "./folder.ts";
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname, basename, join } from "node:path";
 import Database from "better-sqlite3";
 import type { SessionInfo, SessionRecord } from "../shared/records.ts";
@@ -43,7 +44,7 @@ export interface WriterCore {
 /** Makes a new session file. It appears under its name only when it is complete. Errors: `sessionExists`, `sessionLocked`, `notWritable`, `diskFull`. */
 export function createCore(file: string, info: SessionInfo, limits: WriterLimits): Result<WriterCore, Fault> {
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    makeFolder(dirname(file));
   } catch (error) {
     return err(faultOf(error, file));
   }
