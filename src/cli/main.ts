@@ -3,15 +3,25 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { exitCodes, reportFailure } from "../engine/exit.ts";
-import { registerDemo } from "./commands/demo.ts";
-import { registerFit } from "./commands/fit.ts";
-import { registerReplay } from "./commands/replay.ts";
-import { registerRun } from "./commands/run.ts";
-import { registerServe } from "./commands/serve.ts";
 
 const version = /"version": "([^"]+)"/.exec(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))?.[1] ?? "unknown";
 
-export function createProgram(): Command {
+type Register = (program: Command) => void;
+
+/** Loaded when named, so that a command does not wait for the packages of the others. In the order of the help. */
+const commands: Readonly<Record<string, () => Promise<Register>>> = {
+  serve: async () => (await import("./commands/serve.ts")).registerServe,
+  run: async () => (await import("./commands/run.ts")).registerRun,
+  demo: async () => (await import("./commands/demo.ts")).registerDemo,
+  replay: async () => (await import("./commands/replay.ts")).registerReplay,
+  export: async () => (await import("./commands/export.ts")).registerExport,
+  evolve: async () => (await import("./commands/evolve.ts")).registerEvolve,
+  fit: async () => (await import("./commands/fit.ts")).registerFit,
+  ablate: async () => (await import("./commands/ablate.ts")).registerAblate,
+};
+
+/** The command line for these arguments: with one command where they name one, with all of them otherwise. */
+export async function createProgram(args: readonly string[]): Promise<Command> {
   const program = new Command("evoked")
     .description("Closed-loop evolution of preferred images, in silico ablation and session recording for visual neuroscience.")
     .version(version, "-V, --version", "print the version")
@@ -26,14 +36,15 @@ export function createProgram(): Command {
     .addHelpText("after", `
 Exit codes: 0 done, 1 failed (the sentence on standard error says what to do), 2 wrong usage, 70 a defect of Evoked, 130 ended by Ctrl+C.
 Environment: EVOKED_SESSIONS folder of session files, EVOKED_MODELS further folder of models, EVOKED_BROWSER browser to open.`);
-  for (const register of [registerServe, registerRun, registerDemo, registerReplay, registerFit]) register(program);
+  const named = commands[args[0] ?? ""];
+  for (const load of named === undefined ? Object.values(commands) : [named]) (await load())(program);
   return program;
 }
 
 /** Runs one command line; answers the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
   try {
-    await createProgram().parseAsync(args, { from: "user" });
+    await (await createProgram(args)).parseAsync(args, { from: "user" });
     return typeof process.exitCode === "number" ? process.exitCode : exitCodes.ok;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
