@@ -8,7 +8,14 @@ const aTime = fc.oneof(
   fc.integer({ min: 0, max: 1e9 }).map((sample) => (sample * 1e9) / 30000),
   fc.double({ min: -1e15, max: 1e15, noNaN: true }),
 );
-const times = fc.array(aTime, { maxLength: 60 }).map((values) => Float64Array.from(values.sort((a, b) => a - b)));
+/** A short batch on one sample clock: whole ns, or thirds of one. */
+const closeTimes = fc
+  .tuple(fc.integer({ min: 0, max: 2 ** 45 }), fc.constantFrom(1, 1e6, 1e9 / 30000), fc.array(fc.nat(1000), { maxLength: 60 }))
+  .map(([base, tickNs, ticks]) => Float64Array.from(ticks.sort((a, b) => a - b), (tick) => base + tick * tickNs));
+const times = fc.oneof(
+  closeTimes,
+  fc.array(aTime, { maxLength: 60 }).map((values) => Float64Array.from(values.sort((a, b) => a - b))),
+);
 
 describe("spike batches as blobs", () => {
   test("come back bit for bit, whatever the times, channels and units", () => {

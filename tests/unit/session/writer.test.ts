@@ -149,6 +149,16 @@ describe("a writer that cannot go on", () => {
     }
   });
 
+  test("stays interrupted when it is closed before it has heard of its own failure", async () => {
+    const writer = await aWriter({ thread: "worker", sizeBytesMax: 400_000 });
+    for (const record of aSession({ seed: 2, generations: 20 })) writer.append(record);
+    await writer.close();
+    const reader = unwrap(openSession(writer.file));
+    expect(reader.summary().state).toBe("interrupted");
+    reader.close();
+    expect(writer.status().failure).toMatchObject({ code: "diskFull" });
+  });
+
   test("resumes after space was made", async () => {
     const records = [...aSession({ seed: 2, generations: 20 })];
     const writer = await aWriter({ sizeBytesMax: 400_000 });
