@@ -52,7 +52,10 @@ export async function createFeaturePool(options: PoolOptions): Promise<Result<Fe
       provider: options.provider ?? "auto",
       threads: 1,
       openPort: openQuietPort,
-      ...(options.onNotice === undefined ? {} : { onNotice: (notice) => options.onNotice?.(notice.message) }),
+      ...(options.onNotice === undefined ? {} : { onNotice: (notice) => {
+        // Which providers a machine has not is no news in an analysis; the report names the one that ran.
+        if (notice.kind !== "providerLeft") options.onNotice?.(notice.message);
+      } }),
     });
   const first = options.models === undefined ? await startOne() : ok(options.models);
   if (!first.ok) return first;
