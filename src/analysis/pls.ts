@@ -75,7 +75,7 @@ export function fitPls(options: PlsOptions): PlsModel {
   const targets = transpose(y.matrix); // [units, images]
   const groups = (options.joint ?? false) ? [Array.from({ length: units }, (_, u) => u)] : Array.from({ length: units }, (_, u) => [u]);
 
-  const coefficients = createMatrix(units, p); // on standardised features and responses first
+  let coefficients: Matrix64; // on standardised features and responses first
   const componentsUsed = new Int32Array(units);
   if (n <= p) {
     const kernel = gramOfRows(x.matrix);
@@ -87,8 +87,9 @@ export function fitPls(options: PlsOptions): PlsModel {
         componentsUsed[u] = fit.used;
       });
     }
-    coefficients.data.set(multiply(dual, x.matrix).data);
+    coefficients = multiply(dual, x.matrix);
   } else {
+    coefficients = createMatrix(units, p);
     const gram = gramOfColumns(x.matrix);
     const cross = multiply(targets, x.matrix); // [units, features]
     for (const group of groups) {
