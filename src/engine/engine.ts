@@ -16,6 +16,7 @@ import { describeDevices } from "./devices.ts";
 import type { Caller, Engine, EngineEvent, EngineOptions } from "./engineTypes.ts";
 import { openLiveSession } from "./liveSession.ts";
 import type { LiveSession } from "./liveSession.ts";
+import { createPlaybacks } from "./playback.ts";
 import { createRealClock } from "./realClock.ts";
 import { readResumePoint } from "./resume.ts";
 import { rigKinds } from "./rig.ts";
@@ -58,6 +59,8 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
   };
   const emit = <E extends EventName>(event: E, payload: EventPayload<E>): void => send({ event, payload, callerId: null } as EngineEvent);
   const screen: WindowDisplay = createWindowDisplay({ clock, send: (callerId, command) => send({ event: "stimulus", payload: command, callerId }) });
+
+  const playbacks = createPlaybacks((callerId) => (event, payload) => send({ event, payload, callerId } as EngineEvent));
 
   function current(): Running & { readonly session: LiveSession } {
     if (running === null || running.session === null || running.ended) throw new FaultError({ code: "noSession", message: "No session is running. Start one first." });
@@ -297,6 +300,20 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       const past = readResumePoint(file);
       return past.ok ? start(past.value.config, file) : past;
     },
+    "replay.open": async ({ file }, caller) => ok(playbacks.open(caller.id, file)),
+    "replay.control": async (control, caller) => {
+      if (control.action === "close") {
+        playbacks.close(caller.id);
+        return done();
+      }
+      const playback = playbacks.of(caller.id);
+      if (control.action === "play") playback.play(control.speed);
+      else if (control.action === "pause") playback.pause();
+      else if (control.action === "step") await playback.step(control.unit);
+      else await playback.seek(control.positionMs);
+      return done();
+    },
+    "replay.snapshot": async (_args, caller) => ok(playbacks.of(caller.id).snapshot()),
     "image.get": ({ file, imageId }) => imageOf(file, imageId),
     "images.ofGeneration": async ({ file, thread, generation }): Promise<Result<readonly GalleryItem[], Fault>> => {
       if (file === null) {
@@ -329,13 +346,17 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    callerGone: (callerId) => screen.detach(callerId, "its window was closed"),
+    callerGone(callerId) {
+      screen.detach(callerId, "its window was closed");
+      playbacks.close(callerId);
+    },
     async close() {
       if (running !== null && !running.ended && running.session !== null) {
         running.session.loop.stop("The app was closed.");
         await running.session.close();
         endRunning("stopped", "The app was closed.");
       }
+      playbacks.closeAll();
       if (running?.ticker) clearInterval(running.ticker);
       await models.close();
     },

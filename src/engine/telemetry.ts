@@ -10,10 +10,13 @@ import type { ChannelInfo, EyeBatch } from "../shared/values.ts";
 
 export type Emit = <E extends EventName>(event: E, payload: EventPayload<E>) => void;
 
+/** What telemetry reads of a loop, live or replayed. */
+export type Watched = Pick<ClosedLoop, "status" | "alarms" | "channels">;
+
 export interface Telemetry {
   readonly listener: LoopListener;
   onRecord(body: SessionRecordBody, hostNs: number): void;
-  attach(loop: ClosedLoop): void;
+  attach(loop: Watched): void;
   setPhase(phase: Phase, failure?: string): void;
   readonly phase: Phase;
   snapshot(): Snapshot;
@@ -43,7 +46,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
   const sinceStartMs = (hostNs: number): number => (hostNs - startNs) / nsPerMs;
   let phase: Phase = "starting";
   let failure: string | null = null;
-  let loop: ClosedLoop | null = null;
+  let loop: Watched | null = null;
   let logId = 0;
   const log: LogEntry[] = [];
   const curve: CurvePoint[] = [];
@@ -138,7 +141,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
     emit("presentation", event);
   }
 
-  function makeLive(l: ClosedLoop): Live {
+  function makeLive(l: Watched): Live {
     const status = l.status;
     return {
       phase,

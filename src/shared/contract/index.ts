@@ -57,6 +57,19 @@ export const methods = {
   /** Responses of one channel in a recorded session, in order. generation null = all. */
   "sessions.responses": method<readonly state.PresentationEvent[]>()("view", z.object({ file: z.string().min(1), channel: z.number().int().min(0), generation: z.number().int().nullable(), last: z.number().int().min(1).max(2000) }).strict()),
   "sessions.resume": method<{ file: string }>()("operate", sessionFile),
+  /** A recorded session as it ran, for this window alone: stands at its beginning. `replay` and `replayed` events follow. */
+  "replay.open": method<state.Snapshot>()("view", sessionFile),
+  "replay.control": method<null>()("view", z.discriminatedUnion("action", [
+    /** speed 1 = real time; 0 = as fast as the machine allows. */
+    z.object({ action: z.literal("play"), speed: z.number().min(0).max(1000) }).strict(),
+    z.object({ action: z.literal("pause") }).strict(),
+    z.object({ action: z.literal("step"), unit: z.enum(["presentation", "generation"]) }).strict(),
+    z.object({ action: z.literal("seek"), positionMs: z.number().min(0) }).strict(),
+    z.object({ action: z.literal("close") }).strict(),
+  ])),
+  /** Where the replay of this window stands, as a console: after a seek. */
+  "replay.snapshot": method<state.Snapshot>()("view", none),
+
   "image.get": method<{ widthPx: number; heightPx: number; pngBase64: string; rateHz: number | null; label: string }>()("view", imageRef),
   /** All images of one generation, best first, from the running session (file null) or a recorded one. */
   "images.ofGeneration": method<readonly state.GalleryItem[]>()("view", z.object({ file: z.string().nullable(), thread: z.number().int().min(0), generation: z.number().int().min(0) }).strict()),
@@ -75,6 +88,10 @@ export const events = {
   presentation: state.presentationEvent,
   generation: state.generationEvent,
   log: state.logEntry,
+  /** Only to the window that replays: where it stands. After a seek (`jumped`) it fetches `replay.snapshot`. */
+  replay: state.replayStatus,
+  /** Only to the window that replays: an event of the recorded session, as windows got it then. */
+  replayed: z.object({ event: z.enum(["live", "eye", "screen", "presentation", "generation", "log", "session"]), payload: z.unknown() }),
   /** Only to the attached stimulus window. */
   stimulus: stimulusCommand,
 } as const;

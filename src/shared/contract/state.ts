@@ -133,6 +133,14 @@ export const sessionSummary = z.object({
 });
 export type SessionSummary = z.infer<typeof sessionSummary>;
 
+export const replayStatus = z.object({
+  file: z.string(), playing: z.boolean(), speed: z.number(), jumped: z.boolean(),
+  positionMs: z.number(), durationMs: z.number(), generation: z.number(), generations: z.number(), presentations: z.number(), atEnd: z.boolean(),
+  /** The first record that the replay makes differently from the recording; null while all is the same. */
+  difference: z.string().nullable(),
+});
+export type ReplayStatus = z.infer<typeof replayStatus>;
+
 export const check = z.object({ id: z.string(), label: z.string(), level, message: z.string() });
 export type Check = z.infer<typeof check>;
 
