@@ -15,6 +15,7 @@ import type { ProviderAttempt } from "./providers.ts";
 import type { RegistryEntry } from "./registry.ts";
 import { createRuntime } from "./runtime.ts";
 import type { ModelsNotice, ModelsRuntime, OpenedModel, RuntimeSettings } from "./runtime.ts";
+import type { Tuning } from "./tuning.ts";
 
 export interface ModelsOptions {
   /** Folders that hold models, the built-in one first; a user folder need not exist. */
@@ -25,6 +26,10 @@ export interface ModelsOptions {
   readonly threads?: number;
   /** Largest batch of one run, default 32. */
   readonly batchMax?: number;
+  /** File that keeps measured batch sizes; without it nothing is measured. */
+  readonly settingsFile?: string;
+  /** Measures again what the settings file holds already. */
+  readonly measureAnew?: boolean;
   /** Computes in this process: for tests and short tools. */
   readonly inProcess?: boolean;
   /** Opens the line to a models process; default is child_process.fork of `processEntry`. Electron gives one of its own. */
@@ -42,6 +47,11 @@ export interface ModelReport {
   readonly provider: string;
   readonly attempts: readonly ProviderAttempt[];
   readonly msPerImage: number;
+  readonly threads: number;
+  /** Items that one run takes at most. */
+  readonly batch: number;
+  /** How that was measured; null where nothing is measured. */
+  readonly tuning: Tuning | null;
 }
 
 export interface Models {
@@ -69,7 +79,7 @@ const restartSpanMs = 60_000;
 export async function startModels(options: ModelsOptions): Promise<Result<Models, Fault>> {
   const threads = options.threads ?? Math.min(2, availableParallelism());
   if (!Number.isInteger(threads) || threads < 1) return fault("threadsInvalid", `Expected a whole number of threads of at least 1, got ${threads}. Change the models setting.`);
-  const settings: RuntimeSettings = { provider: options.provider ?? "auto", threads, batchMax: Math.max(2, options.batchMax ?? 32), banned: new Map() };
+  const settings: RuntimeSettings = { provider: options.provider ?? "auto", threads, batchMax: Math.max(2, options.batchMax ?? 32), banned: new Map(), settingsFile: options.settingsFile ?? null, measureAnew: options.measureAnew ?? false };
   const onNotice = options.onNotice ?? (() => undefined);
   const backend = options.inProcess === true ? { runtime: createRuntime(options.modelsDirs, settings, { onNotice }), close: () => Promise.resolve() } : await connectProcess(options, settings, onNotice);
   if ("ok" in backend) return backend;
@@ -150,7 +160,7 @@ export async function startModels(options: ModelsOptions): Promise<Result<Models
         features: async (latents, layerNames) => unwrap(await runtime.fusedFeatures(generatorId, encoderId, latents, layerNames)),
       });
     },
-    report: () => [...opened.values()].map(({ manifest, identity, attempts, msPerImage }) => ({ id: manifest.id, kind: manifest.kind, provider: identity.provider, attempts, msPerImage })),
+    report: () => [...opened.values()].map(({ manifest, identity, attempts, msPerImage, batch, tuning }) => ({ id: manifest.id, kind: manifest.kind, provider: identity.provider, attempts, msPerImage, threads, batch, tuning })),
     async close() {
       await runtime.close().catch(() => undefined);
       await backend.close();

@@ -26,14 +26,14 @@ export const manifestFileName = "manifest.json";
 export const opsetMin = 11;
 export const opsetMax = 22;
 
-/** Folders without a manifest are passed over. An id that an earlier folder has is refused in a later one. */
+/** Folders without a manifest are passed over, and those whose name begins with a dot (downloads, imports under way). An id that an earlier folder has is refused in a later one. */
 export async function readRegistry(modelsDirs: readonly string[]): Promise<readonly RegistryEntry[]> {
   const entries: RegistryEntry[] = [];
   const taken = new Map<string, string>();
   for (const dir of modelsDirs) {
     let names: string[];
     try {
-      names = (await readdir(dir, { withFileTypes: true })).filter((item) => item.isDirectory()).map((item) => item.name).sort();
+      names = (await readdir(dir, { withFileTypes: true })).filter((item) => item.isDirectory() && !item.name.startsWith(".")).map((item) => item.name).sort();
     } catch {
       // A user folder that does not exist yet is empty.
       continue;

@@ -16,11 +16,13 @@ import type { ComposedValue, Piece } from "./onnx/compose.ts";
 import { onnxFloat32, onnxUint8 } from "./onnx/graph.ts";
 import { suppressOverlaps } from "./detections.ts";
 import { isOutOfMemory, openSession, runSession, shorten } from "./providers.ts";
-import type { CompiledModel, OpenedSession, PortSpec, ProviderAttempt } from "./providers.ts";
+import type { CompiledModel, OpenedSession, PortSpec, ProviderAttempt, SessionMaker } from "./providers.ts";
 import { describe, readCheckedModel, readRegistry } from "./registry.ts";
 import type { CheckedModel, RegistryEntry } from "./registry.ts";
 import { createScheduler } from "./scheduler.ts";
 import type { Urgency } from "./scheduler.ts";
+import { chooseBatch, openTuningStore } from "./tuning.ts";
+import type { Tuning } from "./tuning.ts";
 
 export interface RuntimeSettings {
   /** "auto" or a provider's name. */
@@ -31,6 +33,10 @@ export interface RuntimeSettings {
   readonly batchMax: number;
   /** Providers not to be tried, with the reason. */
   readonly banned: ReadonlyMap<string, string>;
+  /** Where measured batch sizes are kept; null: nothing is measured, batches go up to `batchMax`. */
+  readonly settingsFile: string | null;
+  /** Measure again what the settings file holds already. */
+  readonly measureAnew: boolean;
 }
 
 /** What the operator should hear about: a provider left, a batch halved. */
@@ -46,6 +52,9 @@ export interface OpenedModel {
   readonly identity: ModelIdentity;
   readonly attempts: readonly ProviderAttempt[];
   readonly msPerImage: number;
+  /** Items that one run takes at most, and how that was found. */
+  readonly batch: number;
+  readonly tuning: Tuning | null;
 }
 
 export interface DetectOptions {
@@ -70,23 +79,37 @@ export interface ModelsRuntime {
 }
 
 interface Ready {
+  readonly key: string;
   readonly model: CompiledModel;
   readonly opened: OpenedSession;
+  /** Largest batch of one run; halved when memory runs out. */
+  batch: number;
+  tuning: Tuning | null;
 }
 
 /** Sessions beyond this number are closed, the one longest unused first: each holds its weights. */
 const sessionsMax = 8;
 
+/** Measuring the best batch of a model that was not seen on this machine before may take so long. */
+const tuneMaxMs = 3000;
+/** A model as slow as this is not run at load beyond the probe batch. */
+const warmUpMaxMs = 500;
+const warmUpItems = 8;
+/** For so long after a running session asked for something, other work goes in pieces that do not keep it waiting. */
+const liveRecentMs = 10_000;
+const pieceMaxMs = 40;
+
 export function createRuntime(
   modelsDirs: readonly string[],
   settings: RuntimeSettings,
-  listeners: { readonly onNotice: (notice: ModelsNotice) => void; readonly onTrying?: (provider: string | null) => void },
+  listeners: { readonly onNotice: (notice: ModelsNotice) => void; readonly onTrying?: (provider: string | null) => void; readonly sessionMaker?: SessionMaker },
 ): ModelsRuntime {
   let registry: Promise<readonly RegistryEntry[]> = readRegistry(modelsDirs);
   const checked = new Map<string, Promise<Result<CheckedModel, Fault>>>();
   const sessions = new Map<string, Promise<Result<Ready, Fault>>>();
   const scheduler = createScheduler();
-  let batchMax = settings.batchMax;
+  const tunings = openTuningStore(settings.settingsFile);
+  let lastLiveMs = -Infinity;
 
   async function findModel(id: string): Promise<Result<CheckedModel, Fault>> {
     const known = checked.get(id);
@@ -122,13 +145,15 @@ export function createRuntime(
     }
     const opening = scheduler.run("live", async (): Promise<Result<Ready, Fault>> => {
       const compiled = compile();
-      const opened = await openSession(compiled, { wanted: settings.provider, threads: settings.threads, banned: settings.banned, ...(listeners.onTrying === undefined ? {} : { onTrying: listeners.onTrying }) });
+      const opened = await openSession(compiled, { wanted: settings.provider, threads: settings.threads, banned: settings.banned, ...(listeners.onTrying === undefined ? {} : { onTrying: listeners.onTrying }), ...(listeners.sessionMaker === undefined ? {} : { runtime: listeners.sessionMaker }) });
       if (!opened.ok) return fault(opened.error.code, `Model "${modelId}": ${opened.error.message}`);
       for (const attempt of opened.value.attempts) {
         if (!attempt.used) listeners.onNotice({ kind: "providerLeft", model: modelId, message: `${attempt.provider} is not used for ${modelId}. ${attempt.reason}` });
       }
       // The file was needed to open the session only; large models should not stay in memory twice.
-      return ok({ model: { ...compiled, file: new Uint8Array() }, opened: opened.value });
+      const fresh: Ready = { key: `${key} ${opened.value.provider} ${settings.threads}`, model: { ...compiled, file: new Uint8Array() }, opened: opened.value, batch: settings.batchMax, tuning: null };
+      await prepare(fresh);
+      return ok(fresh);
     });
     sessions.set(key, opening);
     const result = await opening;
@@ -142,14 +167,60 @@ export function createRuntime(
     return result;
   }
 
+  /** Chooses the batch size, by measurement where this machine has none yet, and warms the session up. */
+  async function prepare(fresh: Ready): Promise<void> {
+    const { model, opened } = fresh;
+    const run = async (batch: number): Promise<boolean> => {
+      try {
+        await runSession(opened.session, model, repeatProbe(model, batch), batch);
+        return true;
+      } catch (error) {
+        if (isOutOfMemory(describe(error))) return false;
+        throw error;
+      }
+    };
+    const store = await tunings;
+    const known = settings.settingsFile === null || settings.measureAnew ? null : store.find(fresh.key);
+    try {
+      if (known !== null) fresh.tuning = known;
+      else if (settings.settingsFile !== null) {
+        fresh.tuning = await chooseBatch({ run, batchMax: settings.batchMax, budgetBytes: store.budgetBytes(), timeMaxMs: tuneMaxMs, now: () => performance.now(), rssBytes: () => process.memoryUsage.rss() });
+        await store.save(fresh.key, fresh.tuning);
+        return;
+      }
+      if (opened.msPerImage * warmUpItems < warmUpMaxMs) await run(Math.min(warmUpItems, fresh.tuning?.batch ?? settings.batchMax));
+    } catch {
+      // A model that fails on an ordinary batch says so at its first use, in a sentence.
+    } finally {
+      fresh.batch = Math.min(settings.batchMax, fresh.tuning?.batch ?? settings.batchMax);
+    }
+  }
+
+  /** Items of the next run: less than the model's best where a running session may want its turn soon. */
+  function nextBatch({ batch, opened, tuning }: Ready, urgency: Urgency): number {
+    if (urgency === "live" || performance.now() - lastLiveMs > liveRecentMs) return batch;
+    const ms = tuning?.msPerItem ?? opened.msPerImage;
+    return Math.max(2, Math.min(batch, Math.floor(pieceMaxMs / Math.max(ms, 0.01))));
+  }
+
+  async function halve(session: Ready, modelId: string, size: number): Promise<void> {
+    session.batch = Math.max(2, Math.floor(size / 2));
+    listeners.onNotice({ kind: "batchHalved", model: modelId, message: `Memory ran out at ${size} images at once; ${modelId} goes on with ${session.batch}.` });
+    if (session.tuning === null || settings.settingsFile === null) return;
+    session.tuning = { ...session.tuning, batch: session.batch, halved: true };
+    await (await tunings).save(session.key, session.tuning);
+  }
+
   /** Runs `count` items in batches, each batch in its turn, and joins the outputs. */
-  async function runAll({ model, opened }: Ready, modelId: string, data: Float32Array | Uint8Array, count: number, urgency: Urgency): Promise<Result<readonly (Float32Array | Uint8Array)[], Fault>> {
+  async function runAll(session: Ready, modelId: string, data: Float32Array | Uint8Array, count: number, urgency: Urgency): Promise<Result<readonly (Float32Array | Uint8Array)[], Fault>> {
+    const { model, opened } = session;
+    if (urgency === "live") lastLiveMs = performance.now();
     const width = model.input.dims.reduce((a, b) => a * b, 1);
     const sizes = model.outputs.map((output) => output.dims.reduce((a, b) => a * b, 1));
     const joined = model.outputs.map((output, k) => (output.type === "float32" ? new Float32Array(count * (sizes[k] ?? 0)) : new Uint8Array(count * (sizes[k] ?? 0))));
     let done = 0;
     while (done < count) {
-      const size = Math.min(count - done, batchMax);
+      const size = Math.min(count - done, nextBatch(session, urgency));
       const part = data.subarray(done * width, (done + size) * width);
       const from = done;
       const step = await scheduler.run(urgency, async () => {
@@ -164,8 +235,7 @@ export function createRuntime(
       if (!step.ok) {
         if (step.error.code !== "outOfMemory") return step;
         if (size <= 2) return fault("outOfMemory", `There is not enough memory to run "${modelId}" on even two images at once. Close other programs or choose a smaller model.`);
-        batchMax = Math.max(2, Math.floor(size / 2));
-        listeners.onNotice({ kind: "batchHalved", model: modelId, message: `Memory ran out at ${size} images at once; ${modelId} goes on with ${batchMax}.` });
+        await halve(session, modelId, size);
         continue;
       }
       step.value.forEach((values, k) => {
@@ -184,11 +254,11 @@ export function createRuntime(
 
   function generatorReady(model: CheckedModel & { readonly manifest: GeneratorManifest }, withParts: boolean): Promise<Result<Ready, Fault>> {
     const { manifest } = model;
-    return ready(`generator ${manifest.id} ${withParts}`, manifest.id, () => compileGenerator(model, withParts));
+    return ready(`generator ${nameOf(manifest)} ${withParts}`, manifest.id, () => compileGenerator(model, withParts));
   }
 
   function encoderReady(model: CheckedModel & { readonly manifest: EncoderManifest }, width: number, height: number, layerNames: readonly string[]): Promise<Result<Ready, Fault>> {
-    return ready(`encoder ${model.manifest.id} ${width}x${height} ${layerNames.join(" ")}`, model.manifest.id, () => compileEncoder(model, width, height, layerNames));
+    return ready(`encoder ${nameOf(model.manifest)} ${width}x${height} ${layerNames.join(" ")}`, model.manifest.id, () => compileEncoder(model, width, height, layerNames));
   }
 
   async function decodeWith(id: string, latents: LatentBatch, withParts: boolean): Promise<Result<GeneratedParts, Fault>> {
@@ -243,8 +313,8 @@ export function createRuntime(
       if (manifest.kind !== kind) return fault("modelKind", `Expected "${id}" to be a ${kind}, it is a ${manifest.kind}. Choose another model.`);
       const session = await openDefault(found.value);
       if (!session.ok) return session;
-      const { opened } = session.value;
-      return ok({ manifest, identity: identityOf(manifest, opened.provider), attempts: opened.attempts, msPerImage: opened.msPerImage });
+      const { opened, batch, tuning } = session.value;
+      return ok({ manifest, identity: identityOf(manifest, opened.provider), attempts: opened.attempts, msPerImage: opened.msPerImage, batch, tuning });
     },
     async decode(id, latents) {
       const parts = await decodeWith(id, latents, false);
@@ -258,7 +328,7 @@ export function createRuntime(
       const problem = checkImages(images);
       if (problem !== null) return { ok: false, error: problem };
       const { manifest } = found.value;
-      const session = await ready(`detector ${id} ${images.width}x${images.height}`, id, () => compileDetector(found.value, images.width, images.height));
+      const session = await ready(`detector ${nameOf(manifest)} ${images.width}x${images.height}`, id, () => compileDetector(found.value, images.width, images.height));
       if (!session.ok) return session;
       const outputs = await runAll(session.value, id, images.data, images.count, "background");
       if (!outputs.ok) return outputs;
@@ -288,7 +358,7 @@ export function createRuntime(
       }
       const data = checkLatents(latents, generator.manifest);
       if (!data.ok) return data;
-      const session = await ready(`fused ${generatorId} ${encoderId} ${layerNames.join(" ")}`, `${generatorId} + ${encoderId}`, () => compileFused(generator, encoder, layerNames));
+      const session = await ready(`fused ${nameOf(generator.manifest)} ${nameOf(encoder.manifest)} ${layerNames.join(" ")}`, `${generatorId} + ${encoderId}`, () => compileFused(generator, encoder, layerNames));
       if (!session.ok) return session;
       const outputs = await runAll(session.value, `${generatorId} + ${encoderId}`, data.value, latents.count, "background");
       return outputs.ok ? ok(outputs.value.map(expectFloats)) : outputs;
@@ -309,9 +379,14 @@ export function createRuntime(
     switch (manifest.kind) {
       case "generator": return generatorReady({ manifest, graph }, false);
       case "encoder": return encoderReady({ manifest, graph }, manifest.input.width, manifest.input.height, [manifest.penultimate]);
-      case "detector": return ready(`detector ${manifest.id} ${manifest.input.width}x${manifest.input.height}`, manifest.id, () => compileDetector({ manifest, graph }, manifest.input.width, manifest.input.height));
+      case "detector": return ready(`detector ${nameOf(manifest)} ${manifest.input.width}x${manifest.input.height}`, manifest.id, () => compileDetector({ manifest, graph }, manifest.input.width, manifest.input.height));
     }
   }
+}
+
+/** A model's name with the beginning of its hash: what was measured on one file is not used for another of the same name. */
+function nameOf(manifest: ModelManifest): string {
+  return `${manifest.id}@${manifest.sha256.slice(0, 12)}`;
 }
 
 function hasKind<K extends ModelManifest["kind"]>(manifest: ModelManifest, kind: K): manifest is Extract<ModelManifest, { kind: K }> {
@@ -327,6 +402,15 @@ function twice<T extends Float32Array | Uint8Array>(part: T): Float32Array | Uin
   const out = part instanceof Float32Array ? new Float32Array(part.length * 2) : new Uint8Array(part.length * 2);
   out.set(part, 0);
   out.set(part, part.length);
+  return out;
+}
+
+/** The probe batch over and over, to the wanted size. */
+function repeatProbe(model: CompiledModel, count: number): Float32Array | Uint8Array {
+  const { data, count: have } = model.probe;
+  const width = data.length / have;
+  const out = data instanceof Float32Array ? new Float32Array(count * width) : new Uint8Array(count * width);
+  for (let done = 0; done < count; done += have) out.set(data.subarray(0, Math.min(have, count - done) * width), done * width);
   return out;
 }
 
