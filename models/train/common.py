@@ -15,10 +15,10 @@ def models_dir():
     return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def export_onnx(net, example, path, inputs, outputs):
-    """Exports with a free batch dimension and canonical names, checks the file, returns figures for the manifest."""
+def export_onnx(net, example, path, inputs, outputs, fixed=()):
+    """Exports with a free batch dimension (but in the inputs named `fixed`), checks the file, returns figures for the manifest."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    axes = {name: {0: "batch"} for name in [*inputs, *outputs]}
+    axes = {name: {0: "batch"} for name in [*inputs, *outputs] if name not in fixed}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
