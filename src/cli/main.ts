@@ -17,7 +17,9 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   export: async () => (await import("./commands/export.ts")).registerExport,
   evolve: async () => (await import("./commands/evolve.ts")).registerEvolve,
   fit: async () => (await import("./commands/fit.ts")).registerFit,
+  analyse: async () => (await import("./commands/analyse.ts")).registerAnalyse,
   ablate: async () => (await import("./commands/ablate.ts")).registerAblate,
+  reproduce: async () => (await import("./commands/reproduce.ts")).registerReproduce,
 };
 
 /** The command line for these arguments: with one command where they name one, with all of them otherwise. */
