@@ -17,7 +17,7 @@ export function buildElectron(node) {
   return buildWhenOlder({
     node, product: "out/main/main/main.js", what: "the desktop program (electron-vite build)",
     sources: ["src", "electron.vite.config.ts", "package-lock.json"],
-    args: ["node_modules/electron-vite/bin/electron-vite.js", "build", "--logLevel", "warn"],
+    args: ["node_modules/electron-vite/bin/electron-vite.js", "build", "--logLevel", "error"],
   });
 }
 

@@ -50,7 +50,7 @@ async function install(why) {
   say(`${why}: installing the packages of package-lock.json (npm ${verb}, a minute or two, about 1 GB).`);
   const npm = npmProgram();
   // Electron's program is fetched by start.mjs, with a limit on time, and ONNX Runtime's further providers not at all.
-  const outcome = await run(npm.program, [...npm.args, verb, "--no-audit", "--no-fund"], { shell: npm.shell, env: { ELECTRON_SKIP_BINARY_DOWNLOAD: "1", ONNXRUNTIME_NODE_INSTALL: "skip" } });
+  const outcome = await run(npm.program, [...npm.args, verb, "--no-audit", "--no-fund", "--loglevel=error"], { shell: npm.shell, env: { ELECTRON_SKIP_BINARY_DOWNLOAD: "1", ONNXRUNTIME_NODE_INSTALL: "skip" } });
   if (!outcome.ok) stop(`npm ${verb} did not finish (${outcome.signal ?? `exit code ${outcome.code}`}); its reason stands above. Mostly the package registry cannot be reached or the disk is full.`);
 }
 

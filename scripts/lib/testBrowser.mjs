@@ -24,9 +24,14 @@ export async function ensureTestBrowser(node) {
     const outcome = await attempt();
     const found = await findTestBrowser();
     if (found !== null) return { program: found };
-    tried.push(`${what}: ${outcome.output.trim().split("\n").at(-1)?.slice(0, 200) || `exit code ${outcome.code}`}`);
+    tried.push(`${what}: ${reasonOf(outcome)}`);
   }
   return { problem: `no Chromium, and none could be installed (${tried.join("; ") || "no package manager here"}). Install Chromium or Chrome, or name one in EVOKED_TEST_BROWSER.` };
+}
+
+function reasonOf({ output, code }) {
+  const lines = output.trim().split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("at "));
+  return (lines.find((line) => /error|fail|unable/i.test(line)) ?? lines.at(-1) ?? `exit code ${code}`).slice(0, 200);
 }
 
 async function findTestBrowser() {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { beforeAll, expect, test } from "vitest";
+import { z } from "zod";
 import { startEngineProcess } from "../../src/engine/processClient.ts";
 import { sessionConfig } from "../../src/shared/contract/index.ts";
 import { unwrap } from "../../src/shared/result.ts";
@@ -14,11 +15,13 @@ const root = resolve(import.meta.dirname, "..", "..");
 const built = join(root, "out", "main");
 
 beforeAll(() => {
-  execFileSync(process.execPath, [join(root, "node_modules", "electron-vite", "bin", "electron-vite.js"), "build", "--logLevel", "warn"], { cwd: root });
+  execFileSync(process.execPath, [join(root, "node_modules", "electron-vite", "bin", "electron-vite.js"), "build", "--logLevel", "error"], { cwd: root, stdio: "pipe" });
 });
 
 test("main process, preload and engine are built where each looks for the other", () => {
   for (const file of ["main/main.js", "main/app.js", "engine/process.js", "models/process.js", "session/writer.worker.js"]) expect([file, existsSync(join(built, file))]).toEqual([file, true]);
+  // Electron starts what package.json names.
+  expect(existsSync(join(root, z.object({ main: z.string() }).parse(JSON.parse(readFileSync(join(root, "package.json"), "utf8"))).main))).toBe(true);
   const preload = readFileSync(join(root, "out", "preload", "preload.cjs"), "utf8");
   expect(preload).toContain("contextBridge.exposeInMainWorld(\"evoked\"");
   // A sandboxed preload may load nothing but Electron.

@@ -22,7 +22,7 @@ describe.skipIf(why !== null)("the desktop app", () => {
 
   beforeAll(async () => {
     sessions = mkdtempSync(join(tmpdir(), "evoked-electron-"));
-    execFileSync(process.execPath, [join(root, "node_modules", "electron-vite", "bin", "electron-vite.js"), "build", "--logLevel", "warn"], { cwd: root });
+    execFileSync(process.execPath, [join(root, "node_modules", "electron-vite", "bin", "electron-vite.js"), "build", "--logLevel", "error"], { cwd: root, stdio: "pipe" });
     app = await _electron.launch({ executablePath: program, args: [...(process.getuid?.() === 0 ? ["--no-sandbox"] : []), root], env: { ...process.env, EVOKED_SESSIONS: sessions } });
     operator = await app.firstWindow();
   });
