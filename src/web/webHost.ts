@@ -127,7 +127,7 @@ function createLink(engine: EngineLink, socket: WebSocket, access: readonly Acce
     if (socket.readyState !== socket.OPEN) return;
     if ("event" in frame) {
       if (wants !== null && !wants.has(frame.event)) return;
-      if (decimated.has(frame.event) && socket.bufferedAmount > bufferedBytesForLive) return;
+      if (isDecimated(frame) && socket.bufferedAmount > bufferedBytesForLive) return;
     }
     if (socket.bufferedAmount > bufferedBytesMax) return endSocket(socket, closeCodes.tooSlow, "This window fell too far behind and links anew.");
     socket.send(text);
@@ -152,6 +152,13 @@ function createLink(engine: EngineLink, socket: WebSocket, access: readonly Acce
       endSocket(socket, code, reason);
     },
   };
+}
+
+/** State that the next frame replaces, live or in a replay. */
+function isDecimated(frame: EventFrame): boolean {
+  if (frame.event !== "replayed") return decimated.has(frame.event);
+  const inner = events.replayed.safeParse(frame.payload);
+  return inner.success && decimated.has(inner.data.event);
 }
 
 function broadcast(links: ReadonlySet<Link>, frame: EventFrame): void {

@@ -86,6 +86,9 @@ export function aStandInEngine(): StandIn {
     "sessions.open": (_, caller) => noted("sessions.open", caller, snapshot()),
     "sessions.responses": (_, caller) => noted("sessions.responses", caller, []),
     "sessions.resume": (args, caller) => noted("sessions.resume", caller, { file: args.file }),
+    "replay.open": (_, caller) => noted("replay.open", caller, snapshot()),
+    "replay.control": (_, caller) => noted("replay.control", caller, null),
+    "replay.snapshot": (_, caller) => noted("replay.snapshot", caller, snapshot()),
     "image.get": (_, caller) => noted("image.get", caller, { widthPx: 1, heightPx: 1, pngBase64: "", rateHz: null, label: "" }),
     "images.ofGeneration": (_, caller) => noted("images.ofGeneration", caller, []),
     "stimulus.attach": (_, caller) => {

@@ -162,6 +162,7 @@ test("a watcher that does not read loses live frames, never results, and holds n
   const began = performance.now();
   for (let n = 0; n < frames; n++) {
     engine.emit({ event: "live", payload: aLive(n), callerId: null });
+    engine.emit({ event: "replayed", payload: { event: "live", payload: aLive(n) }, callerId: null });
     if (n % 100 === 0) await new Promise((done) => setImmediate(done));
   }
   engine.emit({ event: "generation", payload: { point: { thread: 0, generation: 1, evolvedMean: 1, evolvedSem: 0, evolvedBest: 1, evolvedCount: 1, referenceMean: null, referenceSem: null, referenceCount: 0, stepSize: 1, missing: 0 }, gallery: [] }, callerId: null });
@@ -172,6 +173,7 @@ test("a watcher that does not read loses live frames, never results, and holds n
   await until("both got the generation, and the slow one its answer", () => has(slow.messages, '"generation"') && has(quick.messages, '"event":"generation"') && has(slow.messages, '"id":1'), 10_000);
   const lives = slow.messages.filter((message) => message.includes('"event":"live"')).length;
   expect(lives).toBeLessThan(frames);
+  expect(slow.messages.filter((message) => message.includes('"event":"replayed"')).length).toBeLessThan(frames);
   expect(has(slow.messages, '"event":"generation"')).toBe(true);
   expect(tookMs).toBeLessThan(5000);
   for (const { socket } of [slow, quick]) socket.close();
