@@ -10,7 +10,7 @@ import { CurvePanel } from "./panels/CurvePanel.tsx";
 import { GalleryPanel, useGallery, type GalleryRole } from "./panels/GalleryPanel.tsx";
 import { GazePanel } from "./panels/GazePanel.tsx";
 import { LogPanel } from "./panels/LogPanel.tsx";
-import { MapPanel } from "./panels/MapPanel.tsx";
+import { MapPanel, type MapSize } from "./panels/MapPanel.tsx";
 import { RasterPanel } from "./panels/RasterPanel.tsx";
 import { RigPanel } from "./panels/RigPanel.tsx";
 import { ReviewScreenPanel } from "./Review.tsx";
@@ -46,6 +46,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
   const [quantity, setQuantity] = useState<Quantity>("evoked");
   const [cursor, setCursor] = useState<number | null>(null);
   const [playing, setPlaying] = useState(false);
+  const [mapSize] = useState<MapSize>(() => ({ widthPx: 440, heightPx: 330 }));
   const phase = useUi(phaseOf);
   const mayOperate = useUi((s) => s.app?.mayOperate ?? true);
   const curve = useUi((s) => s.snapshot?.curve ?? noCurve);
@@ -123,7 +124,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
     const directions = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" } as const;
     const channels = store.get().snapshot?.channels ?? [];
     if (key in directions) {
-      setCursor((c) => neighbour(layoutMap(channels, 900, 600), c ?? 0, directions[key as keyof typeof directions]));
+      setCursor((c) => neighbour(layoutMap(channels, mapSize.widthPx, mapSize.heightPx), c ?? 0, directions[key as keyof typeof directions]));
       return true;
     }
     if (key === "Escape") {
@@ -157,7 +158,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
           <RasterPanel client={client} looked={cursor} />
         </div>
         <div className="column right">
-          <MapPanel quantity={quantity} cursor={cursor} mayOperate={acting !== null} onQuantity={setQuantity} onCursor={setCursor} onTarget={makeTarget} />
+          <MapPanel size={mapSize} quantity={quantity} cursor={cursor} mayOperate={acting !== null} onQuantity={setQuantity} onCursor={setCursor} onTarget={makeTarget} />
           <RigPanel />
           <LogPanel commands={acting} />
         </div>

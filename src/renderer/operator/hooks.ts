@@ -1,5 +1,5 @@
 // Small hooks: theme, time that passes, canvases that follow the store. Knows nothing about panels.
-import { useCallback, useEffect, useRef, useSyncExternalStore } from "react";
+import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
 import { lateForBeatMs, useStore } from "./store.ts";
 import { currentPalette, currentTheme, onTheme } from "./draw/palette.ts";
 import type { Area } from "./draw/area.ts";
@@ -42,11 +42,11 @@ export function useMedia(query: string): boolean {
  * A canvas drawn anew when `select` gives another value, the size changes or the theme does: at most once per animation frame,
  * and past React. `everyMs` spaces the drawings of what nobody reads ten times a second; `also` names another reason to draw.
  */
-export function useLiveCanvas<T>(select: (state: UiState) => T, draw: (area: Area, value: T) => void, everyMs = 0, also?: (listener: () => void) => () => void): React.RefObject<HTMLCanvasElement | null> {
+export function useLiveCanvas<T>(select: (state: UiState) => T, draw: (area: Area, value: T) => void, everyMs = 0, also?: (listener: () => void) => () => void): React.RefCallback<HTMLCanvasElement> {
   const store = useStore();
-  const ref = useRef<HTMLCanvasElement>(null);
+  // As state: a canvas that comes later than its panel is drawn too.
+  const [canvas, setCanvas] = useState<HTMLCanvasElement | null>(null);
   useEffect(() => {
-    const canvas = ref.current;
     const context = canvas?.getContext("2d") ?? null;
     if (canvas === null || context === null) return;
     let shown: { readonly value: T } | null = null;
@@ -98,6 +98,6 @@ export function useLiveCanvas<T>(select: (state: UiState) => T, draw: (area: Are
       if (frame !== 0) cancelAnimationFrame(frame);
       if (timer !== null) clearTimeout(timer);
     };
-  }, [store, select, draw, everyMs, also]);
-  return ref;
+  }, [store, canvas, select, draw, everyMs, also]);
+  return setCanvas;
 }

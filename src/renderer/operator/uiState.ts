@@ -50,7 +50,10 @@ export const emptyState: UiState = {
   link: "connecting", linkSinceMs: 0, app: null, snapshot: null, presentations: [], screen: null, gaze: null, ages: noAges, file: null, atGeneration: null,
 };
 
-export type UiEvent = { readonly [E in Exclude<EventName, "stimulus">]: { readonly event: E; readonly payload: EventPayload<E> } }[Exclude<EventName, "stimulus">];
+/** Events that the console is made of. */
+type ConsoleEvent = Extract<EventName, "session" | "live" | "eye" | "screen" | "presentation" | "generation" | "log">;
+
+export type UiEvent = { readonly [E in ConsoleEvent]: { readonly event: E; readonly payload: EventPayload<E> } }[ConsoleEvent];
 
 export type UiAction =
   | { readonly type: "link"; readonly up: boolean; readonly atMs: number }
@@ -142,6 +145,11 @@ function addEntry(log: readonly LogEntry[], entry: LogEntry): LogEntry[] {
 /** Channel that the first thread evolves; null before there is one. */
 export function targetOf(state: UiState): number | null {
   return state.snapshot?.live?.targets[0] ?? null;
+}
+
+/** While the channels' tuning is measured no target is chosen yet; generation -1 says so. */
+export function isChoosing(state: UiState): boolean {
+  return (state.snapshot?.live?.progress.generation ?? 0) < 0;
 }
 
 export function phaseOf(state: UiState): Phase {

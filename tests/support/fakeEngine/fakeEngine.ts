@@ -25,7 +25,8 @@ export const fakeDefaults: FakeOptions = { seed: 7, at: 0, generations: 30, spee
 export type FakeEvent = { readonly [E in EventName]: { readonly event: E; readonly payload: EventPayload<E> } }[EventName];
 
 export interface FakeEngine {
-  readonly handlers: Handlers<unknown>;
+  /** The methods that the fake knows; others are answered with a fault. */
+  readonly handlers: Partial<Handlers<unknown>>;
   readonly reports: StimulusReport[];
   subscribe(listener: (event: FakeEvent) => void): () => void;
   /** Sends a command to the stimulus window. */
@@ -293,7 +294,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
     };
   }
 
-  const handlers: Handlers<unknown> = {
+  const handlers: Partial<Handlers<unknown>> = {
     "app.describe": async () => ok(description(options)),
     "clock.ping": async () => ok({ hostNs: Number(process.hrtime.bigint()) }),
     "session.snapshot": async () => ok(snapshotNow()),

@@ -61,8 +61,8 @@ async function answer(engine: FakeEngine, frame: { readonly method: MethodName; 
   const args = methods[frame.method].args.safeParse(frame.args);
   if (!args.success) return fault("badArguments", `${frame.method}: ${args.error.issues[0]?.message ?? ""} at ${args.error.issues[0]?.path.join(".") ?? ""}`);
   // The table pairs schema and handler of one name; indexing both by a variable loses that.
-  const handler = engine.handlers[frame.method] as (args: unknown, caller: unknown) => Promise<unknown>;
-  return await handler(args.data, null);
+  const handler = engine.handlers[frame.method] as ((args: unknown, caller: unknown) => Promise<unknown>) | undefined;
+  return handler === undefined ? fault("notFaked", `The fake engine has no ${frame.method}.`) : await handler(args.data, null);
 }
 
 function listen(server: Server, port: number): Promise<void> {

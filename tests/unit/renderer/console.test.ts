@@ -116,6 +116,14 @@ describe("channel map", () => {
     expect(seen.size).toBe(channels.length);
   });
 
+  it("stacks wide arrays and sets tall ones side by side, so that a number fits into a cell", () => {
+    const wide = channels.map((c): ChannelState => ({ ...c, row: c.column, column: c.row }));
+    for (const laid of [layoutMap(wide, 440, 330), layoutMap(channels, 440, 330)]) {
+      expect(Math.min(...laid.cells.map((c) => c.width))).toBeGreaterThan(24);
+      expect(Math.min(...laid.cells.map((c) => c.height))).toBeGreaterThan(14);
+    }
+  });
+
   it("does not let a noisy channel set the scale", () => {
     expect(scaleMax({ rateHz: [20, 500], evokedHz: [30, 900], tuning: [0, 0], status: ["ok", "noisy"] }, "evoked")).toBe(32);
   });

@@ -16,29 +16,60 @@ export interface MapCell {
 }
 
 export interface MapLayout {
-  readonly areas: readonly { readonly name: string; readonly x: number; readonly width: number }[];
+  readonly areas: readonly { readonly name: string; readonly x: number; readonly y: number }[];
   readonly cells: readonly MapCell[];
 }
 
 const labelHeight = 18;
 const areaGap = 14;
 
-/** Areas side by side in the order of their first channel, each cell at its channel's row and column. */
+interface MapArea {
+  readonly name: string;
+  readonly members: readonly ChannelState[];
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** Areas in the order of their first channel, as many side by side as give the best cells; in an area, each channel at its row and column. */
 export function layoutMap(channels: readonly ChannelState[], widthPx: number, heightPx: number): MapLayout {
-  const areas = [...Map.groupBy(channels, (c) => c.area)].map(([name, members]) => ({
+  const areas = [...Map.groupBy(channels, (c) => c.area)].map(([name, members]): MapArea => ({
     name, members, columns: Math.max(1, ...members.map((c) => c.column + 1)), rows: Math.max(1, ...members.map((c) => c.row + 1)),
   }));
-  if (areas.length === 0) return { areas: [], cells: [] };
-  const columns = areas.reduce((sum, a) => sum + a.columns, 0);
-  const width = (widthPx - areaGap * (areas.length - 1)) / columns;
-  const height = (heightPx - labelHeight) / Math.max(...areas.map((a) => a.rows));
+  const arrangements = areas.map((_, i) => arrange(areas, i + 1, widthPx, heightPx));
+  const best = arrangements.toSorted((a, b) => b.quality - a.quality)[0];
+  if (best === undefined) return { areas: [], cells: [] };
+  return place(best);
+}
+
+interface Arrangement {
+  readonly bands: readonly (readonly MapArea[])[];
+  readonly width: number;
+  readonly height: number;
+  /** How well a number fits into a cell: 1 = comfortably. */
+  readonly quality: number;
+}
+
+function arrange(areas: readonly MapArea[], perBand: number, widthPx: number, heightPx: number): Arrangement {
+  const bands = Array.from({ length: Math.ceil(areas.length / perBand) }, (_, i) => areas.slice(i * perBand, (i + 1) * perBand));
+  const columns = Math.max(...bands.map((band) => band.reduce((sum, a) => sum + a.columns, 0)));
+  const rows = bands.reduce((sum, band) => sum + Math.max(...band.map((a) => a.rows)), 0);
+  const width = (widthPx - areaGap * (perBand - 1)) / columns;
+  const height = (heightPx - labelHeight * bands.length) / rows;
+  return { bands, width, height, quality: Math.min(width / 28, height / 20) };
+}
+
+function place({ bands, width, height }: Arrangement): MapLayout {
   const cells: MapCell[] = [];
-  const labels: { name: string; x: number; width: number }[] = [];
-  let x = 0;
-  for (const area of areas) {
-    labels.push({ name: area.name, x, width: width * area.columns });
-    for (const c of area.members) cells.push({ index: c.index, x: x + c.column * width, y: labelHeight + c.row * height, width, height });
-    x += width * area.columns + areaGap;
+  const labels: { name: string; x: number; y: number }[] = [];
+  let y = 0;
+  for (const band of bands) {
+    let x = 0;
+    for (const area of band) {
+      labels.push({ name: area.name, x, y });
+      for (const c of area.members) cells.push({ index: c.index, x: x + c.column * width, y: y + labelHeight + c.row * height, width, height });
+      x += width * area.columns + areaGap;
+    }
+    y += labelHeight + height * Math.max(...band.map((a) => a.rows));
   }
   return { areas: labels, cells };
 }
@@ -89,7 +120,7 @@ export function drawChannelMap(area: Area, view: MapView): void {
   context.textAlign = "left";
   context.font = canvasFont(12, 600);
   context.fillStyle = palette.dim;
-  for (const a of layout.areas) context.fillText(a.name === "" ? "all" : a.name, a.x + 1, 11);
+  for (const a of layout.areas) context.fillText(a.name === "" ? "all" : a.name, a.x + 1, a.y + 12);
   const values = view.live === null ? [] : valuesOf(view.live, view.quantity);
   for (const cell of layout.cells) drawCell(area, cell, values[cell.index], view);
   for (const cell of layout.cells) {

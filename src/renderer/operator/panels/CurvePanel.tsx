@@ -7,7 +7,7 @@ import { currentPalette } from "../draw/palette.ts";
 import { useTheme } from "../hooks.ts";
 import { Panel } from "../parts.tsx";
 import { useUi } from "../store.ts";
-import { channelLabel, curveUpTo, generationsOf, targetOf, threadsOf, type UiState } from "../uiState.ts";
+import { channelLabel, curveUpTo, generationsOf, isChoosing, targetOf, threadsOf, type UiState } from "../uiState.ts";
 import type { CurvePoint } from "../../../shared/contract/index.ts";
 
 export const CurvePanel = memo(function CurvePanel({ thread, marked, onThread }: { readonly thread: number; readonly marked: number | null; readonly onThread: (thread: number) => void }) {
@@ -39,6 +39,7 @@ export const CurvePanel = memo(function CurvePanel({ thread, marked, onThread }:
 });
 
 const selectTargetName = (s: UiState): string => {
+  if (isChoosing(s)) return "target not chosen yet";
   const target = targetOf(s);
   return target === null ? "" : channelLabel(s.snapshot?.channels.find((c) => c.index === target), target);
 };
@@ -48,7 +49,8 @@ function Waiting() {
     if (s.snapshot?.phase === "starting") return "Starting the rig and the models";
     const progress = s.snapshot?.live?.progress;
     if (progress === undefined || progress.imagesInBlock === 0) return "The first point comes with the first generation";
-    return `The first point comes after ${progress.imagesInBlock - progress.imageInBlock} more images`;
+    const left = progress.imagesInBlock - progress.imageInBlock;
+    return isChoosing(s) ? `Measuring what the channels respond to; the first generation begins after ${left} more images` : `The first point comes after ${left} more images`;
   });
   return <p className="waiting">{text}</p>;
 }

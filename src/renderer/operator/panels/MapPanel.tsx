@@ -5,8 +5,13 @@ import { formatRate } from "../format.ts";
 import { useLiveCanvas, useNowMs } from "../hooks.ts";
 import { ActButton, Key, Panel } from "../parts.tsx";
 import { useStore, useUi, useUiPaced } from "../store.ts";
-import { channelLabel, targetOf, type UiState } from "../uiState.ts";
+import { channelLabel, isChoosing, targetOf, type UiState } from "../uiState.ts";
 import type { Area } from "../draw/area.ts";
+
+export interface MapSize {
+  widthPx: number;
+  heightPx: number;
+}
 
 const quantityWords: Readonly<Record<Quantity, { readonly short: string; readonly unit: string }>> = {
   evoked: { short: "evoked", unit: "spikes/s" }, rate: { short: "live", unit: "spikes/s" }, tuning: { short: "tuning", unit: "selectivity, 0–1" },
@@ -21,8 +26,10 @@ export const MapPanel = memo(function MapPanel(props: {
   readonly onQuantity: (quantity: Quantity) => void;
   readonly onCursor: (channel: number | null) => void;
   readonly onTarget: (channel: number) => void;
+  /** Filled in here: the size that the map is laid out for, which the arrow keys follow. */
+  readonly size: MapSize;
 }) {
-  const { quantity, cursor } = props;
+  const { quantity, cursor, size } = props;
   const store = useStore();
   /** Grows at once and shrinks slowly, so that colours do not jump with one loud channel. */
   const held = useRef<{ readonly quantity: Quantity; readonly max: number; readonly atMs: number } | null>(null);
@@ -31,8 +38,10 @@ export const MapPanel = memo(function MapPanel(props: {
     const now = live === null ? 10 : scaleMax(live, quantity);
     const last = held.current;
     if (last === null || last.quantity !== quantity || now > last.max || performance.now() - last.atMs > 5000) held.current = { quantity, max: now, atMs: performance.now() };
-    drawChannelMap(area, { channels: snapshot?.channels ?? [], live, quantity, max: held.current?.max ?? now, target: targetOf(store.get()), cursor });
-  }, [store, quantity, cursor]);
+    size.widthPx = area.widthPx;
+    size.heightPx = area.heightPx;
+    drawChannelMap(area, { channels: snapshot?.channels ?? [], live, quantity, max: held.current?.max ?? now, target: isChoosing(store.get()) ? null : targetOf(store.get()), cursor });
+  }, [store, quantity, cursor, size]);
   const canvas = useLiveCanvas(selectChannels, draw, 300);
   const onPoint = (event: React.MouseEvent<HTMLCanvasElement>): void => {
     const box = event.currentTarget.getBoundingClientRect();

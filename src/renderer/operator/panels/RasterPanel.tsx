@@ -4,7 +4,7 @@ import { drawPsth } from "../draw/psth.ts";
 import { useLiveCanvas } from "../hooks.ts";
 import { Panel } from "../parts.tsx";
 import { useStore, useUi, useUiPaced } from "../store.ts";
-import { channelLabel, presentationsMax, targetOf, type UiState } from "../uiState.ts";
+import { channelLabel, isChoosing, presentationsMax, targetOf, type UiState } from "../uiState.ts";
 import type { Area } from "../draw/area.ts";
 import type { EngineClient, PresentationEvent } from "../../../shared/contract/index.ts";
 
@@ -30,11 +30,12 @@ export const RasterPanel = memo(function RasterPanel({ client, looked }: { reado
     const channel = other ?? target;
     return channel === null ? "" : channelLabel(s.snapshot?.channels.find((c) => c.index === channel), channel);
   });
+  const choosing = useUi(isChoosing);
   const live = useUiPaced(selectLive, 500);
   const shown = fetched ?? live;
   const onset = shown.at(-1)?.onsetSource ?? null;
   const measured = onset === "photodiode" || onset === "strobe";
-  const title = useMemo(() => (other === null ? <>Target <b className="target-name">{label}</b></> : <>{label} <span className="quiet">not the target</span></>), [other, label]);
+  const title = useMemo(() => (choosing && other === null ? <>{label} <span className="quiet">until a target is chosen</span></> : other === null ? <>Target <b className="target-name">{label}</b></> : <>{label} <span className="quiet">not the target</span></>), [choosing, other, label]);
   return (
     <Panel
       name="raster" title={title} {...(file === null && fetched === null ? { age: "presentation" as const } : {})}

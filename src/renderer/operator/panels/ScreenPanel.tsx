@@ -1,5 +1,5 @@
 // What the subject sees now, and what the target said to the last images. Knows nothing about the stimulus window itself.
-import { memo, useCallback } from "react";
+import { memo, useCallback, useMemo } from "react";
 import { drawMirror } from "../draw/mirror.ts";
 import { kindOf } from "../draw/psth.ts";
 import { formatRate } from "../format.ts";
@@ -17,21 +17,62 @@ const trialWords: Readonly<Record<string, string>> = {
   timeout: "time-out", reward: "reward", paused: "paused", idle: "idle",
 };
 
-const selectScreen = (s: UiState): UiState["screen"] => s.screen;
+/** The mirror runs this far behind: an image that is on for 100 ms must reach this window before its turn. */
+const mirrorDelayMs = 200;
+
+interface Delayed {
+  get(): UiState["screen"];
+  subscribe(listener: () => void): () => void;
+}
+
+/** What the screen showed `mirrorDelayMs` ago; images are asked for at once. */
+function useDelayedScreen(): Delayed {
+  const store = useStore();
+  const images = useImages();
+  return useMemo(() => {
+    const listeners = new Set<() => void>();
+    let shown = store.get().screen;
+    let heard = shown;
+    const listen = (): void => {
+      const { screen, snapshot } = store.get();
+      if (screen === heard) return;
+      heard = screen;
+      if (screen?.imageId != null) images.get(snapshot?.session?.id ?? "", null, screen.imageId);
+      setTimeout(() => {
+        shown = screen;
+        for (const listener of listeners) listener();
+      }, mirrorDelayMs);
+    };
+    return {
+      get: () => shown,
+      subscribe(listener) {
+        const stop = store.subscribe(listen);
+        listeners.add(listener);
+        return () => {
+          stop();
+          listeners.delete(listener);
+        };
+      },
+    };
+  }, [store, images]);
+}
+
+const selectNothing = (): null => null;
 
 export const ScreenPanel = memo(function ScreenPanel() {
   const images = useImages();
   const store = useStore();
-  const draw = useCallback((area: Area, screen: UiState["screen"]) => {
-    const session = store.get().snapshot?.session?.id ?? "";
+  const delayed = useDelayedScreen();
+  const draw = useCallback((area: Area) => {
+    const screen = delayed.get();
     const imageId = screen?.imageId ?? null;
-    const held = imageId === null ? null : images.get(session, null, imageId);
+    const held = imageId === null ? null : images.get(store.get().snapshot?.session?.id ?? "", null, imageId);
     drawMirror(area, { image: held?.element ?? null, lit: imageId !== null, fixation: screen?.fixation === true });
-  }, [images, store]);
-  const canvas = useLiveCanvas(selectScreen, draw, 0, images.subscribe);
+  }, [delayed, images, store]);
+  const canvas = useLiveCanvas(selectNothing, draw, 0, delayed.subscribe);
   return (
     <Panel name="screen" title="On the subject's screen" age="screen" aside={<Where />}>
-      <div className="mirror"><canvas ref={canvas} data-testid="screen-mirror" role="img" aria-label="Mirror of the subject's screen" /></div>
+      <div className="mirror"><canvas ref={canvas} data-testid="screen-mirror" role="img" aria-label="Mirror of the subject's screen" title={`Mirror, ${mirrorDelayMs / 1000} s behind the screen`} /></div>
       <LastImages />
     </Panel>
   );

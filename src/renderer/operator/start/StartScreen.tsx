@@ -65,7 +65,7 @@ export function StartScreen(props: StartScreenProps) {
     <div className="start" data-testid="start-screen">
       <header className="top">
         <Wordmark />
-        <span className="quiet">{app === null ? "" : `version ${app.version}, models on ${app.provider}`}</span>
+        <span className="quiet">{app === null ? "" : `Version ${app.version}. Models run on: ${app.provider}.`}</span>
         <span className="grow" />
         {form.changed ? <ActButton onClick={form.reset}>Back to the defaults</ActButton> : null}
       </header>
@@ -91,7 +91,6 @@ export function StartScreen(props: StartScreenProps) {
           <div className="launch">
             <Readiness link={link} problems={problemCount} checks={checks} failure={failure ?? (props.notice?.severity === "fault" ? props.notice.text : null)} />
             <button type="submit" className={checks?.some((c) => c.level === "fault") === true ? "go doubtful" : "go"} data-testid="start-button" disabled={!canStart}>{starting ? "Starting" : "Start"} <Key>Enter</Key></button>
-            <button type="submit" hidden aria-hidden="true" tabIndex={-1} />
           </div>
         </form>
         <SessionsList sessions={list.sessions} problem={list.problem} folder={app?.sessionFolder ?? ""} onOpen={props.onReview} />
