@@ -12,6 +12,8 @@ import { FaultError, fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import type { ImageBatch } from "../shared/values.ts";
 import { checkSession } from "./check.ts";
+import { modelSettingsFile } from "./modelsCommands.ts";
+import { createModelsHandlers } from "./modelsHandlers.ts";
 import { describeDevices } from "./devices.ts";
 import type { Caller, Engine, EngineEvent, EngineOptions } from "./engineTypes.ts";
 import { openLiveSession } from "./liveSession.ts";
@@ -48,10 +50,17 @@ interface Running {
 export async function createEngine(options: EngineOptions): Promise<Result<Engine, Fault>> {
   const clock = createRealClock();
   const listeners = new Set<(event: EngineEvent) => void>();
-  const started = await startModels({ modelsDirs: options.modelFolders, inProcess: options.modelsInProcess ?? false });
+  let running: Running | null = null;
+  // The last folder is the user's own: measurements of this machine are kept in it.
+  const ownModels = options.modelFolders.length > 1 ? options.modelFolders.at(-1) : undefined;
+  const started = await startModels({
+    modelsDirs: options.modelFolders, inProcess: options.modelsInProcess ?? false, ...(ownModels === undefined ? {} : { settingsFile: modelSettingsFile(ownModels) }),
+    onNotice: ({ kind, message }) => {
+      if (running?.ended === false) running.session?.record({ kind: "event", category: "log", severity: kind === "providerLeft" || kind === "notFused" ? "info" : "warn", code: kind, message, dataJson: "" });
+    },
+  });
   if (!started.ok) return started;
   const models: Models = started.value;
-  let running: Running | null = null;
   let starting = false;
 
   const send = (event: EngineEvent): void => {
@@ -216,6 +225,9 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
   }
 
   const done = async (): Promise<Result<null, Fault>> => ok(null);
+  const { close: stopFetching, ...modelsHandlers } = createModelsHandlers({
+    models, modelFolders: options.modelFolders, emitFetch: (progress) => emit("modelFetch", progress), isSessionRunning: () => starting || running?.ended === false,
+  });
 
   const handlers: Handlers<Caller> = {
     "app.describe": async (_args, caller): Promise<Result<AppDescription, Fault>> =>
@@ -324,6 +336,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       if (from === undefined) return ok([]);
       return withReader(from, (reader) => recordedGeneration(reader, thread, generation));
     },
+    ...modelsHandlers,
     "stimulus.attach": async ({ widthPx, heightPx, refreshHz }, caller) => {
       screen.attach(caller.id, { kind: "window", widthPx, heightPx, refreshHz });
       return done();
@@ -357,6 +370,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
         endRunning("stopped", "The app was closed.");
       }
       playbacks.closeAll();
+      stopFetching();
       if (running?.ticker) clearInterval(running.ticker);
       await models.close();
     },

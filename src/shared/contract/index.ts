@@ -2,11 +2,14 @@
 // Preload, web host, engine registration and renderer client are derived from these two tables. Knows nothing about transport.
 import { z } from "zod";
 import { sessionConfig } from "./config.ts";
+import { modelFetch } from "./models.ts";
+import type { ModelsOverview, ModelVerdict } from "./models.ts";
 import * as state from "./state.ts";
 import { stimulusCommand, stimulusReport } from "./stimulus.ts";
 import type { Fault, Result } from "../result.ts";
 
 export * from "./config.ts";
+export * from "./models.ts";
 export * from "./state.ts";
 export * from "./stimulus.ts";
 
@@ -74,6 +77,15 @@ export const methods = {
   /** All images of one generation, best first, from the running session (file null) or a recorded one. */
   "images.ofGeneration": method<readonly state.GalleryItem[]>()("view", z.object({ file: z.string().nullable(), thread: z.number().int().min(0), generation: z.number().int().min(0) }).strict()),
 
+  /** What is installed, what is missing, and what the analyses need. */
+  "models.list": method<ModelsOverview>()("view", none),
+  /** Opens an installed model and runs a probe batch. */
+  "models.verify": method<ModelVerdict>()("operate", z.object({ id: z.string().min(1) }).strict()),
+  /** Begins to download and convert a published model; `modelFetch` events follow. One at a time, and none while a session runs. */
+  "models.fetch": method<null>()("operate", z.object({ id: z.string().min(1) }).strict()),
+  /** Stops the download; what has come is kept for the next try. */
+  "models.stopFetch": method<null>()("operate", none),
+
   "stimulus.attach": method<null>()("stimulus", z.object({ widthPx: z.number().int().positive(), heightPx: z.number().int().positive(), refreshHz: z.number().positive() }).strict()),
   "stimulus.report": method<null>()("stimulus", z.object({ reports: z.array(stimulusReport) }).strict()),
 } as const;
@@ -92,6 +104,8 @@ export const events = {
   replay: state.replayStatus,
   /** Only to the window that replays: an event of the recorded session, as windows got it then. */
   replayed: z.object({ event: z.enum(["live", "eye", "screen", "presentation", "generation", "log", "session"]), payload: z.unknown() }),
+  /** A download of a model: a few times a second, then once with its end. */
+  modelFetch,
   /** Only to the attached stimulus window. */
   stimulus: stimulusCommand,
 } as const;

@@ -91,6 +91,10 @@ export function aStandInEngine(): StandIn {
     "replay.snapshot": (_, caller) => noted("replay.snapshot", caller, snapshot()),
     "image.get": (_, caller) => noted("image.get", caller, { widthPx: 1, heightPx: 1, pngBase64: "", rateHz: null, label: "" }),
     "images.ofGeneration": (_, caller) => noted("images.ofGeneration", caller, []),
+    "models.list": (_, caller) => noted("models.list", caller, { models: [], analyses: [], folder: null }),
+    "models.verify": ({ id }, caller) => noted("models.verify", caller, { id, ok: true, message: "", left: [] }),
+    "models.fetch": (_, caller) => noted("models.fetch", caller, null),
+    "models.stopFetch": (_, caller) => noted("models.stopFetch", caller, null),
     "stimulus.attach": (_, caller) => {
       stimulus = caller.id;
       return noted("stimulus.attach", caller, null);
