@@ -154,7 +154,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
           resolve();
         } else if (Date.now() - from > windowWaitMs) {
           clearInterval(poll);
-          reject(new FaultError({ code: "noScreen", message: `Expected the subject's screen within ${windowWaitMs / 1000} s, none opened. Allow the pop-up window, open it with O, or choose "no screen" in the display settings.` }));
+          reject(new FaultError({ code: "noScreen", message: `Expected the subject's screen within ${windowWaitMs / 1000} s, none opened. Allow the pop-up window, open it with W, or choose "no screen" in the display settings.` }));
         }
       }, 50);
     });

@@ -443,7 +443,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         return;
       case "lost":
         blockers.add("display");
-        alarms.raise({ code: "displayLost", severity: "fault", message: `The subject's screen is gone (${report.reason}). Trials wait; open it again with O.` });
+        alarms.raise({ code: "displayLost", severity: "fault", message: `The subject's screen is gone (${report.reason}). Trials wait; open it again with W.` });
         step({ kind: "displayLost", atHostNs: now });
         return;
       case "attached":
