@@ -13,6 +13,7 @@ import { defaultDraft, keepDraft, optionProblem, optionValue, problemsOf, restor
 import { ChoiceField, NumberField, OptionFields, TextField } from "./fields.tsx";
 import { SessionsList } from "./SessionsList.tsx";
 import { TrialSketch } from "./TrialSketch.tsx";
+import { ModelsLink } from "../../models/ModelsScreen.tsx";
 import type { RendererClient } from "../../client.ts";
 import type { AppDescription, Check, SessionConfig, SessionSummary } from "../../../shared/contract/index.ts";
 import type { DisplayInfo } from "../../../shared/contract/bridge.ts";
@@ -67,6 +68,7 @@ export function StartScreen(props: StartScreenProps) {
         <Wordmark />
         <span className="quiet">{app === null ? "" : `Version ${app.version}. Models run on: ${app.provider}.`}</span>
         <span className="grow" />
+        <ModelsLink client={props.client} mayOperate={mayOperate} />
         {form.changed ? <ActButton onClick={form.reset}>Back to the defaults</ActButton> : null}
       </header>
       <main>
