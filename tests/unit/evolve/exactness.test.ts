@@ -7,6 +7,7 @@ import { createLowRankFactor } from "../../../src/evolve/algorithms/lowRankFacto
 import { cmaConstants } from "../../../src/evolve/algorithms/sepCma.ts";
 import { decomposeSymmetric } from "../../../src/evolve/algorithms/symmetricEigen.ts";
 import { addProducts, addScaled, dot, multiplyTransposed } from "../../../src/evolve/linear.ts";
+import { logWeights } from "../../../src/evolve/ranking.ts";
 import type { NormalSource, Optimizer, OptimizerName } from "../../../src/evolve/index.ts";
 import { createRng } from "../../../src/shared/rng.ts";
 import type { Rng } from "../../../src/shared/rng.ts";
@@ -382,6 +383,18 @@ describe("sphere-cma", () => {
       expect(population.count).toBe(g === 0 ? 40 : 41);
       if (g > 0) expect(difference(codeOf(population, 0), mean)).toBeLessThan(1e-12);
     }
+  });
+
+  test("the first centre is the mean of the better half, the number of parents counts from then on", () => {
+    const optimizer = anOptimizer({ name: "sphere-cma", dim: 4, options: { population: 8, parents: 1, radius: 2, learningRate: 1 } });
+    const first = optimizer.ask();
+    expect(optimizer.tell(Array.from({ length: 8 }, (_, i) => [-i])).ok).toBe(true);
+    const weights = logWeights(4);
+    const mean = [0, 1, 2, 3].map((k) => weights.reduce((sum, w, i) => sum + w * codeOf(first, i)[k]!, 0));
+    expect(difference(optimizer.mean(), mean.map((x) => (2 * x) / Math.hypot(...mean)))).toBeLessThan(1e-12);
+    const second = optimizer.ask();
+    expect(optimizer.tell(Array.from({ length: 9 }, (_, i) => [i === 5 ? 1 : -i])).ok).toBe(true);
+    expect(difference(optimizer.mean(), codeOf(second, 5))).toBeLessThan(1e-12);
   });
 
   test("the inverse schedule is the published one", () => {
