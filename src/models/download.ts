@@ -85,7 +85,11 @@ export async function downloadFile(request: DownloadRequest): Promise<Result<{ r
     if (error instanceof FaultError) return fault(error.code, error.message);
     if (hasCode(error, "ENOSPC")) return fault("diskFull", `The disk filled up while ${name} was written to ${dirname(path)}. Make room; what has come is kept and the next try goes on from there.`);
     if (hasCode(error, "EACCES") || hasCode(error, "EPERM") || hasCode(error, "EROFS")) return fault("folderClosed", `${dirname(path)} cannot be written to (${describe(error)}). Choose another folder with EVOKED_MODELS.`);
-    return fault("downloadBroken", `The download of ${name} broke off (${explain(error)}). What has come is kept: run the command again to go on.`);
+    const cause = error instanceof Error ? error.cause : undefined;
+    if (["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ENETUNREACH", "EHOSTUNREACH"].some((code) => hasCode(cause, code))) {
+      return fault("hostUnreachable", `${new URL(request.url).host} cannot be reached from this computer (${explain(error)}). Check its network; without one, bring ${name} over on a disk and import it.`);
+    }
+    return fault("downloadBroken", `The download of ${name} broke off (${explain(error)}). What has come is kept: the next try goes on from there.`);
   }
 }
 
@@ -105,13 +109,13 @@ async function receive(request: DownloadRequest): Promise<void> {
   let from = known?.url === url ? await sizeOf(part) : 0;
 
   const stall = new AbortController();
-  const stalled = (): void => stall.abort(new FaultError({ code: "downloadBroken", message: `No data for ${stallMs / 1000} s from ${new URL(url).host} while downloading ${name}. What has come is kept: run the command again to go on.` }));
+  const stalled = (): void => stall.abort(new FaultError({ code: "downloadBroken", message: `No data for ${stallMs / 1000} s from ${new URL(url).host} while downloading ${name}. What has come is kept: the next try goes on from there.` }));
   let timer = setTimeout(stalled, stallMs);
   const wake = (): void => {
     clearTimeout(timer);
     timer = setTimeout(stalled, stallMs);
   };
-  const stopped = (): void => stall.abort(new FaultError({ code: "downloadStopped", message: `The download of ${name} was stopped. What has come is kept: fetch it again to go on.` }));
+  const stopped = (): void => stall.abort(new FaultError({ code: "downloadStopped", message: `The download of ${name} was stopped. What has come is kept: the next try goes on from there.` }));
   signal?.addEventListener("abort", stopped, { once: true });
   if (signal?.aborted === true) stopped();
   try {
@@ -167,7 +171,7 @@ async function receive(request: DownloadRequest): Promise<void> {
     }
     request.onProgress?.({ receivedBytes: received, totalBytes });
     if (totalBytes !== null && received !== totalBytes) {
-      throw new FaultError({ code: "downloadBroken", message: `${name} ended after ${megabytes(received)} of ${megabytes(totalBytes)}. What has come is kept: run the command again to go on.` });
+      throw new FaultError({ code: "downloadBroken", message: `${name} ended after ${megabytes(received)} of ${megabytes(totalBytes)}. What has come is kept: the next try goes on from there.` });
     }
   } catch (error) {
     throw stall.signal.aborted && stall.signal.reason instanceof FaultError ? stall.signal.reason : error;

@@ -10,7 +10,7 @@ import argparse
 import json
 import math
 import os
-import struct
+import pickle
 import sys
 import zipfile
 from collections import OrderedDict
@@ -243,10 +243,13 @@ def make_biggan(_case, folder):
     g = torch.Generator().manual_seed(SEED)
     latents = torch.randn(3, 256, generator=g).clamp(-2, 2) * 0.7
     with torch.no_grad():
-        # Training mode moves the singular vectors: three steps make them more than noise.
-        net.train()
-        for _ in range(3):
-            net.generator(latents[:1], 35)
+        # Singular vectors as training leaves them; PyTorch's own start is noise.
+        for module in net.modules():
+            if hasattr(module, "weight_orig"):
+                matrix = module.weight_orig.flatten(1)
+                for _ in range(4):
+                    module.weight_v.copy_(F.normalize(matrix.t() @ module.weight_u, dim=0))
+                    module.weight_u.copy_(F.normalize(matrix @ module.weight_v, dim=0))
         net.eval()
         image = net.generator(latents, 35)
     torch.save(net.state_dict(), os.path.join(folder, "pytorch_model.bin"), _use_new_zipfile_serialization=False)
@@ -258,10 +261,6 @@ def make_biggan(_case, folder):
 
 
 # ------------------------------------------------------------------------------------------------------ Classifiers
-
-
-class Blur(nn.Conv2d):
-    pass
 
 
 def with_tanh(net):
@@ -530,38 +529,44 @@ def make_yolo(case, folder):
 # --------------------------------------------------------------------------------------------------- Files to refuse
 
 
-def make_bad(case, folder):
-    """Small files that must be refused, each wrong in one way."""
-    net = torchvision.models.alexnet(weights=None)
-    state = net.state_dict()
-    kind = case.split(":")[1]
-    path = os.path.join(folder, "alexnet.pth")
+BAD = ["code", "code-legacy", "code-later", "script", "nan", "other", "shape", "truncated", "truncated-legacy", "text", "empty"]
+
+
+def make_bad(_case, folder):
+    """Files that must be refused, each wrong in one way, named after it."""
+    state = torchvision.models.resnet18(weights=None).state_dict()
+    for kind in BAD:
+        make_one_bad(kind, OrderedDict(state), os.path.join(folder, kind + ".pth"), os.path.join(folder, "executed"))
+    reference(folder, id="resnet18-relu", kind="bad", script="imagenet_classifier.py", first=["resnet18-relu"], files=[kind + ".pth" for kind in BAD])
+
+
+def make_one_bad(kind, state, path, trace):
     if kind in ("code", "code-legacy"):
         class Hostile:
             def __reduce__(self):
-                return os.system, (f"touch {os.path.join(folder, 'executed')}",)
+                return os.system, (f"touch {trace}",)
 
-        torch.save({"state_dict": {"features.0.weight": torch.zeros(3)}, "extra": Hostile()}, path, _use_new_zipfile_serialization=kind == "code")
+        torch.save({"state_dict": {"conv1.weight": torch.zeros(3)}, "extra": Hostile()}, path, _use_new_zipfile_serialization=kind == "code")
     elif kind == "code-later":
-        # Names that look harmless on the way to something that is not.
-        import pickle
-
+        # Names that look harmless on the way to something that is not: getattr(os.path, "join").
         with open(path, "wb") as file:
-            file.write(pickle.dumps(0x1950A86A20F9469CFC6C) + pickle.dumps(1001) + pickle.dumps({}) + b"cbuiltins\ngetattr\n(cos\npath\nX\x04\x00\x00\x00joinntR.")
+            file.write(pickle.dumps(0x1950A86A20F9469CFC6C) + pickle.dumps(1001) + pickle.dumps({}) + b"cbuiltins\ngetattr\n(cos\npath\nX\x04\x00\x00\x00jointR.")
     elif kind == "script":
         torch.jit.script(nn.Linear(2, 2)).save(path)
+    elif kind in ("text", "empty"):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("<html><body>404 Not Found</body></html>" if kind == "text" else "")
     else:
         if kind == "nan":
-            state["classifier.6.weight"][7, 7] = float("nan")
+            state["fc.weight"] = state["fc.weight"].clone()
+            state["fc.weight"][7, 7] = float("nan")
         if kind == "other":
-            state = torchvision.models.squeezenet1_0(weights=None).state_dict()
+            state = torchvision.models.squeezenet1_1(weights=None).state_dict()
         if kind == "shape":
-            state["classifier.6.weight"] = torch.zeros(10, 4096)
-            state["classifier.6.bias"] = torch.zeros(10)
+            state["fc.weight"], state["fc.bias"] = torch.zeros(10, 512), torch.zeros(10)
         torch.save(state, path, _use_new_zipfile_serialization=kind != "truncated-legacy")
         if kind.startswith("truncated"):
             os.truncate(path, os.path.getsize(path) // 2)
-    reference(folder, id="alexnet", kind="bad", script="imagenet_classifier.py", first=["alexnet"], files=["alexnet.pth"])
 
 
 MAKERS = {"deepsim": make_deepsim, "biggan": make_biggan, "classifier": make_classifier, "lpips": make_lpips, "yolo": make_yolo, "bad": make_bad}

@@ -147,7 +147,7 @@ function HowTo({ text }: { readonly text: string }) {
 }
 
 const analysisLevels = { complete: "ok", standIn: "warn", missing: "off" } as const;
-const analysisWords = { complete: "as published", standIn: "with stand-ins", missing: "not yet" } as const;
+const analysisWords = { complete: "as published", standIn: "in part", missing: "not yet" } as const;
 
 function Analyses({ overview, titles, onChoose }: { readonly overview: ModelsOverview | null; readonly titles: ReadonlyMap<string, string>; readonly onChoose: (id: string) => void }) {
   return (

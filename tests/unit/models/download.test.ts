@@ -103,7 +103,7 @@ describe("a download", () => {
   });
   it("ends with a sentence when no data comes", async () => {
     const result = await download(await serve({ stalls: true }), { stallMs: 120 });
-    expect(result).toMatchObject({ ok: false, error: { code: "downloadBroken", message: expect.stringMatching(/No data for 0\.12 s from 127\.0\.0\.1.*run the command again/) } });
+    expect(result).toMatchObject({ ok: false, error: { code: "downloadBroken", message: expect.stringMatching(/No data for 0\.12 s from 127\.0\.0\.1.*the next try goes on/) } });
   });
   it("refuses another file than the published one and removes it", async () => {
     const wrong = await serve({ files: { "net.pth": weights.slice(0, 1000) } });
@@ -123,6 +123,12 @@ describe("a download", () => {
       expect(await download(from)).toMatchObject({ ok: false, error: { code: "downloadRefused", message: expect.stringMatching(words) } });
       await from.close();
     }
+  });
+  it("says that a server cannot be reached, and what else there is to do", async () => {
+    const from = await serve();
+    await from.close();
+    server = null;
+    expect(await download(from)).toMatchObject({ ok: false, error: { code: "hostUnreachable", message: expect.stringMatching(/cannot be reached .* import it/) } });
   });
   it("does not begin what the disk cannot hold", async () => {
     const from = await serve();
