@@ -17,7 +17,7 @@ import type { SessionInfo, SessionRecordBody } from "../shared/records.ts";
 import { FaultError, err, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { createRng } from "../shared/rng.ts";
-import { placementOf } from "./placement.ts";
+import { pixelsOf, placementOf } from "./placement.ts";
 import { builtInReferences } from "./paths.ts";
 import { appVersion } from "./version.ts";
 import { createRecorder } from "./recorder.ts";
@@ -115,7 +115,7 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
     clock, source: rig.source, eye: rig.eye, reward: rig.reward, display, retina: rig.retina, aligner: createClockAligner({ shortestTransportMs: rig.shortestTransportMs }),
     rng, trial: config.trial, response: config.response, evolution: config.evolution, threads,
     autoTargets: past?.threads.length === threads.length ? [] : config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
-    references, record: recorder.record, room: recorder.room, listener: options.listener, resume: past?.point ?? null,
+    references, sizePxOf: (thread) => imageSizePx(config, thread, display.geometry().widthPx), record: recorder.record, room: recorder.room, listener: options.listener, resume: past?.point ?? null,
   });
 
   let closing: Promise<void> | null = null;
@@ -162,6 +162,11 @@ function openThread(thread: ThreadConfig, index: number, generator: Generator, r
 /** Sphere CMA-ES, the genetic algorithm and random search have no step size in latent units. */
 function takesStepSize(optimizer: string): boolean {
   return optimizerRegistry.some((o) => o.name === optimizer && o.options.some((option) => option.name === "stepSize"));
+}
+
+function imageSizePx(config: SessionConfig, thread: number, widthPx: number): number | null {
+  const deg = config.evolution.threads[thread]?.imageSizeDeg ?? null;
+  return deg === null ? null : Math.max(1, Math.round(pixelsOf(deg, { widthPx, widthCm: config.display.widthCm, distanceCm: config.display.distanceCm })));
 }
 
 function numbersAndText(options: ThreadConfig["optimizerOptions"]): Record<string, number | string> {

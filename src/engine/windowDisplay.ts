@@ -23,7 +23,7 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
   let placement: StimulusPlacement | null = null;
   let fixation = false;
   let listener: (report: DisplayReport) => void = () => undefined;
-  const images = new Map<number, ImageBatch>();
+  const images = new Map<number, { readonly image: ImageBatch; readonly sizePx: number | null }>();
   const waiting = new Map<number, () => void>();
   let total = 0;
   let late = 0;
@@ -35,8 +35,8 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
     if (caller !== null) send(caller, c);
   }
 
-  function sendImage(imageId: number, image: ImageBatch): void {
-    command({ kind: "prepare", imageId, widthPx: image.width, heightPx: image.height, rgbaBase64: toRgbaBase64(image) });
+  function sendImage(imageId: number, image: ImageBatch, sizePx: number | null): void {
+    command({ kind: "prepare", imageId, widthPx: image.width, heightPx: image.height, rgbaBase64: toRgbaBase64(image), sizePx });
   }
 
   function lose(reason: string): void {
@@ -75,7 +75,7 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
         watch();
       }
       if (placement !== null) command({ kind: "place", ...placement });
-      for (const [imageId, image] of images) sendImage(imageId, image);
+      for (const [imageId, { image, sizePx }] of images) sendImage(imageId, image, sizePx);
       command({ kind: "fixation", visible: fixation });
       listener({ kind: "attached", geometry });
     },
@@ -118,12 +118,12 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
     onReport(next) {
       listener = next;
     },
-    prepare(imageId, image) {
-      images.set(imageId, image);
+    prepare(imageId, image, sizePx) {
+      images.set(imageId, { image, sizePx });
       if (caller === null) return Promise.resolve();
       return new Promise((resolve) => {
         waiting.set(imageId, resolve);
-        sendImage(imageId, image);
+        sendImage(imageId, image, sizePx);
       });
     },
     release(imageIds) {

@@ -30,6 +30,8 @@ export interface ClosedLoopOptions extends Omit<LoopCoreOptions, "effects" | "ha
   /** The synthetic rig's eyes; null on real rigs. */
   readonly retina: Retina | null;
   readonly references: readonly ReferenceImage[];
+  /** Side of a thread's images on the screen, px; null = the display's own. Left out: null for all. */
+  readonly sizePxOf?: (thread: number) => number | null;
   readonly record: (body: SessionRecordBody, atHostNs: HostTimeNs) => void;
   /** null while the store keeps up; else settles when it has caught up. */
   readonly room: () => Promise<void> | null;
@@ -127,9 +129,9 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
     give({ kind: "rewardDone", cause, pulseMs, problem: given.ok ? null : given.error.message });
   }
 
-  async function addImage(imageId: number, label: string, image: ImageBatch): Promise<void> {
+  async function addImage(imageId: number, label: string, image: ImageBatch, sizePx: number | null): Promise<void> {
     give({ kind: "imageDecoded", imageId, label, image });
-    await Promise.all([retina?.see(imageId, image), display.prepare(imageId, image)]);
+    await Promise.all([retina?.see(imageId, image), display.prepare(imageId, image, sizePx)]);
     give({ kind: "imageReady", imageId });
   }
 
@@ -153,12 +155,12 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
       chunk.forEach((c, i) => latents.set(data.subarray(c.individual * dim, (c.individual + 1) * dim), i * dim));
       const decoded = await first.g.thread.generator.decode({ count: chunk.length, dim, data: latents });
       const bytes = decoded.width * decoded.height * 3;
-      await Promise.all(chunk.map((c, i) => addImage(c.imageId, "", { count: 1, width: decoded.width, height: decoded.height, data: decoded.data.slice(i * bytes, (i + 1) * bytes) })));
+      await Promise.all(chunk.map((c, i) => addImage(c.imageId, "", { count: 1, width: decoded.width, height: decoded.height, data: decoded.data.slice(i * bytes, (i + 1) * bytes) }, options.sizePxOf?.(first.g.thread.index) ?? null)));
     }
   }
 
   async function addReferences(): Promise<void> {
-    for (const [i, reference] of options.references.entries()) await addImage(core.referenceImageId(i), reference.label, reference.image);
+    for (const [i, reference] of options.references.entries()) await addImage(core.referenceImageId(i), reference.label, reference.image, null);
   }
 
   return {

@@ -88,8 +88,8 @@ export interface Display {
   geometry(): DisplayGeometry;
   place(placement: StimulusPlacement): void;
   onReport(listener: (report: DisplayReport) => void): void;
-  /** Takes one decoded image ahead of its use; settles when it is ready to be drawn without delay. */
-  prepare(imageId: number, image: ImageBatch): Promise<void>;
+  /** Takes one decoded image ahead of its use; settles when it is ready to be drawn without delay. sizePx: side on the screen, null = the placement's. */
+  prepare(imageId: number, image: ImageBatch, sizePx: number | null): Promise<void>;
   release(imageIds: readonly number[]): void;
   showFixation(visible: boolean): void;
   run(trialId: number, flashes: readonly PlannedFlash[]): void;

@@ -28,6 +28,7 @@ const shelf = createImageShelf();
 
 let linkUp = false;
 let phase: Phase = "idle";
+const sizes = new Map<number, number>();
 let placement: Placement | null = null;
 let fixation = false;
 let program: ProgramState | null = null;
@@ -67,8 +68,14 @@ function onFrame(frameMs: number): void {
   sendReports();
 }
 
+/** Images whose side is not that of the placement, px. */
+function sizeOf(imageId: number): number | null {
+  return sizes.get(imageId) ?? placement?.sizePx ?? null;
+}
+
 function draw(imageId: number | null): void {
-  screen.draw({ placement, image: imageId === null ? null : (shelf.get(imageId) ?? null), fixation });
+  const sizePx = imageId === null ? null : sizeOf(imageId);
+  screen.draw({ placement: placement === null || sizePx === null ? placement : { ...placement, sizePx }, image: imageId === null ? null : (shelf.get(imageId) ?? null), fixation });
   shownImageId = imageId;
   dirty = false;
 }
@@ -113,13 +120,16 @@ function obey(command: StimulusCommand): void {
       return;
     }
     case "prepare":
-      return shelf.prepare({ imageId: command.imageId, widthPx: command.widthPx, heightPx: command.heightPx, rgbaBase64: command.rgbaBase64, sizePx: placement?.sizePx ?? null }, (failure) => {
+      if (command.sizePx === null) sizes.delete(command.imageId);
+      else sizes.set(command.imageId, command.sizePx);
+      return shelf.prepare({ imageId: command.imageId, widthPx: command.widthPx, heightPx: command.heightPx, rgbaBase64: command.rgbaBase64, sizePx: sizeOf(command.imageId) }, (failure) => {
         if (failure !== null) return showProblem(failure);
         outbox.push({ kind: "prepared", imageId: command.imageId });
         // Between frames: the engine may be waiting for it; a hidden window has no frames at all.
         if (program === null) sendReports();
       });
     case "release":
+      for (const imageId of command.imageIds) sizes.delete(imageId);
       return shelf.release(command.imageIds);
     case "fixation":
       fixation = command.visible;

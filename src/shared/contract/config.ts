@@ -63,6 +63,8 @@ export const threadConfig = z.object({
   initialStepSize: z.number().positive().nullable().default(null),
   /** Channel index; "auto" = the channel that the references drive best and most selectively. */
   target: z.union([z.number().int().min(0), z.literal("auto")]).default("auto"),
+  /** Side of this thread's images, degrees of visual angle; null = the display's image size. */
+  imageSizeDeg: z.number().min(0.2).max(40).nullable().default(null),
 });
 
 export const evolutionConfig = z.object({

@@ -6,12 +6,14 @@ import { modelFetch } from "./models.ts";
 import type { ModelsOverview, ModelVerdict } from "./models.ts";
 import * as state from "./state.ts";
 import { stimulusCommand, stimulusReport } from "./stimulus.ts";
+import * as tools from "./tools.ts";
 import type { Fault, Result } from "../result.ts";
 
 export * from "./config.ts";
 export * from "./models.ts";
 export * from "./state.ts";
 export * from "./stimulus.ts";
+export * from "./tools.ts";
 
 /** Who may call: a watcher only looks, an operator acts, the stimulus window reports. */
 export type Access = "view" | "operate" | "stimulus";
@@ -72,6 +74,24 @@ export const methods = {
   ])),
   /** Where the replay of this window stands, as a console: after a seek. */
   "replay.snapshot": method<state.Snapshot>()("view", none),
+  /** Last responses of the target up to where the replay of this window stands. */
+  "replay.responses": method<readonly state.PresentationEvent[]>()("view", z.object({ channel: z.number().int().min(0), last: z.number().int().min(1).max(500) }).strict()),
+
+  "sessions.timeline": method<tools.SessionTimeline>()("view", sessionFile),
+  "sessions.notes": method<tools.SessionNotes>()("view", sessionFile),
+  /** Adds a note afterwards. */
+  "sessions.note": method<tools.SessionNotes>()("operate", z.object({ file: z.string().min(1), text: z.string().trim().min(1).max(4000) }).strict()),
+  /** Takes over the later notes of another copy of the session. */
+  "sessions.mergeNotes": method<tools.SessionNotes>()("operate", z.object({ file: z.string().min(1), from: z.string().min(1) }).strict()),
+  /** The recorded responses scored otherwise. */
+  "sessions.whatIf": method<tools.WhatIfCurves>()("operate", tools.whatIfArgs),
+  /** Long work on recorded sessions, one job after the other; `job` events tell how far it is. */
+  "sessions.verify": method<{ jobId: string }>()("operate", tools.verifyArgs),
+  "sessions.export": method<{ jobId: string }>()("operate", tools.exportArgs),
+  "sessions.import": method<{ jobId: string }>()("operate", tools.importArgs),
+  "sessions.cancelJob": method<null>()("operate", z.object({ jobId: z.string() }).strict()),
+  /** Newest first. */
+  "sessions.jobs": method<readonly tools.Job[]>()("view", none),
 
   "image.get": method<{ widthPx: number; heightPx: number; pngBase64: string; rateHz: number | null; label: string }>()("view", imageRef),
   /** All images of one generation, best first, from the running session (file null) or a recorded one. */
@@ -106,6 +126,8 @@ export const events = {
   replayed: z.object({ event: z.enum(["live", "eye", "screen", "presentation", "generation", "log", "session"]), payload: z.unknown() }),
   /** A download of a model: a few times a second, then once with its end. */
   modelFetch,
+  /** Work on recorded sessions went on or ended. */
+  job: tools.job,
   /** Only to the attached stimulus window. */
   stimulus: stimulusCommand,
 } as const;

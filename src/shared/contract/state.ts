@@ -136,6 +136,8 @@ export type SessionSummary = z.infer<typeof sessionSummary>;
 export const replayStatus = z.object({
   file: z.string(), playing: z.boolean(), speed: z.number(), jumped: z.boolean(),
   positionMs: z.number(), durationMs: z.number(), generation: z.number(), generations: z.number(), presentations: z.number(), atEnd: z.boolean(),
+  /** Where a seek under way goes; null at rest. */
+  seekingToMs: z.number().nullable(),
   /** The first record that the replay makes differently from the recording; null while all is the same. */
   difference: z.string().nullable(),
 });

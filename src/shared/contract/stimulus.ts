@@ -8,8 +8,8 @@ export const stimulusCommand = z.discriminatedUnion("kind", [
     centreXPx: z.number(), centreYPx: z.number(), sizePx: z.number(), fixationDiameterPx: z.number(),
     backgroundGrey: z.number(), photodiodePx: z.number(),
   }),
-  /** RGBA bytes, base64. */
-  z.object({ kind: z.literal("prepare"), imageId: z.number(), widthPx: z.number(), heightPx: z.number(), rgbaBase64: z.string() }),
+  /** RGBA bytes, base64. sizePx: side on the screen; null = that of the placement. */
+  z.object({ kind: z.literal("prepare"), imageId: z.number(), widthPx: z.number(), heightPx: z.number(), rgbaBase64: z.string(), sizePx: z.number().positive().nullable() }),
   z.object({ kind: z.literal("release"), imageIds: z.array(z.number()) }),
   z.object({ kind: z.literal("fixation"), visible: z.boolean() }),
   z.object({

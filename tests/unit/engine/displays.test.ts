@@ -19,7 +19,7 @@ describe("the timed display", () => {
     const display = createTimedDisplay({ clock, refreshHz: 120 });
     const reports: DisplayReport[] = [];
     display.onReport((r) => reports.push(r));
-    await display.prepare(7, anImage);
+    await display.prepare(7, anImage, null);
     display.run(4, flashes);
     await clock.run(() => reports.some((r) => r.kind === "end"));
     expect(reports.map((r) => r.kind)).toEqual(["onset", "offset", "onset", "offset", "onset", "offset", "end"]);
@@ -34,7 +34,7 @@ describe("the timed display", () => {
     const display = createTimedDisplay({ clock, refreshHz: 100 });
     const reports: DisplayReport[] = [];
     display.onReport((r) => reports.push(r));
-    await display.prepare(7, anImage);
+    await display.prepare(7, anImage, null);
     display.run(4, flashes);
     clock.setTimer(hostTimeNs(65 * nsPerMs), () => display.abort(4));
     await clock.run(() => reports.some((r) => r.kind === "end"));
@@ -67,7 +67,7 @@ describe("the stimulus window as a display", () => {
     const { display, sent } = aWindow();
     display.attach("w", geometry);
     let ready = false;
-    const prepared = display.prepare(7, anImage).then(() => {
+    const prepared = display.prepare(7, anImage, null).then(() => {
       ready = true;
     });
     await settle();
@@ -81,7 +81,7 @@ describe("the stimulus window as a display", () => {
   it("gives everything again to a window that comes back, and reports the loss in between", async () => {
     const { display, sent, reports } = aWindow();
     display.attach("w", geometry);
-    const prepared = display.prepare(7, anImage);
+    const prepared = display.prepare(7, anImage, null);
     display.detach("w", "closed");
     await prepared;
     expect(reports.at(-1)).toMatchObject({ kind: "lost" });
