@@ -18,11 +18,12 @@ import { describeDevices } from "./devices.ts";
 import type { Caller, Engine, EngineEvent, EngineOptions } from "./engineTypes.ts";
 import { openLiveSession } from "./liveSession.ts";
 import type { LiveSession } from "./liveSession.ts";
-import { createPlaybacks } from "./playback.ts";
+import { createPlaybacks } from "./playbacks.ts";
 import { createRealClock } from "./realClock.ts";
 import { readResumePoint } from "./resume.ts";
 import { rigKinds } from "./rig.ts";
 import { reviewSnapshot, recordedResponses, recordedGeneration, toSummary } from "./review.ts";
+import { createSessionTools } from "./sessionTools.ts";
 import { createTelemetry } from "./telemetry.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { createTimedDisplay } from "./timedDisplay.ts";
@@ -36,7 +37,7 @@ const windowWaitMs = 20_000;
 
 const idleSnapshot: Snapshot = {
   phase: "idle", session: null, channels: [], response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 },
-  live: null, curve: [], gallery: [], log: [], failure: null,
+  live: null, curve: [], gallery: [], log: [], reports: [], failure: null,
 };
 
 interface Running {
@@ -69,6 +70,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
   const emit = <E extends EventName>(event: E, payload: EventPayload<E>): void => send({ event, payload, callerId: null } as EngineEvent);
   const screen: WindowDisplay = createWindowDisplay({ clock, send: (callerId, command) => send({ event: "stimulus", payload: command, callerId }) });
 
+  const tools = createSessionTools({ sessionFolder: options.sessionFolder, hostKind: options.host, onJob: (job) => emit("job", job) });
   const playbacks = createPlaybacks((callerId) => (event, payload) => send({ event, payload, callerId } as EngineEvent));
 
   function current(): Running & { readonly session: LiveSession } {
@@ -101,6 +103,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
           trial: (outcome, id) => telemetryHolder.telemetry?.listener.trial?.(outcome, id),
           screen: (imageId, fixation, i, n) => telemetryHolder.telemetry?.listener.screen?.(imageId, fixation, i, n),
           eye: (batch, inside) => telemetryHolder.telemetry?.listener.eye?.(batch, inside),
+          report: (thread, report) => telemetryHolder.telemetry?.listener.report?.(thread, report),
           ended: (reason, message) => void finish(reason, message),
         },
         onRecord: (body, hostNs) => {
@@ -312,20 +315,14 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       const past = readResumePoint(file);
       return past.ok ? start(past.value.config, file) : past;
     },
-    "replay.open": async ({ file }, caller) => ok(playbacks.open(caller.id, file)),
+    "replay.open": async ({ file }, caller) => ok(await playbacks.open(caller.id, file)),
     "replay.control": async (control, caller) => {
-      if (control.action === "close") {
-        playbacks.close(caller.id);
-        return done();
-      }
-      const playback = playbacks.of(caller.id);
-      if (control.action === "play") playback.play(control.speed);
-      else if (control.action === "pause") playback.pause();
-      else if (control.action === "step") await playback.step(control.unit);
-      else await playback.seek(control.positionMs);
+      await playbacks.control(caller.id, control);
       return done();
     },
-    "replay.snapshot": async (_args, caller) => ok(playbacks.of(caller.id).snapshot()),
+    "replay.snapshot": async (_args, caller) => ok(await playbacks.snapshot(caller.id)),
+    "replay.responses": async ({ channel, last }, caller) => ok(await playbacks.responses(caller.id, channel, last)),
+    ...tools.handlers,
     "image.get": ({ file, imageId }) => imageOf(file, imageId),
     "images.ofGeneration": async ({ file, thread, generation }): Promise<Result<readonly GalleryItem[], Fault>> => {
       if (file === null) {
@@ -370,6 +367,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
         endRunning("stopped", "The app was closed.");
       }
       playbacks.closeAll();
+      await tools.close();
       stopFetching();
       if (running?.ticker) clearInterval(running.ticker);
       await models.close();

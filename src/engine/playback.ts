@@ -1,10 +1,10 @@
 // Plays a recorded session for one window: the recorded inputs through the loop's own decisions, at any speed, with the same telemetry that
 // windows got then. Every record is compared on the way. Knows nothing about transport.
-import type { EventName, EventPayload, ReplayStatus, Snapshot } from "../shared/contract/index.ts";
+import type { EventName, EventPayload, PresentationEvent, ReplayStatus, Snapshot } from "../shared/contract/index.ts";
 import type { SessionReader, SessionRun } from "../session/reader.ts";
 import { openSession } from "../session/reader.ts";
 import type { SessionRecord } from "../shared/records.ts";
-import { FaultError, err, ok, unwrap } from "../shared/result.ts";
+import { FaultError, err, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { hostTimeNs, nsPerMs } from "../shared/units.ts";
 import { createReplay } from "./replay.ts";
@@ -20,15 +20,19 @@ export interface Playback {
   step(unit: "presentation" | "generation"): Promise<void>;
   seek(positionMs: number): Promise<void>;
   snapshot(): Snapshot;
+  /** Last responses of a channel, where it was the target. */
+  responses(channel: number, last: number): readonly PresentationEvent[];
   close(): void;
 }
 
-type Send = <E extends EventName>(event: E, payload: EventPayload<E>) => void;
+export type Send = <E extends EventName>(event: E, payload: EventPayload<E>) => void;
 
 const tickMs = 20;
 const liveMs = 100;
 /** A tick works at most this long before it lets others have the thread. */
-const busyMs = 12;
+const busyMs = 16;
+/** Gaze and screen are sent at most this often, however fast the session runs: nobody sees more. */
+const glimpseMs = 30;
 
 export function openPlayback(file: string, send: Send): Result<Playback, Fault> {
   const opened = openSession(file);
@@ -70,16 +74,37 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
   let lastLive = 0;
   let ticker: NodeJS.Timeout | null = null;
   let closed = false;
+  /** Counts what was asked of this playback: a step or seek under way ends when something else is asked. */
+  let asked = 0;
+  let seekingToMs: number | null = null;
+  let wasPlaying = false;
+  const glimpses = new Map<EventName, { sentMs: number; held: (() => void) | null }>();
 
   const emit = <E extends EventName>(event: E, payload: EventPayload<E>): void => {
     if (quiet || event === "stimulus" || event === "replay" || event === "replayed") return;
-    send("replayed", { event: event as EventPayload<"replayed">["event"], payload });
+    const pass = (): void => send("replayed", { event: event as EventPayload<"replayed">["event"], payload });
+    if (event !== "eye" && event !== "screen") return pass();
+    const glimpse = glimpses.get(event) ?? { sentMs: 0, held: null };
+    glimpses.set(event, glimpse);
+    const now = performance.now();
+    glimpse.held = now - glimpse.sentMs < glimpseMs ? pass : null;
+    if (glimpse.held !== null) return;
+    glimpse.sentMs = now;
+    pass();
   };
+
+  /** What the last glimpses held back. */
+  function showHeld(): void {
+    for (const glimpse of glimpses.values()) {
+      glimpse.held?.();
+      glimpse.held = null;
+    }
+  }
 
   const positionMs = (): number => beforeMs + Math.max(0, (nowNs - (spans[runIndex]?.fromNs ?? 0)) / nsPerMs);
 
   function status(jumped = false): ReplayStatus {
-    return { file: reader.file, playing, speed, jumped, positionMs: positionMs(), durationMs, generation: generations, generations: config.evolution.generations, presentations, atEnd, difference };
+    return { file: reader.file, playing, speed, jumped, positionMs: positionMs(), durationMs, generation: generations, generations: config.evolution.generations, presentations, atEnd, seekingToMs, difference };
   }
 
   function startRun(index: number): void {
@@ -98,12 +123,13 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
         generations += 1;
         telemetry.listener.generation?.(g);
       },
+      report: (thread, report) => telemetry.listener.report?.(thread, report),
       trial: (outcome, id) => telemetry.listener.trial?.(outcome, id),
       screen: (imageId, fixation, i, n) => telemetry.listener.screen?.(imageId, fixation, i, n),
       eye: (batch, inside) => telemetry.listener.eye?.(batch, inside),
     });
     telemetry.attach(replay.core);
-    records = reader.records({ fromSeq: run.firstSeq, toSeq: run.lastSeq })[Symbol.iterator]();
+    records = reader.records({ fromSeq: run.firstSeq, toSeq: run.lastSeq, pixels: false })[Symbol.iterator]();
     upcoming = nextRecord();
   }
 
@@ -155,14 +181,21 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
   }
 
   /** Goes on until `until` says so, letting others have the thread in between. */
-  async function run(until: () => boolean): Promise<void> {
+  async function run(until: () => boolean): Promise<boolean> {
+    const mine = asked;
     let since = performance.now();
     while (!closed && !until() && takeOne()) {
-      if (performance.now() - since > busyMs) {
-        await new Promise((resolve) => setImmediate(resolve));
-        since = performance.now();
+      const now = performance.now();
+      if (now - since <= busyMs) continue;
+      if (seekingToMs !== null && now - lastLive >= liveMs) {
+        lastLive = now;
+        send("replay", status());
       }
+      await new Promise((resolve) => setImmediate(resolve));
+      if (mine !== asked) return false;
+      since = performance.now();
     }
+    return !closed;
   }
 
   function tick(): void {
@@ -183,6 +216,7 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
     }
     if (began - lastLive >= liveMs || atEnd) {
       lastLive = began;
+      showHeld();
       telemetry.tick();
       send("replay", status());
     }
@@ -198,8 +232,17 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
   function pause(): void {
     playing = false;
     stopTicker();
+    showHeld();
     telemetry.tick();
     send("replay", status());
+  }
+
+  /** Where a seek has got to when something else is asked is where the replay stands. */
+  function interruptSeek(): void {
+    if (seekingToMs === null) return;
+    seekingToMs = null;
+    quiet = false;
+    send("replay", status(true));
   }
 
   rewind();
@@ -208,6 +251,8 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
   return {
     file: reader.file,
     play(next) {
+      asked += 1;
+      interruptSeek();
       if (atEnd) rewind();
       speed = next;
       playing = true;
@@ -216,20 +261,29 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
       ticker ??= setInterval(tick, tickMs);
       send("replay", status());
     },
-    pause,
-    async step(unit) {
-      pause();
-      const [p, g] = [presentations, generations];
-      await run(() => (unit === "presentation" ? presentations > p : generations > g));
+    pause() {
+      asked += 1;
+      interruptSeek();
       pause();
     },
+    async step(unit) {
+      asked += 1;
+      interruptSeek();
+      pause();
+      const [p, g] = [presentations, generations];
+      if (await run(() => (unit === "presentation" ? presentations > p : generations > g))) pause();
+    },
     async seek(toMs) {
-      const wasPlaying = playing;
+      asked += 1;
+      wasPlaying = seekingToMs === null ? playing : wasPlaying;
       playing = false;
       stopTicker();
       quiet = true;
+      seekingToMs = toMs;
+      glimpses.clear();
       if (toMs < positionMs()) rewind();
-      await run(() => positionOfNext() > toMs);
+      if (!(await run(() => positionOfNext() > toMs))) return;
+      seekingToMs = null;
       quiet = false;
       playing = wasPlaying && !atEnd;
       fromMs = positionMs();
@@ -238,6 +292,7 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
       send("replay", status(true));
     },
     snapshot: () => telemetry.snapshot(),
+    responses: (channel, last) => telemetry.responses(channel, last),
     close() {
       if (closed) return;
       closed = true;
@@ -247,35 +302,11 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
   };
 }
 
-function spanOf(reader: SessionReader, run: SessionRun): { readonly fromNs: number; readonly toNs: number } {
+/** Host times of the first and last record of a run. */
+export function spanOf(reader: SessionReader, run: SessionRun): { readonly fromNs: number; readonly toNs: number } {
   const edge = (seq: number): number => {
     for (const record of reader.records({ fromSeq: seq, toSeq: seq, pixels: false })) return record.hostNs;
     return 0;
   };
   return { fromNs: edge(run.firstSeq), toNs: edge(run.lastSeq) };
-}
-
-/** One playback a window. */
-export function createPlaybacks(sendTo: (callerId: string) => Send) {
-  const open = new Map<string, Playback>();
-  const of = (callerId: string): Playback => {
-    const found = open.get(callerId);
-    if (found === undefined) throw new FaultError({ code: "noReplay", message: "Nothing is replayed in this window. Open a session for replay first." });
-    return found;
-  };
-  const close = (callerId: string): void => {
-    open.get(callerId)?.close();
-    open.delete(callerId);
-  };
-  return {
-    open(callerId: string, file: string): Snapshot {
-      close(callerId);
-      const playback = unwrap(openPlayback(file, sendTo(callerId)));
-      open.set(callerId, playback);
-      return playback.snapshot();
-    },
-    of,
-    close,
-    closeAll: () => [...open.keys()].forEach(close),
-  };
 }

@@ -70,6 +70,8 @@ export const threadConfig = z.object({
 export const evolutionConfig = z.object({
   generations: z.number().int().min(1).max(1000).default(30),
   repeats: z.number().int().min(1).max(20).default(1),
+  /** At the end the mean of the distribution, the best image and the start are shown this often again, for a report without luck; 0 = not at all. */
+  confirmRepeats: z.number().int().min(0).max(50).default(6),
   /** Presentations tried for one planned presentation before its score is given up as missing. */
   attemptsMax: z.number().int().min(1).max(50).default(8),
   /** Folder of PNG or JPEG files; null = the built-in references. */

@@ -96,6 +96,8 @@ export const snapshot = z.object({
   curve: z.array(curvePoint),
   gallery: z.array(galleryItem),
   log: z.array(logEntry),
+  /** How every thread's evolution went, at its end: empty before. */
+  reports: z.array(z.object({ thread: z.number(), verdict: z.enum(["rose", "unclear", "endedBelowStart", "noData"]), sentences: z.array(z.string()) })),
   /** Why the last session failed or stopped early; null otherwise. */
   failure: z.string().nullable(),
 });

@@ -32,7 +32,7 @@ export function aStandInEngine(): StandIn {
   };
   const snapshot = (): Snapshot => ({
     phase, session: null, channels: [], response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 },
-    live: null, curve: [], gallery: [], log: [], failure: null,
+    live: null, curve: [], gallery: [], log: [], reports: [], failure: null,
   });
   const handlers: Handlers<Caller> = {
     "app.describe": (_, caller) => noted("app.describe", caller, { version: "0.0.0", host: "web", sessionFolder: "sessions", rigs: [], optimizers: [], models: [], provider: "cpu", mayOperate: caller.access.includes("operate") }),
@@ -89,6 +89,17 @@ export function aStandInEngine(): StandIn {
     "replay.open": (_, caller) => noted("replay.open", caller, snapshot()),
     "replay.control": (_, caller) => noted("replay.control", caller, null),
     "replay.snapshot": (_, caller) => noted("replay.snapshot", caller, snapshot()),
+    "replay.responses": (_, caller) => noted("replay.responses", caller, []),
+    "sessions.timeline": (_, caller) => noted("sessions.timeline", caller, { durationMs: 0, generations: [], presentationsMs: [], resumedMs: [], notReplayable: null }),
+    "sessions.notes": (_, caller) => noted("sessions.notes", caller, { recorded: [], later: [] }),
+    "sessions.note": (_, caller) => noted("sessions.note", caller, { recorded: [], later: [] }),
+    "sessions.mergeNotes": (_, caller) => noted("sessions.mergeNotes", caller, { recorded: [], later: [] }),
+    "sessions.whatIf": (_, caller) => noted("sessions.whatIf", caller, { windowStartMs: 70, windowEndMs: 170, target: 0, generations: [], surrogate: null }),
+    "sessions.verify": (_, caller) => noted("sessions.verify", caller, { jobId: "1" }),
+    "sessions.export": (_, caller) => noted("sessions.export", caller, { jobId: "1" }),
+    "sessions.import": (_, caller) => noted("sessions.import", caller, { jobId: "1" }),
+    "sessions.cancelJob": (_, caller) => noted("sessions.cancelJob", caller, null),
+    "sessions.jobs": (_, caller) => noted("sessions.jobs", caller, []),
     "image.get": (_, caller) => noted("image.get", caller, { widthPx: 1, heightPx: 1, pngBase64: "", rateHz: null, label: "" }),
     "images.ofGeneration": (_, caller) => noted("images.ofGeneration", caller, []),
     "models.list": (_, caller) => noted("models.list", caller, { models: [], analyses: [], folder: null }),
