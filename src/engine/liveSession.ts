@@ -1,7 +1,7 @@
 // One session put together: config -> rig, models, store, display, loop. The only place where all of them meet.
 // Knows nothing about windows or transport.
 import { randomUUID } from "node:crypto";
-import { createOptimizer, optimizerRegistry, restoreOptimizer } from "../evolve/index.ts";
+import { createOptimizer, defaultsFor, restoreOptimizer } from "../evolve/index.ts";
 import { createClosedLoop } from "../loop/closedLoop.ts";
 import type { ClosedLoop } from "../loop/closedLoop.ts";
 import type { LoopListener } from "../loop/loopTypes.ts";
@@ -11,6 +11,7 @@ import { checkWritable } from "../session/folder.ts";
 import { createSession, resumeSession } from "../session/writer.ts";
 import type { SessionWriter } from "../session/writer.ts";
 import { createClockAligner } from "../acquisition/align.ts";
+import type { GeneratorManifest } from "../shared/manifest.ts";
 import type { SessionConfig, ThreadConfig } from "../shared/contract/config.ts";
 import type { Clock, Display, Encoder, Generator } from "../shared/ports.ts";
 import type { SessionInfo, SessionRecordBody } from "../shared/records.ts";
@@ -81,7 +82,8 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
     const state = past?.threads[index];
     const generator = generators[index] ?? firstGenerator;
     if (state === undefined || state.optimizer === null) {
-      const fresh = openThread(thread, index, generator, rng.fork(`optimizer/${index}`));
+      const latent = models.list().find((m) => m.id === thread.generator && m.kind === "generator");
+      const fresh = openThread(thread, index, generator, latent?.kind === "generator" ? latent.latent : null, rng.fork(`optimizer/${index}`));
       return { ...fresh, target: state?.target ?? fresh.target };
     }
     return { index, generator, optimizer: unwrap(restoreOptimizer(state.optimizer, { dim: generator.latentDim })), target: state.target };
@@ -143,25 +145,28 @@ function checkTargets(config: SessionConfig, channelCount: number): void {
   }
 }
 
-function openThread(thread: ThreadConfig, index: number, generator: Generator, rng: ReturnType<typeof createRng>): EvolutionThread {
+function openThread(thread: ThreadConfig, index: number, generator: Generator, latent: GeneratorManifest["latent"] | null, rng: ReturnType<typeof createRng>): EvolutionThread {
+  // What suits this generator (step size, radius, norm cap) and the noise of a recording, then what the session asks for.
+  const { setups } = defaultsFor({
+    generator: { latentDim: generator.latentDim, initialStepSize: thread.initialStepSize ?? generator.initialStepSize, ...(latent === null ? {} : { typicalNorm: latent.typicalNorm }) },
+    noise: "high",
+  });
+  const setup = new Map<string, (typeof setups)[keyof typeof setups]>(Object.entries(setups)).get(thread.optimizer);
   const optimizer = unwrap(
     createOptimizer({
       name: thread.optimizer,
       dim: generator.latentDim,
       rng,
+      ...(setup === undefined ? {} : { constraints: setup.constraints }),
+      ...(latent?.start === undefined ? {} : { start: latent.start }),
       options: {
         ...(thread.populationSize === null ? {} : { population: thread.populationSize }),
-        ...(takesStepSize(thread.optimizer) ? { stepSize: thread.initialStepSize ?? generator.initialStepSize } : {}),
+        ...setup?.options,
         ...numbersAndText(thread.optimizerOptions),
       },
     }),
   );
   return { index, generator, optimizer, target: thread.target === "auto" ? 0 : thread.target };
-}
-
-/** Sphere CMA-ES, the genetic algorithm and random search have no step size in latent units. */
-function takesStepSize(optimizer: string): boolean {
-  return optimizerRegistry.some((o) => o.name === optimizer && o.options.some((option) => option.name === "stepSize"));
 }
 
 function imageSizePx(config: SessionConfig, thread: number, widthPx: number): number | null {

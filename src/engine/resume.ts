@@ -1,6 +1,6 @@
 // What a session had reached at some record of its file, in the terms of the loop. Changes nothing in the file. Knows nothing about SQL.
 import { z } from "zod";
-import { decodeOptimizerState } from "../evolve/index.ts";
+import { decodeOptimizerState, restoreOptimizer } from "../evolve/index.ts";
 import type { OptimizerState } from "../evolve/index.ts";
 import type { ResumePoint } from "../loop/loopTypes.ts";
 import { openSession } from "../session/reader.ts";
@@ -43,6 +43,35 @@ export function configOf(reader: SessionReader): SessionConfig {
   const config = sessionConfig.safeParse(JSON.parse(reader.info().configJson));
   if (config.success) return config.data;
   throw new FaultError({ code: "badConfig", message: `Expected ${reader.file} to hold a session configuration of this version, got: ${config.error.issues[0]?.message ?? "something else"}. Open it with the version of Evoked that made it.` });
+}
+
+/** What the finished generations of a thread gave. */
+function historyOf(
+  thread: number,
+  file: { readonly generations: ReturnType<SessionReader["generations"]>; readonly images: ReturnType<SessionReader["images"]>; readonly presentations: ReturnType<SessionReader["presentations"]> },
+): ResumePoint["history"][number] {
+  const own = file.generations.filter((g) => g.thread === thread);
+  const references = new Set(file.images.filter((i) => i.imageKind === "reference").map((i) => i.imageId));
+  let best: ResumePoint["history"][number]["best"] = null;
+  for (const g of own) {
+    const bestImage = file.images.find((i) => i.imageId === g.bestImageId);
+    const rateHz = Math.max(...[...g.scores].filter((s) => !Number.isNaN(s)));
+    if (bestImage !== undefined && bestImage.latent !== null && (best === null || rateHz > best.rateHz)) best = { imageId: bestImage.imageId, rateHz, latent: bestImage.latent };
+  }
+  const first = own[0];
+  return {
+    thread,
+    start: first === undefined ? new Float64Array() : unwrap(restoreOptimizer(unwrap(decodeOptimizerState(first.stateBefore)))).mean(),
+    best,
+    generations: own.map((g) => ({
+      generation: g.generation,
+      evolved: [...g.scores].filter((s) => !Number.isNaN(s)),
+      references: [...Map.groupBy(file.presentations.filter((p) => p.generation === g.generation && p.excluded === null && references.has(p.imageId)), (p) => p.imageId)].map(([imageId, shown]) => ({
+        imageId,
+        scores: shown.map((p) => ((p.counts?.[g.targetChannel] ?? 0) / ((p.windowEndMs - p.windowStartMs) / 1000))),
+      })),
+    })),
+  };
 }
 
 /** The state of the session just after record `lastSeq`. Throws a FaultError on a file that this version cannot take up. */
@@ -89,6 +118,7 @@ export function pastAt(reader: SessionReader, lastSeq: number): PastSession {
             return [{ imageId: p.imageId, ratesHz: Array.from(p.counts, (c) => c / windowS) }];
           })
         : [],
+      history: begun ? config.evolution.threads.map((_, thread) => historyOf(thread, { generations, images, presentations })) : [],
     },
   };
 }

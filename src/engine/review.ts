@@ -1,5 +1,6 @@
 // A recorded session as the console shows it: the same snapshot as a live one, read from the file. Knows nothing about SQL or windows.
 import type { ChannelLive, GalleryItem, LogEntry, PresentationEvent, SessionSummary, Snapshot } from "../shared/contract/index.ts";
+import { z } from "zod";
 import { sessionConfig } from "../shared/contract/index.ts";
 import type { SessionList, SessionReader } from "../session/reader.ts";
 import type { Fault, Result } from "../shared/result.ts";
@@ -71,6 +72,7 @@ export function reviewSnapshot(reader: SessionReader): Snapshot {
       return [{ thread: g.thread, generation: g.generation, imageId: g.bestImageId, role: "best", rateHz, label: `${rateHz.toFixed(0)} spikes/s` }];
     }),
     log: events.slice(-500).map((e, i): LogEntry => ({ id: i + 1, atMs: Math.max(0, (e.hostNs - startNs) / nsPerMs), severity: e.severity, code: e.code, message: e.message })),
+    reports: events.flatMap((e) => (e.code === "report" ? [reportOf(e.dataJson)] : [])),
     failure: summary.state === "interrupted" ? "This session was interrupted: everything up to the interruption is here." : null,
   };
 }
@@ -115,6 +117,13 @@ export function recordedGeneration(reader: SessionReader, thread: number, genera
     .filter((i) => !Number.isNaN(i.rateHz))
     .sort((a, b) => b.rateHz - a.rateHz || a.imageId - b.imageId)
     .map((i): GalleryItem => ({ thread, generation, imageId: i.imageId, role: "newest", rateHz: i.rateHz, label: `${i.rateHz.toFixed(0)} spikes/s` }));
+}
+
+const recordedReport = z.object({ thread: z.number(), report: z.object({ verdict: z.enum(["rose", "unclear", "endedBelowStart", "noData"]), sentences: z.array(z.string()) }) });
+
+function reportOf(dataJson: string): Snapshot["reports"][number] {
+  const { thread, report } = recordedReport.parse(JSON.parse(dataJson));
+  return { thread, ...report };
 }
 
 function zero(value: number): number {

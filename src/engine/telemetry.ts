@@ -49,6 +49,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
   let loop: Watched | null = null;
   let logId = 0;
   const log: LogEntry[] = [];
+  const reports: Snapshot["reports"] = [];
   const curve: CurvePoint[] = [];
   const gallery: GalleryItem[] = [];
   const generations = new Map<string, GalleryItem[]>();
@@ -68,7 +69,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
 
   function remainingMs(): number | null {
     const status = loop?.status;
-    if (status === undefined || status.tuning || generationMs.length === 0) return null;
+    if (status === undefined || status.phase !== "evolution" || generationMs.length === 0) return null;
     const recent = generationMs.slice(-5);
     const each = recent.reduce((a, b) => a + b, 0) / recent.length;
     const share = status.imagesInBlock > 0 ? status.imageInBlock / status.imagesInBlock : 0;
@@ -106,6 +107,9 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       else trials.other += 1;
       trials.recent.push(outcome);
       if (trials.recent.length > trialsKept) trials.recent.shift();
+    },
+    report(thread, report) {
+      reports.push({ thread, verdict: report.verdict, sentences: [...report.sentences] });
     },
     screen(imageId, fixation, imageInTrial, imagesInTrial) {
       emit("screen", { imageId, fixation, imageInTrial, imagesInTrial });
@@ -146,7 +150,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
     return {
       phase,
       progress: {
-        generation: status.tuning ? -1 : status.generation, generations: config.evolution.generations, imageInBlock: status.imageInBlock, imagesInBlock: status.imagesInBlock,
+        generation: status.phase === "tuning" ? -1 : status.generation, generations: config.evolution.generations, imageInBlock: status.imageInBlock, imagesInBlock: status.imagesInBlock,
         presentations: status.presentations, excluded: status.excluded, elapsedMs: elapsedMs(), remainingMs: remainingMs(),
       },
       trials: { ...trials, recent: [...trials.recent] },
@@ -201,6 +205,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       curve: [...curve],
       gallery: [...gallery],
       log: [...log],
+      reports: [...reports],
       failure,
     }),
     responses: (channel, last) => responses.filter((r) => r.channel === channel).slice(-last),

@@ -12,7 +12,7 @@ import type { LoopInput } from "./inputs.ts";
 import { createLoopCore } from "./loopCore.ts";
 import type { LoopCoreOptions } from "./loopCore.ts";
 import type { LoopStatus } from "./loopTypes.ts";
-import type { ThreadGeneration } from "./thread.ts";
+import type { ImagesToDecode } from "./generations.ts";
 
 export interface ReferenceImage {
   readonly label: string;
@@ -135,8 +135,8 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
     give({ kind: "imageReady", imageId });
   }
 
-  async function decodeInOrder(generations: readonly ThreadGeneration[], order: readonly number[]): Promise<void> {
-    const where = new Map<number, { readonly g: ThreadGeneration; readonly individual: number }>();
+  async function decodeInOrder(generations: readonly ImagesToDecode[], order: readonly number[]): Promise<void> {
+    const where = new Map<number, { readonly g: ImagesToDecode; readonly individual: number }>();
     for (const g of generations) g.imageIds.forEach((imageId, individual) => where.set(imageId, { g, individual }));
     const due = order.flatMap((imageId) => {
       const found = where.get(imageId);
@@ -155,7 +155,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
       chunk.forEach((c, i) => latents.set(data.subarray(c.individual * dim, (c.individual + 1) * dim), i * dim));
       const decoded = await first.g.thread.generator.decode({ count: chunk.length, dim, data: latents });
       const bytes = decoded.width * decoded.height * 3;
-      await Promise.all(chunk.map((c, i) => addImage(c.imageId, "", { count: 1, width: decoded.width, height: decoded.height, data: decoded.data.slice(i * bytes, (i + 1) * bytes) }, options.sizePxOf?.(first.g.thread.index) ?? null)));
+      await Promise.all(chunk.map((c, i) => addImage(c.imageId, c.g.labels?.[c.individual] ?? "", { count: 1, width: decoded.width, height: decoded.height, data: decoded.data.slice(i * bytes, (i + 1) * bytes) }, options.sizePxOf?.(first.g.thread.index) ?? null)));
     }
   }
 

@@ -14,11 +14,12 @@ import { createChannelFigures, suggestTarget } from "./channels.ts";
 import type { ChannelFigures } from "./channels.ts";
 import { createFixationMonitor, createFreeViewing } from "./fixation.ts";
 import { createGenerations } from "./generations.ts";
+import type { ImagesToDecode } from "./generations.ts";
 import { recordOf } from "./inputs.ts";
 import type { LoopInput, SmallInput } from "./inputs.ts";
 import type { EndReason, LoopImage, LoopListener, LoopSettings, LoopStatus, ResumePoint } from "./loopTypes.ts";
 import { createPresentations } from "./presentations.ts";
-import type { EvolutionThread, ThreadGeneration } from "./thread.ts";
+import type { EvolutionThread } from "./thread.ts";
 import { initialTrialState, stepTrial } from "./trial.ts";
 import type { TrialEvent, TrialState, TrialTiming } from "./trial.ts";
 
@@ -34,7 +35,7 @@ export interface LoopEffects {
   reward(pulseMs: number, cause: "trial" | "manual"): void;
   rewardOff(): void;
   /** Decode these, in this order; `imageDecoded` and `imageReady` follow for each. */
-  decode(generations: readonly ThreadGeneration[], order: readonly number[]): void;
+  decode(images: readonly ImagesToDecode[], order: readonly number[]): void;
   release(imageIds: readonly number[]): void;
   /** Answer with `room` when the store can take another generation. */
   askRoom(): void;
@@ -111,6 +112,10 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     newImageId: () => nextImageId++,
     log: (code, message, severity) => log(code, message, severity),
     onGeneration: (g) => listener.generation?.(g),
+    onReport(thread, report) {
+      log("report", report.sentences.join(" "), report.verdict === "rose" ? "info" : "warn", "log", { thread, report });
+      listener.report?.(thread, report);
+    },
   });
 
   const presentations = createPresentations({
@@ -149,26 +154,34 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
 
   function startGeneration(): void {
     generations.startGeneration();
-    const { block, current } = generations;
+    showPlanned();
+  }
+
+  function showPlanned(): void {
+    const { block, toDecode } = generations;
     if (block === null) return;
-    for (const g of current) {
-      g.imageIds.forEach((imageId, individual) => {
-        images.set(imageId, { imageId, kind: "evolved", thread: g.thread.index, generation: g.generation, individual, label: "" });
-        latents.set(imageId, g.latents.data.slice(individual * g.latents.dim, (individual + 1) * g.latents.dim));
+    for (const g of toDecode) {
+      g.imageIds.forEach((imageId, i) => {
+        images.set(imageId, { imageId, kind: "evolved", thread: g.thread.index, generation: g.generation, individual: g.generation === null ? null : i, label: g.labels?.[i] ?? "" });
+        latents.set(imageId, g.latents.data.slice(i * g.latents.dim, (i + 1) * g.latents.dim));
       });
     }
-    effects.decode(current, block.imageOrder);
+    effects.decode(toDecode, block.imageOrder);
     if (block.done) finishBlock();
     else serve();
   }
 
   function finishBlock(): void {
-    const wasTuning = generations.tuning;
+    const { phase } = generations;
     generations.clearBlock();
     if (ending !== null) return;
-    if (wasTuning) {
+    if (phase === "tuning") {
       chooseTargets();
       startGeneration();
+      return;
+    }
+    if (phase === "confirming") {
+      end("completed", `All ${evolution.generations} generations are done.`);
       return;
     }
     const over = generations.finishGeneration();
@@ -179,8 +192,11 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
       latents.delete(id);
     }
     applyTargets();
-    if (generations.done) end("completed", `All ${evolution.generations} generations are done.`);
-    else effects.askRoom();
+    if (!generations.done) effects.askRoom();
+    else if (evolution.confirmRepeats > 0) {
+      generations.startConfirming();
+      showPlanned();
+    } else end("completed", `All ${evolution.generations} generations are done.`);
   }
 
   function chooseTargets(): void {
@@ -273,7 +289,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     for (const flash of flashes) {
       const image = images.get(flash.imageId);
       if (image === undefined) throw new Error(`expected image ${flash.imageId} to be known, got none`);
-      presentations.plan({ trialId: trial.trialId, image, flash, generation: generations.tuning ? null : generations.generation, now });
+      presentations.plan({ trialId: trial.trialId, image, flash, generation: generations.shownGeneration, now });
     }
     imagesWanted = false;
     step({ kind: "imagesReady", flashes, atHostNs: now });
@@ -393,8 +409,8 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         end("stopped", `Stopped in generation ${generations.generation}: ${input.why}`);
         return;
       case "skipGeneration":
-        if (generations.block === null || generations.tuning) return;
-        log("skip", `The operator skipped the rest of generation ${generations.generation}; images without a response are told as missing.`, "warn", "operator");
+        if (generations.block === null || generations.phase === "tuning") return;
+        log("skip", generations.phase === "confirming" ? "The operator skipped the rest of the last block." : `The operator skipped the rest of generation ${generations.generation}; images without a response are told as missing.`, "warn", "operator");
         generations.block.giveUp();
         if (generations.block.done) finishBlock();
         return;
@@ -531,6 +547,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     if (ended) return;
     ended = true;
     presentations.stop();
+    generations.report();
     log(ending ?? "stopped", endMessage, ending === "failed" ? "fault" : "info", "state");
     effects.rewardOff();
     listener.ended?.(ending ?? "stopped", endMessage);
@@ -554,7 +571,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     get status(): LoopStatus {
       const p = presentations.status;
       return {
-        trialState: trial.name, paused, ended, generation: generations.generation, tuning: generations.tuning,
+        trialState: trial.name, paused, ended, generation: generations.generation, phase: generations.phase,
         imageInBlock: generations.block?.settled ?? 0, imagesInBlock: generations.block?.planned ?? 0, presentations: p.settled, excluded: p.excluded,
         targets: options.threads.map((t) => t.target), rewardMs, matchedMarks: p.matchedMarks, unmatchedMarks: p.unmatchedMarks,
         lagMs: p.lagMs, lateFrames: p.lateFrames, lateSpikes: p.lateSpikes, holdFraction: fixation.holdFraction,

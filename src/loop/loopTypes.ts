@@ -1,5 +1,6 @@
 // What the loop tells and what it is started with. Knows nothing about how it works.
 import type { EvolutionConfig, ResponseConfig, TrialConfig } from "../shared/contract/config.ts";
+import type { ConvergenceReport, GenerationScores } from "../evolve/index.ts";
 import type { RigTimeNs } from "../shared/units.ts";
 import type { ExcludedBecause, EyeBatch, ImageKind, OnsetSource, TrialOutcome } from "../shared/values.ts";
 
@@ -46,6 +47,8 @@ export interface LoopListener {
   trial?(outcome: TrialOutcome, trialId: number): void;
   screen?(imageId: number | null, fixation: boolean, imageInTrial: number, imagesInTrial: number): void;
   eye?(batch: EyeBatch, inside: boolean): void;
+  /** How the evolution went, at its end. */
+  report?(thread: number, report: ConvergenceReport): void;
   ended?(reason: EndReason, message: string): void;
 }
 
@@ -67,6 +70,14 @@ export interface ResumePoint {
   readonly referenceImageIds: readonly number[];
   /** Counted presentations of the interrupted generation, in order. */
   readonly measured: readonly { readonly imageId: number; readonly ratesHz: readonly number[] }[];
+  /** What the finished generations gave, for the report at the end. */
+  readonly history: readonly {
+    readonly thread: number;
+    readonly generations: readonly GenerationScores[];
+    /** Start code: the distribution mean before the first generation. */
+    readonly start: Float64Array;
+    readonly best: { readonly imageId: number; readonly rateHz: number; readonly latent: Float32Array | Float64Array } | null;
+  }[];
 }
 
 export interface LoopStatus {
@@ -74,7 +85,7 @@ export interface LoopStatus {
   readonly paused: boolean;
   readonly ended: boolean;
   readonly generation: number;
-  readonly tuning: boolean;
+  readonly phase: "tuning" | "evolution" | "confirming";
   readonly imageInBlock: number;
   readonly imagesInBlock: number;
   readonly presentations: number;

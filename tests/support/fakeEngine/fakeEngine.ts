@@ -255,7 +255,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
     return {
       phase, session, channels: phase === "idle" ? [] : [...channels],
       response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 },
-      live: phase === "idle" ? null : makeLive(), curve: [...curve], gallery: [...gallery], log: [...log], failure,
+      live: phase === "idle" ? null : makeLive(), curve: [...curve], gallery: [...gallery], log: [...log], reports: [], failure,
     };
   }
 

@@ -14,7 +14,7 @@ function aSnapshot(over: Partial<Snapshot> = {}): Snapshot {
   return {
     phase: "running", session: { id: "s1", file: "/s1", subject: "a", startedUtc: "2026-01-01T00:00:00Z", seed: 1, rig: "r", generator: "g", optimizer: "o", provider: "CPU" },
     channels: [{ index: 0, name: "CH1", area: "V1", row: 0, column: 0 }, { index: 1, name: "CH2", area: "PIT", row: 0, column: 0 }],
-    response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 }, live: aLive(), curve: [], gallery: [], log: [], failure: null, ...over,
+    response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 }, live: aLive(), curve: [], gallery: [], log: [], reports: [], failure: null, ...over,
   };
 }
 
