@@ -13,6 +13,7 @@ import type { Fault, Result } from "../shared/result.ts";
 import type { ImageBatch } from "../shared/values.ts";
 import { checkSession } from "./check.ts";
 import { modelSettingsFile } from "./modelsCommands.ts";
+import { createInsilicoHandlers } from "./insilico/handlers.ts";
 import { createModelsHandlers } from "./modelsHandlers.ts";
 import { describeDevices } from "./devices.ts";
 import type { Caller, Engine, EngineEvent, EngineOptions } from "./engineTypes.ts";
@@ -228,6 +229,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
   }
 
   const done = async (): Promise<Result<null, Fault>> => ok(null);
+  const { close: stopAnalyses, ...insilicoHandlers } = createInsilicoHandlers({ models, modelFolders: options.modelFolders, sessionFolder: options.sessionFolder, emit: (line) => emit("insilico", line) });
   const { close: stopFetching, ...modelsHandlers } = createModelsHandlers({
     models, modelFolders: options.modelFolders, emitFetch: (progress) => emit("modelFetch", progress), isSessionRunning: () => starting || running?.ended === false,
   });
@@ -334,6 +336,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       return withReader(from, (reader) => recordedGeneration(reader, thread, generation));
     },
     ...modelsHandlers,
+    ...insilicoHandlers,
     "stimulus.attach": async ({ widthPx, heightPx, refreshHz }, caller) => {
       screen.attach(caller.id, { kind: "window", widthPx, heightPx, refreshHz });
       return done();
@@ -369,6 +372,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       playbacks.closeAll();
       await tools.close();
       stopFetching();
+      await stopAnalyses();
       if (running?.ticker) clearInterval(running.ticker);
       await models.close();
     },

@@ -2,6 +2,7 @@
 // Preload, web host, engine registration and renderer client are derived from these two tables. Knows nothing about transport.
 import { z } from "zod";
 import { sessionConfig } from "./config.ts";
+import * as insilico from "./insilico.ts";
 import { modelFetch } from "./models.ts";
 import type { ModelsOverview, ModelVerdict } from "./models.ts";
 import * as state from "./state.ts";
@@ -10,6 +11,7 @@ import * as tools from "./tools.ts";
 import type { Fault, Result } from "../result.ts";
 
 export * from "./config.ts";
+export * from "./insilico.ts";
 export * from "./models.ts";
 export * from "./state.ts";
 export * from "./stimulus.ts";
@@ -98,6 +100,22 @@ export const methods = {
   "images.ofGeneration": method<readonly state.GalleryItem[]>()("view", z.object({ file: z.string().nullable(), thread: z.number().int().min(0), generation: z.number().int().min(0) }).strict()),
 
   /** What is installed, what is missing, and what the analyses need. */
+  /** Neuron models of every unit of a recorded session; kept beside it. */
+  "insilico.fit": method<insilico.SessionFitView>()("operate", insilico.fitArgs),
+  /** The newest fit of a session; null where there is none. */
+  "insilico.storedFit": method<insilico.SessionFitView | null>()("view", sessionFile),
+  /** Starts an ablation analysis; one runs at a time. `insilico` events tell how far it is. */
+  "insilico.start": method<{ id: string }>()("operate", insilico.sweepArgs),
+  "insilico.pause": method<null>()("operate", insilico.sweepRef),
+  /** Goes on with a paused or stopped one, also after the app was closed. */
+  "insilico.resume": method<null>()("operate", insilico.sweepRef),
+  "insilico.stop": method<null>()("operate", insilico.sweepRef),
+  /** Newest first. */
+  "insilico.list": method<readonly insilico.SweepLine[]>()("view", none),
+  /** Everything that is there by now. */
+  "insilico.results": method<insilico.SweepView>()("view", insilico.sweepRef),
+  "insilico.image": method<{ widthPx: number; heightPx: number; pngBase64: string }>()("view", insilico.sweepImageRef),
+
   "models.list": method<ModelsOverview>()("view", none),
   /** Opens an installed model and runs a probe batch. */
   "models.verify": method<ModelVerdict>()("operate", z.object({ id: z.string().min(1) }).strict()),
@@ -126,6 +144,8 @@ export const events = {
   replayed: z.object({ event: z.enum(["live", "eye", "screen", "presentation", "generation", "log", "session"]), payload: z.unknown() }),
   /** A download of a model: a few times a second, then once with its end. */
   modelFetch,
+  /** An ablation analysis moved on, ended or failed. */
+  insilico: insilico.sweepLine,
   /** Work on recorded sessions went on or ended. */
   job: tools.job,
   /** Only to the attached stimulus window. */
