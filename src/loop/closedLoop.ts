@@ -58,6 +58,8 @@ export interface ClosedLoop {
 }
 
 const decodeChunk = 8;
+/** Images decoded at once before all others: two cost what one does, and more would make the first one wait. */
+const firstChunk = 2;
 
 export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
   const { clock, source, display, reward, retina } = options;
@@ -142,8 +144,9 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
       const found = where.get(imageId);
       return found === undefined ? [] : [{ imageId, ...found }];
     });
-    // The first trial's images first, then larger portions.
-    for (let from = 0, size = options.trial.imagesPerTrial; from < due.length && !core.ended; size = decodeChunk) {
+    // The first images, then the rest of the first trial, then larger portions.
+    for (let from = 0; from < due.length && !core.ended; ) {
+      const size = from === 0 ? firstChunk : from < options.trial.imagesPerTrial ? options.trial.imagesPerTrial - from : decodeChunk;
       const first = due[from];
       if (first === undefined) break;
       let to = from + 1;
