@@ -1,5 +1,6 @@
 // Builds main process, engine, models and preload for Electron into out/main and out/preload. The windows are vite.config.ts's.
 // Every source file keeps its place (out/main/engine/process.js ...), so that files that start each other find each other.
+import { globSync } from "node:fs";
 import { resolve } from "node:path";
 import { defineConfig } from "electron-vite";
 import type { Plugin } from "vite";
@@ -15,7 +16,8 @@ export default defineConfig({
       minify: false,
       externalizeDeps: true,
       rollupOptions: {
-        input: ["main/main.ts", "engine/process.ts", "models/process.ts", "session/writer.worker.ts"].map((file) => resolve(source, file)),
+        // Workers are found by their name, so that a new one is not forgotten here.
+        input: ["main/main.ts", "engine/process.ts", "models/process.ts", ...globSync("{engine,session,models,acquisition}/**/*.worker.ts", { cwd: source })].map((file) => resolve(source, file)),
         output: { format: "es", preserveModules: true, preserveModulesRoot: source, entryFileNames: "[name].js" },
       },
     },
