@@ -79,10 +79,13 @@ function compute(reader: SessionReader, change: WhatIf): WhatIfReport {
   const channels = reader.channels().length;
   const target = change.target ?? reader.generations().at(-1)?.targetChannel ?? first.targetChannel;
   if (target >= channels) throw new FaultError({ code: "unknownChannel", message: `Expected a channel from 0 to ${channels - 1}, got ${target}.` });
+  const runs = reader.runs();
   const evolvedIds = new Set(reader.images().filter((i) => i.imageKind === "evolved").map((i) => i.imageId));
   const scored = presentations.map((p): Scored => {
     const onset = p.onsetRigNs ?? 0;
-    const spikes = reader.spikes({ fromRigNs: onset + windowStartMs * nsPerMs, toRigNs: onset + windowEndMs * nsPerMs, channel: target });
+    // The rig's clock may start again when a session is resumed.
+    const run = runs.find((r) => p.seq >= r.firstSeq && p.seq <= r.lastSeq);
+    const spikes = reader.spikes({ fromRigNs: onset + windowStartMs * nsPerMs, toRigNs: onset + windowEndMs * nsPerMs, channel: target, ...(run === undefined ? {} : { run: run.run }) });
     return {
       generation: p.generation ?? 0, imageId: p.imageId, evolved: evolvedIds.has(p.imageId),
       recordedHz: p.counts === null ? Number.NaN : ((p.counts[p.targetChannel] ?? 0) / (p.windowEndMs - p.windowStartMs)) * 1000,
