@@ -256,7 +256,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     "session.responses": async ({ channel, last }) => {
       if (running === null || running.session === null) return ok([]);
       const held = running.telemetry.responses(channel, last);
-      if (held.length > 0 || running.session.threads.some((t) => t.target === channel)) return ok(held);
+      if (held.length >= last) return ok(held);
       return withReader(running.session.file, (reader) => recordedResponses(reader, { channel, generation: null, last }));
     },
     "session.check": async ({ config }): Promise<Result<readonly Check[], Fault>> => ok(await checkSession(config, { models, folder: folderOf(config), screenAttached: screen.attachedCaller !== null })),

@@ -85,7 +85,7 @@ function compute(reader: SessionReader, change: WhatIf): WhatIfReport {
     const onset = p.onsetRigNs ?? 0;
     // The rig's clock may start again when a session is resumed.
     const run = runs.find((r) => p.seq >= r.firstSeq && p.seq <= r.lastSeq);
-    const spikes = reader.spikes({ fromRigNs: onset + windowStartMs * nsPerMs, toRigNs: onset + windowEndMs * nsPerMs, channel: target, ...(run === undefined ? {} : { run: run.run }) });
+    const spikes = reader.spikes({ fromRigNs: onset + windowStartMs * nsPerMs, toRigNs: onset + windowEndMs * nsPerMs - 1, channel: target, ...(run === undefined ? {} : { run: run.run }) });
     return {
       generation: p.generation ?? 0, imageId: p.imageId, evolved: evolvedIds.has(p.imageId),
       recordedHz: p.counts === null ? Number.NaN : ((p.counts[p.targetChannel] ?? 0) / (p.windowEndMs - p.windowStartMs)) * 1000,
