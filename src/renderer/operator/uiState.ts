@@ -42,12 +42,14 @@ export interface UiState {
   readonly file: string | null;
   /** Generation that a review stands at; null = the newest. */
   readonly atGeneration: number | null;
+  /** The recorded session is replayed: panels show it as it went, not what is recorded of a generation. */
+  readonly replaying: boolean;
 }
 
 const noAges: Ages = { live: null, eye: null, screen: null, presentation: null, generation: null };
 
 export const emptyState: UiState = {
-  link: "connecting", linkSinceMs: 0, app: null, snapshot: null, presentations: [], screen: null, gaze: null, ages: noAges, file: null, atGeneration: null,
+  link: "connecting", linkSinceMs: 0, app: null, snapshot: null, presentations: [], screen: null, gaze: null, ages: noAges, file: null, atGeneration: null, replaying: false,
 };
 
 /** Events that the console is made of. */
@@ -62,6 +64,8 @@ export type UiAction =
   | { readonly type: "responses"; readonly channel: number; readonly presentations: readonly PresentationEvent[] }
   | { readonly type: "review"; readonly file: string; readonly snapshot: Snapshot }
   | { readonly type: "scrub"; readonly generation: number | null }
+  /** Where a replay stands after a jump. */
+  | { readonly type: "replay"; readonly snapshot: Snapshot; readonly presentations: readonly PresentationEvent[]; readonly atMs: number }
   | ({ readonly type: "event"; readonly atMs: number } & UiEvent);
 
 export function foldState(state: UiState, action: UiAction): UiState {
@@ -78,6 +82,11 @@ export function foldState(state: UiState, action: UiAction): UiState {
       return { ...emptyState, link: "up", app: state.app, file: action.file, snapshot: { ...action.snapshot, phase: "review" } };
     case "scrub":
       return { ...state, atGeneration: action.generation };
+    case "replay":
+      return {
+        ...takeSnapshot({ ...state, snapshot: null }, { ...action.snapshot, phase: "review" }, action.atMs),
+        presentations: action.presentations.slice(-presentationsMax), atGeneration: null, replaying: true,
+      };
     case "event":
       return foldEvent(state, action, action.atMs);
   }

@@ -52,8 +52,9 @@ export const RasterPanel = memo(function RasterPanel({ client, looked }: { reado
 /** Responses that do not come by themselves: of a channel that is not the target, or of a recorded session. null = the store has them. */
 function useResponses(client: EngineClient, other: number | null, file: string | null, target: number | null): readonly PresentationEvent[] | null {
   const [fetched, setFetched] = useState<readonly PresentationEvent[] | null>(null);
-  const generation = useUi((s) => s.atGeneration);
-  const channel = file === null ? other : (other ?? target);
+  const replaying = useUi((s) => s.replaying);
+  const generation = useUi((s) => (s.replaying ? Math.max(0, s.snapshot?.live?.progress.generation ?? 0) : s.atGeneration));
+  const channel = file === null || replaying ? other : (other ?? target);
   useEffect(() => {
     setFetched(channel === null ? null : []);
     if (channel === null) return;

@@ -34,10 +34,10 @@ function useDelayedScreen(): Delayed {
     let shown = store.get().screen;
     let heard = shown;
     const listen = (): void => {
-      const { screen, snapshot } = store.get();
+      const { screen, snapshot, file } = store.get();
       if (screen === heard) return;
       heard = screen;
-      if (screen?.imageId != null) images.get(snapshot?.session?.id ?? "", null, screen.imageId);
+      if (screen?.imageId != null) images.get(snapshot?.session?.id ?? "", file, screen.imageId);
       setTimeout(() => {
         shown = screen;
         for (const listener of listeners) listener();
@@ -66,7 +66,7 @@ export const ScreenPanel = memo(function ScreenPanel() {
   const draw = useCallback((area: Area) => {
     const screen = delayed.get();
     const imageId = screen?.imageId ?? null;
-    const held = imageId === null ? null : images.get(store.get().snapshot?.session?.id ?? "", null, imageId);
+    const held = imageId === null ? null : images.get(store.get().snapshot?.session?.id ?? "", store.get().file, imageId);
     drawMirror(area, { image: held?.element ?? null, lit: imageId !== null, fixation: screen?.fixation === true });
   }, [delayed, images, store]);
   const canvas = useLiveCanvas(selectNothing, draw, 0, delayed.subscribe);
@@ -85,7 +85,7 @@ function Where() {
 
 const selectPlace = (s: UiState): string => {
   const phase = phaseOf(s);
-  if (phase !== "running" && phase !== "paused") return "";
+  if (phase !== "running" && phase !== "paused" && !s.replaying) return "";
   const state = s.snapshot?.live?.trialState ?? "";
   if (s.screen !== null && s.screen.imageInTrial > 0 && state === "images") return `image ${s.screen.imageInTrial} of ${s.screen.imagesInTrial}`;
   return trialWords[state] ?? state;
@@ -96,6 +96,7 @@ const selectPresentations = (s: UiState): UiState["presentations"] => s.presenta
 function LastImages() {
   const presentations = useUiPaced(selectPresentations, 250);
   const session = useUi((s) => s.snapshot?.session?.id ?? "");
+  const file = useUi((s) => s.file);
   const shown = presentations.slice(-shownImages).toReversed();
   return (
     <ol className="last-images" aria-label="Last images, newest first">
@@ -106,7 +107,7 @@ function LastImages() {
         const word = kind === "evolved" ? "evolved" : "reference";
         return (
           <li key={p.presentationId} className={p.excluded === null ? kind : `${kind} excluded`} title={p.excluded === null ? word : `${word}, does not count: ${p.excluded}`}>
-            <SessionImage session={session} file={null} imageId={p.imageId} alt={`${word} image ${p.imageId}`} />
+            <SessionImage session={session} file={file} imageId={p.imageId} alt={`${word} image ${p.imageId}`} />
             <b>{p.excluded === null ? formatRate(p.rateHz) : "again"}</b>
           </li>
         );
