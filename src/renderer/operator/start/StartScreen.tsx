@@ -13,6 +13,7 @@ import { defaultDraft, keepDraft, optionProblem, optionValue, problemsOf, restor
 import { ChoiceField, NumberField, OptionFields, TextField } from "./fields.tsx";
 import { SessionsList } from "./SessionsList.tsx";
 import { TrialSketch } from "./TrialSketch.tsx";
+import { InsilicoLink } from "../../insilico/InsilicoScreen.tsx";
 import { ModelsLink } from "../../models/ModelsScreen.tsx";
 import type { RendererClient } from "../../client.ts";
 import type { AppDescription, Check, SessionConfig, SessionSummary } from "../../../shared/contract/index.ts";
@@ -68,6 +69,7 @@ export function StartScreen(props: StartScreenProps) {
         <Wordmark />
         <span className="quiet">{app === null ? "" : `Version ${app.version}. Models run on: ${app.provider}.`}</span>
         <span className="grow" />
+        <InsilicoLink client={props.client} mayOperate={mayOperate} />
         <ModelsLink client={props.client} mayOperate={mayOperate} />
         {form.changed ? <ActButton onClick={form.reset}>Back to the defaults</ActButton> : null}
       </header>
