@@ -47,7 +47,8 @@ export function createStore(initial: UiState = emptyState, beatMs = 60): UiStore
 /** Keeps the store up to date for as long as the window lives. */
 export function feedStore(store: UiStore, client: EngineClient & { readonly up: boolean }, nowMs: () => number): void {
   let fetching = 0;
-  let responsesOf: number | null = null;
+  /** Thread and channel whose past responses were asked for. */
+  let responsesOf: string | null = null;
 
   async function fetchSnapshot(): Promise<void> {
     const mine = ++fetching;
@@ -61,8 +62,9 @@ export function feedStore(store: UiStore, client: EngineClient & { readonly up: 
   /** The raster of a target that was not followed until now. */
   async function followTarget(): Promise<void> {
     const channel = targetOf(store.get());
-    if (channel === null || channel === responsesOf) return;
-    responsesOf = channel;
+    const wanted = `${store.get().thread}/${channel}`;
+    if (channel === null || wanted === responsesOf) return;
+    responsesOf = wanted;
     const answer = await client.call("session.responses", { channel, last: presentationsMax });
     if (answer.ok) store.dispatch({ type: "responses", channel, presentations: answer.value });
   }
@@ -86,10 +88,8 @@ export function feedStore(store: UiStore, client: EngineClient & { readonly up: 
     store.dispatch({ type: "event", event: "session", payload, atMs: nowMs() });
     void fetchSnapshot();
   });
-  client.on("live", (payload) => {
-    store.dispatch({ type: "event", event: "live", payload, atMs: nowMs() });
-    void followTarget();
-  });
+  client.on("live", (payload) => store.dispatch({ type: "event", event: "live", payload, atMs: nowMs() }));
+  store.subscribe(() => void followTarget());
   client.on("eye", (payload) => store.dispatch({ type: "event", event: "eye", payload, atMs: nowMs() }));
   client.on("screen", (payload) => store.dispatch({ type: "event", event: "screen", payload, atMs: nowMs() }));
   client.on("presentation", (payload) => store.dispatch({ type: "event", event: "presentation", payload, atMs: nowMs() }));

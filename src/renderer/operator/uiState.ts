@@ -42,6 +42,8 @@ export interface UiState {
   readonly file: string | null;
   /** Generation that a review stands at; null = the newest. */
   readonly atGeneration: number | null;
+  /** Evolution that is looked at, where there are several. */
+  readonly thread: number;
   /** The recorded session is replayed: panels show it as it went, not what is recorded of a generation. */
   readonly replaying: boolean;
 }
@@ -49,7 +51,7 @@ export interface UiState {
 const noAges: Ages = { live: null, eye: null, screen: null, presentation: null, generation: null };
 
 export const emptyState: UiState = {
-  link: "connecting", linkSinceMs: 0, app: null, snapshot: null, presentations: [], screen: null, gaze: null, ages: noAges, file: null, atGeneration: null, replaying: false,
+  link: "connecting", linkSinceMs: 0, app: null, snapshot: null, presentations: [], screen: null, gaze: null, ages: noAges, file: null, atGeneration: null, thread: 0, replaying: false,
 };
 
 /** Events that the console is made of. */
@@ -64,6 +66,7 @@ export type UiAction =
   | { readonly type: "responses"; readonly channel: number; readonly presentations: readonly PresentationEvent[] }
   | { readonly type: "review"; readonly file: string; readonly snapshot: Snapshot }
   | { readonly type: "scrub"; readonly generation: number | null }
+  | { readonly type: "thread"; readonly thread: number }
   /** Where a replay stands after a jump. */
   | { readonly type: "replay"; readonly snapshot: Snapshot; readonly presentations: readonly PresentationEvent[]; readonly atMs: number }
   | ({ readonly type: "event"; readonly atMs: number } & UiEvent);
@@ -77,11 +80,13 @@ export function foldState(state: UiState, action: UiAction): UiState {
     case "snapshot":
       return takeSnapshot(state, action.snapshot, action.atMs);
     case "responses":
-      return targetOf(state) === action.channel ? { ...state, presentations: action.presentations.slice(-presentationsMax) } : state;
+      return targetOf(state) === action.channel ? { ...state, presentations: joinPresentations(state, action.presentations) } : state;
     case "review":
       return { ...emptyState, link: "up", app: state.app, file: action.file, snapshot: { ...action.snapshot, phase: "review" } };
     case "scrub":
       return { ...state, atGeneration: action.generation };
+    case "thread":
+      return action.thread === state.thread ? state : { ...state, thread: action.thread, presentations: [] };
     case "replay":
       return {
         ...takeSnapshot({ ...state, snapshot: null }, { ...action.snapshot, phase: "review" }, action.atMs),
@@ -94,7 +99,7 @@ export function foldState(state: UiState, action: UiAction): UiState {
 
 function takeSnapshot(state: UiState, snapshot: Snapshot, atMs: number): UiState {
   const same = state.snapshot?.session?.id === snapshot.session?.id;
-  const kept = same ? state : { ...state, presentations: [], screen: null, gaze: null, ages: noAges };
+  const kept = same ? state : { ...state, presentations: [], screen: null, gaze: null, thread: 0, ages: noAges };
   const live = snapshot.live === null ? kept.ages.live : atMs;
   const generation = snapshot.curve.length === 0 ? null : (kept.ages.generation ?? atMs);
   return { ...kept, snapshot: { ...snapshot, log: snapshot.log.slice(-logMax) }, ages: { ...kept.ages, live, generation } };
@@ -130,8 +135,20 @@ function addGaze(before: Gaze | null, event: EventPayload<"eye">): Gaze {
 
 function addPresentation(state: UiState, event: PresentationEvent): readonly PresentationEvent[] {
   const target = targetOf(state);
-  if (target !== null && event.channel !== target) return state.presentations;
+  if ((target !== null && event.channel !== target) || !isOfThread(event, state.thread)) return state.presentations;
   return [...state.presentations.filter((p) => p.presentationId !== event.presentationId), event].slice(-presentationsMax);
+}
+
+/** Past responses together with what came while they were asked for. */
+function joinPresentations(state: UiState, past: readonly PresentationEvent[]): readonly PresentationEvent[] {
+  const held = new Set(state.presentations.map((p) => p.presentationId));
+  const joined = [...past.filter((p) => !held.has(p.presentationId) && isOfThread(p, state.thread)), ...state.presentations];
+  return joined.toSorted((a, b) => a.presentationId - b.presentationId).slice(-presentationsMax);
+}
+
+/** Its own images and the references: two evolutions may share a channel. */
+function isOfThread(event: PresentationEvent, thread: number): boolean {
+  return event.kind !== "evolved" || event.thread === null || event.thread === thread;
 }
 
 function addPoint(curve: readonly CurvePoint[], point: CurvePoint): CurvePoint[] {
@@ -151,9 +168,28 @@ function addEntry(log: readonly LogEntry[], entry: LogEntry): LogEntry[] {
   return [...log.filter((e) => e.id !== entry.id), entry].slice(-logMax);
 }
 
-/** Channel that the first thread evolves; null before there is one. */
+/** Channel of the evolution that is looked at; null before there is one. */
 export function targetOf(state: UiState): number | null {
-  return state.snapshot?.live?.targets[0] ?? null;
+  return targetsOf(state)[state.thread] ?? null;
+}
+
+const noTargets: readonly number[] = [];
+
+/** Channels that are evolved, by thread. */
+export function targetsOf(state: UiState): readonly number[] {
+  return state.snapshot?.live?.targets ?? noTargets;
+}
+
+export type Stage = "tuning" | "evolution" | "confirming" | "over";
+
+/** What the session is at: after the last generation its results are shown once more, as a block of their own. */
+export function stageOf(state: UiState): Stage {
+  const progress = state.snapshot?.live?.progress;
+  if (progress === undefined) return "tuning";
+  if (progress.generation < 0) return "tuning";
+  if (progress.generation < progress.generations) return "evolution";
+  const phase = phaseOf(state);
+  return phase === "finished" || phase === "failed" || (phase === "review" && !state.replaying) ? "over" : "confirming";
 }
 
 /** While the channels' tuning is measured no target is chosen yet; generation -1 says so. */
@@ -181,8 +217,9 @@ export function galleryOf(gallery: readonly GalleryItem[], thread: number, role:
   return [...byGeneration.values()].toSorted((a, b) => a.generation - b.generation);
 }
 
-export function threadsOf(curve: readonly CurvePoint[]): readonly number[] {
-  return [...new Set(curve.map((p) => p.thread))].toSorted((a, b) => a - b);
+/** The evolutions of a session: those that have a target, and those with a point already. */
+export function threadsOf(curve: readonly CurvePoint[], targets: readonly number[] = []): readonly number[] {
+  return [...new Set([...targets.keys(), ...curve.map((p) => p.thread)])].toSorted((a, b) => a - b);
 }
 
 export function generationsOf(state: UiState): number {

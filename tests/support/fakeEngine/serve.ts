@@ -1,5 +1,5 @@
 // Serves the built windows with the fake engine behind them: node tests/support/fakeEngine/serve.ts --at 12 --running
-// Knows nothing about what the engine pretends. Not for the network: loopback only, no token.
+// EVOKED_PAGES names another folder of built windows. Knows nothing about what the engine pretends. Not for the network: loopback only, no token.
 import { createServer, type Server } from "node:http";
 import { readFile } from "node:fs/promises";
 import { extname, join, normalize } from "node:path";
@@ -11,7 +11,7 @@ import { pageHeaders } from "../../../src/shared/pageSecurity.ts";
 import { fault } from "../../../src/shared/result.ts";
 import type { MethodName } from "../../../src/shared/contract/index.ts";
 
-const folder = join(import.meta.dirname, "../../../out/renderer");
+const folder = process.env["EVOKED_PAGES"] ?? join(import.meta.dirname, "../../../out/renderer");
 const types: Readonly<Record<string, string>> = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2" };
 
 export interface FakeHost {
