@@ -2,6 +2,7 @@
 import { Component, useCallback, useEffect, useMemo, useState } from "react";
 import { Console } from "./Console.tsx";
 import { createDeeds, type Notice } from "./commands.ts";
+import { createPlayer, type Player } from "./replay/player.ts";
 import { StartScreen } from "./start/StartScreen.tsx";
 import { createStore, StoreContext, useStore, useUi } from "./store.ts";
 import { openSubjectScreen } from "./subjectScreen.ts";
@@ -13,6 +14,7 @@ import type { SessionConfig, SessionSummary } from "../../shared/contract/index.
 interface Reviewed {
   readonly store: UiStore;
   readonly summary: SessionSummary;
+  readonly player: Player;
 }
 
 const noticeMs = 8000;
@@ -51,9 +53,12 @@ export function App({ client }: { readonly client: RendererClient }) {
     void client.call("sessions.open", { file: summary.file }).then((answer) => {
       if (!answer.ok) return setNotice({ severity: "fault", text: answer.error.message, atMs: performance.now() });
       const base = { ...emptyState, app: store.get().app };
-      setReview({ summary, store: createStore(foldState(base, { type: "review", file: summary.file, snapshot: answer.value })) });
+      const reviewed = createStore(foldState(base, { type: "review", file: summary.file, snapshot: answer.value }));
+      setReview({ summary, store: reviewed, player: createPlayer({ client, store: reviewed, file: summary.file, recorded: answer.value, nowMs: () => performance.now() }) });
     });
   }, [client, store]);
+
+  useEffect(() => () => review?.player.close(), [review]);
 
   const idle = phase === "idle" || phase === "review";
   useEffect(() => { document.title = titleOf(phase); }, [phase]);
@@ -68,7 +73,7 @@ export function App({ client }: { readonly client: RendererClient }) {
       <StoreContext value={review.store}>
         <Console
           client={client} deeds={deeds} notice={notice} onOpenScreen={openScreen}
-          review={{ file: summary.file, interrupted: summary.state === "interrupted", onClose: () => setReview(null), onResume: () => void deeds.resumeRecorded(summary.file) }}
+          review={{ file: summary.file, player: review.player, interrupted: summary.state === "interrupted", onClose: () => setReview(null), onResume: () => void deeds.resumeRecorded(summary.file) }}
         />
       </StoreContext>
     );

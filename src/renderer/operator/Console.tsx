@@ -1,7 +1,7 @@
 // The console: a running session, or a recorded one in review. Holds what is chosen and which dialog is open. Knows nothing about transport.
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { Footer, Header, StatusLine } from "./Header.tsx";
-import { ReviewHeader, ReviewLine, SessionFacts } from "./Review.tsx";
+import { ReviewHeader, ReviewScreenPanel, SessionFacts } from "./Review.tsx";
 import { AlarmsDialog, GenerationDialog, KeysDialog, LogDialog, NoteDialog } from "./dialogs.tsx";
 import { layoutMap, neighbour, quantities, type Quantity } from "./draw/channelMap.ts";
 import { setTheme, currentTheme } from "./draw/palette.ts";
@@ -13,28 +13,31 @@ import { LogPanel } from "./panels/LogPanel.tsx";
 import { MapPanel, type MapSize } from "./panels/MapPanel.tsx";
 import { RasterPanel } from "./panels/RasterPanel.tsx";
 import { RigPanel } from "./panels/RigPanel.tsx";
-import { ReviewScreenPanel } from "./Review.tsx";
 import { ScreenPanel } from "./panels/ScreenPanel.tsx";
 import { TrialsPanel } from "./panels/TrialsPanel.tsx";
 import { ActButton, Confirm, Key } from "./parts.tsx";
+import { NotesDialog } from "./replay/NotesDialog.tsx";
+import { Transport } from "./replay/Transport.tsx";
+import { WhatIfDialog } from "./replay/WhatIf.tsx";
 import { useKeys } from "./useKeys.ts";
 import { useStore, useUi } from "./store.ts";
 import { phaseOf, targetOf, threadsOf, channelLabel } from "./uiState.ts";
 import type { RendererClient } from "../client.ts";
 import type { Deeds, Notice } from "./commands.ts";
+import type { Player } from "./replay/player.ts";
 import type { CurvePoint } from "../../shared/contract/index.ts";
 
-type Open = "stop" | "skip" | "note" | "keys" | "alarms" | "log" | "generation" | null;
+type Open = "stop" | "skip" | "note" | "keys" | "alarms" | "log" | "generation" | "whatIf" | "laterNote" | null;
 
 export interface ReviewOf {
   readonly file: string;
+  readonly player: Player;
   readonly interrupted: boolean;
   readonly onClose: () => void;
   readonly onResume: () => void;
 }
 
 const noCurve: readonly CurvePoint[] = [];
-const playMs = 500;
 
 export function Console(props: { readonly client: RendererClient; readonly deeds: Deeds; readonly notice: Notice | null; readonly onOpenScreen: () => void; readonly review: ReviewOf | null }) {
   const { client, deeds, review } = props;
@@ -45,23 +48,23 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
   const [chosen, setChosen] = useState<number | null>(null);
   const [quantity, setQuantity] = useState<Quantity>("evoked");
   const [cursor, setCursor] = useState<number | null>(null);
-  const [playing, setPlaying] = useState(false);
   const [mapSize] = useState<MapSize>(() => ({ widthPx: 440, heightPx: 330 }));
   const phase = useUi(phaseOf);
   const mayOperate = useUi((s) => s.app?.mayOperate ?? true);
   const curve = useUi((s) => s.snapshot?.curve ?? noCurve);
   const atGeneration = useUi((s) => s.atGeneration);
+  const replaying = useUi((s) => s.replaying);
   const unlinked = useUi((s) => s.link === "down");
   const ended = phase === "finished" || phase === "failed";
   const threads = useMemo(() => threadsOf(curve), [curve]);
   const gallery = useGallery(thread, role);
-  const generations = useMemo(() => (review === null ? gallery.map((i) => i.generation) : curve.filter((p) => p.thread === thread).map((p) => p.generation)), [review, gallery, curve, thread]);
+  const generations = useMemo(() => (review === null ? gallery.map((i) => i.generation) : review.player.generations), [review, gallery]);
   const standing = review === null ? chosen : atGeneration;
 
   const choose = useCallback((generation: number | null) => {
     if (review === null) setChosen(generation);
-    else store.dispatch({ type: "scrub", generation });
-  }, [review, store]);
+    else if (generation !== null) review.player.standAt(generation);
+  }, [review]);
 
   const step = useCallback((by: number): boolean => {
     const at = standing === null ? generations.length - 1 : generations.indexOf(standing);
@@ -71,12 +74,6 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
     choose(review === null && by > 0 && next === generations.length - 1 ? null : generation);
     return true;
   }, [choose, generations, review, standing]);
-
-  useEffect(() => {
-    if (!playing) return;
-    const timer = setInterval(() => { if (!step(1)) setPlaying(false); }, playMs);
-    return () => clearInterval(timer);
-  }, [playing, step]);
 
   const makeTarget = useCallback((channel: number) => {
     void deeds.setTarget(thread, channel).then((done) => { if (done) setCursor(null); });
@@ -101,21 +98,26 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       case "quantity": return setQuantity((q) => quantities[(quantities.indexOf(q) + 1) % quantities.length] ?? "evoked");
       case "galleryRole": return setRole((r) => (r === "best" ? "newest" : "best"));
       case "thread": return setThread((t) => threads[(threads.indexOf(t) + 1) % Math.max(1, threads.length)] ?? 0);
-      case "back": return void step(-1);
-      case "forward": return void step(1);
-      case "first": return choose(generations[0] ?? null);
-      case "last": return choose(review === null ? null : (generations.at(-1) ?? null));
+      case "back": return review === null ? void step(-1) : review.player.stepGeneration(-1);
+      case "forward": return review === null ? void step(1) : review.player.stepGeneration(1);
+      case "first": return review === null ? choose(generations[0] ?? null) : review.player.toStart();
+      case "last": return review === null ? choose(null) : review.player.toEnd();
+      case "stepBack": return review?.player.step(-1);
+      case "stepForward": return review?.player.step(1);
+      case "slower": return review?.player.changeSpeed(-1);
+      case "faster": return review?.player.changeSpeed(1);
+      case "verify": return review === null ? undefined : void deeds.verify([review.file]);
+      case "whatIf": return setOpen("whatIf");
+      case "laterNote": return setOpen("laterNote");
       case "openGeneration": return generations.length > 0 ? setOpen("generation") : undefined;
       case "openScreen": return props.onOpenScreen();
       case "newSession": return ended ? void deeds.dismiss() : undefined;
-      case "play":
-        if (!playing && (standing === null || standing === generations.at(-1))) choose(generations[0] ?? null);
-        return setPlaying((p) => !p);
+      case "play": return review?.player.toggle();
       case "close": return review?.onClose();
       case "resumeRecorded": return review?.interrupted === true ? review.onResume() : undefined;
-      case "start": return undefined;
+      case "start": case "browse": case "search": case "open": case "mark": case "markAll": case "export": case "import": return undefined;
     }
-  }, [choose, deeds, ended, generations, phase, playing, props.onOpenScreen, review, standing, step, store, threads]);
+  }, [choose, deeds, ended, generations, phase, props.onOpenScreen, review, standing, step, store, threads]);
 
   const place: Place = review === null ? "console" : "review";
   useKeys({ place, dialogOpen: open !== null, mayOperate, run, first: cursor === null || open !== null ? null : cursorKeys });
@@ -146,10 +148,10 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
     <div className={`console${review === null ? "" : " reviewing"}${unlinked ? " unlinked" : ""}`} data-testid="console">
       {review === null
         ? <><Header commands={commands} mayOperate={mayOperate} /><StatusLine notice={props.notice} onAlarms={() => setOpen("alarms")} downReason={() => client.downReason} /></>
-        : <><ReviewHeader review={review} mayOperate={mayOperate} /><ReviewLine generations={generations} standing={standing} playing={playing} onStand={choose} onPlay={() => run("play")} notice={props.notice} /></>}
+        : <><ReviewHeader client={client} review={review} mayOperate={mayOperate} run={run} /><Transport player={review.player} notice={props.notice} run={run} /></>}
       <main>
         <div className="column left">
-          {review === null ? <><ScreenPanel /><GazePanel acting={acting !== null} /></> : <><ReviewScreenPanel items={gallery} standing={standing} /><SessionFacts /></>}
+          {review === null || replaying ? <><ScreenPanel /><GazePanel acting={acting !== null} /></> : <><ReviewScreenPanel items={gallery} standing={standing} /><SessionFacts /></>}
           <TrialsPanel commands={acting} />
         </div>
         <div className="column middle">
@@ -175,6 +177,8 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       {open === "note" ? <NoteDialog onWrite={deeds.note} onClose={close} /> : null}
       {open === "keys" ? <KeysDialog place={place} onClose={close} /> : null}
       {open === "alarms" ? <AlarmsDialog onClose={close} /> : null}
+      {open === "whatIf" && review !== null ? <WhatIfDialog client={client} file={review.file} onClose={close} /> : null}
+      {open === "laterNote" && review !== null ? <NotesDialog client={client} file={review.file} mayWrite={mayOperate} onClose={close} /> : null}
       {open === "log" ? <LogDialog onClose={close} /> : null}
       {open === "generation" && generations.length > 0 ? <GenerationDialog client={client} thread={thread} generation={standing ?? generations.at(-1) ?? 0} generations={generations} onMove={choose} onClose={close} /> : null}
     </div>

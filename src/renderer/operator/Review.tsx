@@ -1,46 +1,46 @@
-// The parts of the console that only a recorded session has: its header, the scrubber over generations, its facts.
+// The parts of the console that only a recorded session has: its header, the image of a generation, its facts.
 // Knows nothing about how sessions are stored.
 import { formatCount, formatDate, formatDuration, formatRate } from "./format.ts";
 import { Wordmark } from "./Header.tsx";
 import { ActButton, Key, Panel, SessionImage } from "./parts.tsx";
 import { useUi } from "./store.ts";
 import { channelLabel, targetOf } from "./uiState.ts";
-import type { Notice } from "./commands.ts";
+import { useJobs, verificationOf, type Verification } from "./sessions/jobs.ts";
+import type { Action } from "./keys.ts";
 import type { ReviewOf } from "./Console.tsx";
-import type { GalleryItem } from "../../shared/contract/index.ts";
+import type { EngineClient, GalleryItem } from "../../shared/contract/index.ts";
 
-export function ReviewHeader({ review, mayOperate }: { readonly review: ReviewOf; readonly mayOperate: boolean }) {
+export function ReviewHeader({ client, review, mayOperate, run }: { readonly client: EngineClient; readonly review: ReviewOf; readonly mayOperate: boolean; readonly run: (action: Action) => void }) {
   const session = useUi((s) => s.snapshot?.session ?? null);
-  const elapsedMs = useUi((s) => s.snapshot?.live?.progress.elapsedMs ?? null);
+  const progress = useUi((s) => s.snapshot?.live?.progress ?? null);
+  const replaying = useUi((s) => s.replaying);
+  const verification = verificationOf(useJobs(client), review.file);
   return (
     <header className="top">
       <Wordmark />
-      <div className="who"><b>{session?.subject ?? "–"}</b><span>{session === null ? "" : formatDate(session.startedUtc)}</span></div>
-      <span className="pill phase-review" data-testid="phase" data-phase="review"><i aria-hidden="true">↺</i>Review{review.interrupted ? ", interrupted" : ""}</span>
+      <div className="who"><b>{session?.subject ?? "–"}</b><span>{session === null ? "" : session.rig}</span></div>
+      <span className="pill recorded" data-testid="phase" data-phase="review"><i aria-hidden="true">↺</i>{replaying ? "Replay, recorded" : "Recorded"} {session === null ? "" : formatDate(session.startedUtc)}</span>
+      {review.interrupted ? <span className="caution">▲ interrupted</span> : null}
       <span className="grow" />
-      <dl className="times"><div><dt>lasted</dt><dd>{formatDuration(elapsedMs)}</dd></div></dl>
+      <VerificationWord verification={verification} />
+      <dl className="times">
+        {progress === null ? null : <div><dt>{replaying ? "presentations then" : "presentations"}</dt><dd>{formatCount(progress.presentations)}</dd></div>}
+        {progress === null ? null : <div><dt>{replaying ? "into the session" : "lasted"}</dt><dd>{formatDuration(progress.elapsedMs)}</dd></div>}
+      </dl>
+      {mayOperate ? <ActButton data-testid="what-if-button" onClick={() => run("whatIf")}>What if <Key>I</Key></ActButton> : null}
+      {mayOperate ? <ActButton data-testid="verify-button" disabled={verification?.state === "waiting"} onClick={() => run("verify")}>Verify <Key>K</Key></ActButton> : null}
+      <ActButton data-testid="notes-button" onClick={() => run("laterNote")}>Notes <Key>M</Key></ActButton>
       {review.interrupted && mayOperate ? <ActButton className="primary" data-testid="resume-button" onClick={review.onResume}>Resume the session <Key>U</Key></ActButton> : null}
       <ActButton data-testid="close-review" onClick={review.onClose}>Close <Key>Esc</Key></ActButton>
     </header>
   );
 }
 
-export function ReviewLine(props: { readonly generations: readonly number[]; readonly standing: number | null; readonly playing: boolean; readonly onStand: (generation: number) => void; readonly onPlay: () => void; readonly notice: Notice | null }) {
-  const last = props.generations.at(-1) ?? 0;
-  const at = props.standing ?? last;
-  if (props.notice?.severity === "fault") return <p className="status fault" role="alert" data-testid="notice">■ {props.notice.text}</p>;
-  return (
-    <div className="status review">
-      <ActButton onClick={props.onPlay}>{props.playing ? "Hold" : "Play"} <Key>Space</Key></ActButton>
-      <span>Generation <b data-testid="review-generation">{at}</b> of {last}</span>
-      <input
-        type="range" min={props.generations[0] ?? 0} max={last} step={1} value={at} data-testid="scrubber" aria-label="Generation"
-        onChange={(event) => props.onStand(Number(event.target.value))}
-        onPointerUp={(event) => event.currentTarget.blur()}
-      />
-      <span className="quiet"><Key>←</Key> <Key>→</Key></span>
-    </div>
-  );
+export function VerificationWord({ verification }: { readonly verification: Verification | null }) {
+  if (verification === null) return null;
+  const { state, share, message } = verification;
+  if (state === "waiting") return <span className="verify-state quiet" data-testid="verification" data-state={state}>◐ verifying {Math.round(share * 100)} %</span>;
+  return <span className={`verify-state ${state === "identical" ? "good" : "state-unreadable"}`} data-testid="verification" data-state={state} title={message}>{state === "identical" ? "✓" : "■"} {message}</span>;
 }
 
 /** In the place of the subject's screen: the image of the generation, large. */

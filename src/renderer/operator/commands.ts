@@ -1,6 +1,6 @@
 // What the operator can do to the engine, by name. Failures become one notice. Knows nothing about keys or layout.
 import { keyOf } from "./keys.ts";
-import type { EngineClient, SessionConfig } from "../../shared/contract/index.ts";
+import type { EngineClient, MethodInput, SessionConfig } from "../../shared/contract/index.ts";
 import type { Fault, Result } from "../../shared/result.ts";
 import type { Action } from "./keys.ts";
 import type { UiStore } from "./store.ts";
@@ -27,6 +27,10 @@ export interface Deeds {
   dismiss(): Promise<boolean>;
   start(config: SessionConfig): Promise<Result<{ file: string }, Fault>>;
   resumeRecorded(file: string): Promise<boolean>;
+  verify(files: readonly string[]): Promise<boolean>;
+  exportSessions(order: MethodInput<"sessions.export">): Promise<boolean>;
+  importSession(order: MethodInput<"sessions.import">): Promise<boolean>;
+  cancelJob(jobId: string): Promise<boolean>;
 }
 
 const pulseMsMax = 1000;
@@ -64,5 +68,9 @@ export function createDeeds(client: EngineClient, store: UiStore, notify: (notic
     dismiss: () => report(client.call("session.dismiss", {})),
     start: (config) => client.call("session.start", { config }),
     resumeRecorded: (file) => report(client.call("sessions.resume", { file })),
+    verify: (files) => report(client.call("sessions.verify", { files: [...files] })),
+    exportSessions: (order) => report(client.call("sessions.export", order)),
+    importSession: (order) => report(client.call("sessions.import", order)),
+    cancelJob: (jobId) => report(client.call("sessions.cancelJob", { jobId })),
   };
 }

@@ -1,6 +1,6 @@
 // Which key does what, where. One table: the dispatcher, the footer and the list of all keys are made from it. Pure.
 
-export type Place = "start" | "console" | "review";
+export type Place = "start" | "console" | "review" | "sessions";
 
 export interface KeyBinding {
   readonly action: Action;
@@ -20,7 +20,8 @@ export interface KeyBinding {
 export type Action =
   | "start" | "togglePause" | "stop" | "reward" | "rewardShorter" | "rewardLonger" | "recentre" | "skip" | "target" | "note"
   | "theme" | "help" | "back" | "forward" | "first" | "last" | "openGeneration" | "openScreen" | "alarms" | "log" | "quantity"
-  | "galleryRole" | "thread" | "play" | "close" | "newSession" | "resumeRecorded";
+  | "galleryRole" | "thread" | "play" | "close" | "newSession" | "resumeRecorded"
+  | "stepBack" | "stepForward" | "slower" | "faster" | "whatIf" | "verify" | "laterNote" | "browse" | "search" | "open" | "mark" | "markAll" | "export" | "import";
 
 export const bindings: readonly KeyBinding[] = [
   { action: "start", keys: ["enter"], shown: ["Enter"], does: "Start the session", places: ["start"], footer: "start" },
@@ -39,17 +40,37 @@ export const bindings: readonly KeyBinding[] = [
   { action: "thread", keys: ["e"], shown: ["E"], does: "Next evolution thread, where there are several", places: ["console", "review"], watcher: true },
   { action: "back", keys: ["arrowleft"], shown: ["←"], does: "Earlier generation", places: ["console", "review"], watcher: true },
   { action: "forward", keys: ["arrowright"], shown: ["→"], does: "Later generation", places: ["console", "review"], watcher: true },
-  { action: "first", keys: ["home"], shown: ["Home"], does: "First generation", places: ["console", "review"], watcher: true },
-  { action: "last", keys: ["end"], shown: ["End"], does: "Newest generation, and follow it", places: ["console", "review"], watcher: true },
+  { action: "first", keys: ["home"], shown: ["Home"], does: "First generation", places: ["console"], watcher: true },
+  { action: "first", keys: ["home"], shown: ["Home"], does: "The beginning", places: ["review"], watcher: true },
+  { action: "last", keys: ["end"], shown: ["End"], does: "Newest generation, and follow it", places: ["console"], watcher: true },
+  { action: "last", keys: ["end"], shown: ["End"], does: "The recorded end", places: ["review"], watcher: true },
   { action: "openGeneration", keys: ["enter"], shown: ["Enter"], does: "All images of the chosen generation", places: ["console", "review"], watcher: true },
-  { action: "play", keys: [" "], shown: ["Space"], does: "Play through the generations, or hold", places: ["review"], footer: "play", watcher: true },
-  { action: "resumeRecorded", keys: ["u"], shown: ["U"], does: "Go on with this interrupted session", places: ["review"] },
+  { action: "play", keys: [" "], shown: ["Space"], does: "Replay from here (from the beginning, where it stands at the end), or hold", places: ["review"], footer: "replay", watcher: true },
+  { action: "stepBack", keys: [","], shown: [","], does: "One presentation back", places: ["review"], watcher: true },
+  { action: "stepForward", keys: ["."], shown: ["."], does: "One presentation on", places: ["review"], footer: "step", watcher: true },
+  { action: "slower", keys: ["-", "_"], shown: ["-"], does: "Slower, down to 0.1 times", places: ["review"], watcher: true },
+  { action: "faster", keys: ["=", "+"], shown: ["="], does: "Faster, up to what the machine can do", places: ["review"], footer: "faster", watcher: true },
+  { action: "verify", keys: ["k"], shown: ["K"], does: "Verify: recompute every decision and compare it with the recording", places: ["review", "sessions"], footer: "verify" },
+  { action: "whatIf", keys: ["i"], shown: ["I"], does: "What if: another response window, target or optimizer", places: ["review"], footer: "what if" },
+  { action: "laterNote", keys: ["m"], shown: ["M"], does: "Notes: read them, and add one afterwards", places: ["review", "sessions"], footer: "notes" },
+  { action: "resumeRecorded", keys: ["u"], shown: ["U"], does: "Go on with this interrupted session", places: ["review", "sessions"] },
+  { action: "browse", keys: ["b"], shown: ["B"], does: "All sessions: search, verify, export, import", places: ["start"], footer: "all sessions", watcher: true },
+  { action: "search", keys: ["/"], shown: ["/"], does: "Search sessions", places: ["sessions"], footer: "search", watcher: true },
+  { action: "open", keys: ["enter"], shown: ["Enter"], does: "Open and replay the chosen session", places: ["sessions"], footer: "open", watcher: true },
+  { action: "back", keys: ["arrowup"], shown: ["↑"], does: "The session above", places: ["sessions"], watcher: true },
+  { action: "forward", keys: ["arrowdown"], shown: ["↓"], does: "The session below", places: ["sessions"], watcher: true },
+  { action: "mark", keys: [" "], shown: ["Space"], does: "Mark the session, for work on several", places: ["sessions"], footer: "mark", watcher: true },
+  { action: "markAll", keys: ["a"], shown: ["A"], does: "Mark all that are listed, or none", places: ["sessions"], watcher: true },
+  { action: "export", keys: ["x"], shown: ["X"], does: "Export as NWB, MATLAB, CSV, Parquet, SQLite or images", places: ["sessions"], footer: "export" },
+  { action: "import", keys: ["i"], shown: ["I"], does: "Import another lab's evolution", places: ["sessions"], footer: "import" },
   { action: "close", keys: ["escape"], shown: ["Esc"], does: "Close the review", places: ["review"], footer: "close", watcher: true },
+  { action: "close", keys: ["escape"], shown: ["Esc"], does: "Back to the start screen", places: ["sessions"], footer: "back", watcher: true },
   { action: "newSession", keys: ["n"], shown: ["N"], does: "After a session: back to the start screen", places: ["console"] },
   { action: "alarms", keys: ["a"], shown: ["A"], does: "All alarms and what to do", places: ["console"], footer: "alarms", watcher: true },
+  { action: "alarms", keys: ["a"], shown: ["A"], does: "Alarms at this moment of the replay", places: ["review"], watcher: true },
   { action: "log", keys: ["l"], shown: ["L"], does: "The whole log", places: ["console", "review"], footer: "log", watcher: true },
-  { action: "theme", keys: ["d"], shown: ["D"], does: "Dim red theme for dark-adapted eyes", places: ["start", "console", "review"], footer: "dim red", watcher: true },
-  { action: "help", keys: ["?"], shown: ["?"], does: "All keys", places: ["start", "console", "review"], always: true, watcher: true },
+  { action: "theme", keys: ["d"], shown: ["D"], does: "Dim red theme for dark-adapted eyes", places: ["start", "console", "review", "sessions"], footer: "dim red", watcher: true },
+  { action: "help", keys: ["?"], shown: ["?"], does: "All keys", places: ["start", "console", "review", "sessions"], always: true, watcher: true },
 ];
 
 export interface KeyContext {
@@ -79,7 +100,7 @@ export function actionFor(press: KeyPress, context: KeyContext): Action | null {
   const binding = bindings.find((b) => b.places.includes(context.place) && b.keys.includes(key) && (context.mayOperate || b.watcher === true));
   if (binding === undefined) return null;
   if (context.dialogOpen && binding.always !== true) return null;
-  if (press.repeat && !["back", "forward", "rewardShorter", "rewardLonger"].includes(binding.action)) return null;
+  if (press.repeat && !["back", "forward", "rewardShorter", "rewardLonger", "stepBack", "stepForward"].includes(binding.action)) return null;
   return binding.action;
 }
 
