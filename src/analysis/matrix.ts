@@ -168,32 +168,47 @@ export function findNonFinite(matrix: Matrix): { readonly row: number; readonly 
  */
 export function columnStatistics(matrix: Matrix, options: { readonly ddof: 0 | 1 }): ColumnStatistics {
   const { rows, cols } = matrix;
-  const x = toFloat64(matrix).data;
+  checkMatrix(matrix, "matrix");
   const mean = new Float64Array(cols);
   const sd = new Float64Array(cols);
   if (rows === 0) return { mean, sd };
-  const low = x.slice(0, cols);
-  const high = x.slice(0, cols);
-  for (let r = 0; r < rows; r++) {
-    const start = r * cols;
-    for (let c = 0; c < cols; c++) {
-      const value = x[start + c]!;
-      mean[c] = mean[c]! + value;
-      if (value < low[c]!) low[c] = value;
-      if (value > high[c]!) high[c] = value;
+  const low = Float64Array.from(matrix.data.subarray(0, cols));
+  const high = low.slice();
+  forEachRowBlock(matrix, (x, from, to) => {
+    for (let start = 0; start < (to - from) * cols; start += cols) {
+      for (let c = 0; c < cols; c++) {
+        const value = x[start + c]!;
+        mean[c] = mean[c]! + value;
+        if (value < low[c]!) low[c] = value;
+        if (value > high[c]!) high[c] = value;
+      }
     }
-  }
+  });
   for (let c = 0; c < cols; c++) mean[c] = low[c] === high[c] ? low[c]! : mean[c]! / rows;
-  for (let r = 0; r < rows; r++) {
-    const start = r * cols;
-    for (let c = 0; c < cols; c++) {
-      const difference = x[start + c]! - mean[c]!;
-      sd[c] = sd[c]! + difference * difference;
+  forEachRowBlock(matrix, (x, from, to) => {
+    for (let start = 0; start < (to - from) * cols; start += cols) {
+      for (let c = 0; c < cols; c++) {
+        const difference = x[start + c]! - mean[c]!;
+        sd[c] = sd[c]! + difference * difference;
+      }
     }
-  }
+  });
   const degrees = rows - options.ddof;
   for (let c = 0; c < cols; c++) sd[c] = degrees > 0 ? Math.sqrt(sd[c]! / degrees) : 0;
   return { mean, sd };
+}
+
+/**
+ * Passes the rows in blocks of double precision, [to - from, cols]: views where the matrix is in double precision already, else
+ * copies of one block, so that a large float32 matrix never exists twice.
+ */
+export function forEachRowBlock(matrix: Matrix, visit: (rows: Float64Array, from: number, to: number) => void, blockRows = 256): void {
+  const { rows, cols, data } = matrix;
+  for (let from = 0; from < rows; from += blockRows) {
+    const to = Math.min(rows, from + blockRows);
+    const part = data.subarray(from * cols, to * cols);
+    visit(part instanceof Float64Array ? part : Float64Array.from(part), from, to);
+  }
 }
 
 /** Mean of every column, length cols. */
@@ -228,7 +243,7 @@ export function standardise(matrix: Matrix, centre: Float64Array, scale?: Float6
 export function multiply(a: Matrix, b: Matrix): Matrix64 {
   if (a.cols !== b.rows) throw new Error(`expected inner sizes to agree, got ${a.rows} x ${a.cols} times ${b.rows} x ${b.cols}`);
   const result = createMatrix(a.rows, b.cols);
-  addProduct(toFloat64(a).data, toFloat64(b).data, result.data, a.rows, a.cols, b.cols);
+  addProduct(toFloat64(a).data, toFloat64(b).data, result.data, a.rows, a.cols, b.cols, false);
   return result;
 }
 
@@ -250,15 +265,27 @@ export function gramOfRows(a: Matrix): Matrix64 {
   const data = toFloat64(a).data;
   const result = createMatrix(a.rows, a.rows);
   addRowProducts(data, data, result.data, a.rows, a.rows, a.cols, true);
-  const n = a.rows;
-  const out = result.data;
-  for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) out[j * n + i] = out[i * n + j]!;
+  mirrorLower(result);
   return result;
 }
 
-/** A' A, symmetric [a.cols, a.cols]. */
-export function gramOfColumns(a: Matrix): Matrix64 {
-  return gramOfRows(transpose(a));
+function mirrorLower(square: Matrix64): void {
+  const { rows, data } = square;
+  for (let i = 0; i < rows; i++) for (let j = 0; j < i; j++) data[j * rows + i] = data[i * rows + j]!;
+}
+
+/** A' A, symmetric [a.cols, a.cols]; with `centre` [a.cols] that of A less these column means. Holds one block of rows beside A. */
+export function gramOfColumns(a: Matrix, centre?: Float64Array): Matrix64 {
+  checkMatrix(a, "matrix");
+  const p = a.cols;
+  const result = createMatrix(p, p);
+  forEachRowBlock(a, (rows, from, to) => {
+    const block = createMatrix(to - from, p, rows);
+    const centred = centre === undefined ? block : standardise(block, centre);
+    addProduct(transpose(centred).data, centred.data, result.data, p, to - from, p, true);
+  });
+  mirrorLower(result);
+  return result;
 }
 
 /** A v, length a.rows. */
@@ -294,13 +321,18 @@ export function addScaled(y: Float64Array, yStart: number, x: Float64Array, xSta
   for (let i = 0; i < length; i++) y[yStart + i] = y[yStart + i]! + factor * x[xStart + i]!;
 }
 
-/** out[m x p] += a[m x n] b[n x p]: four rows of b are added to four rows of out at a time. */
-function addProduct(a: Float64Array, b: Float64Array, out: Float64Array, m: number, n: number, p: number): void {
+/**
+ * out[m x p] += a[m x n] b[n x p]: four rows of b are added to four rows of out at a time. With `lowerOnly` (a symmetric result)
+ * what lies right of the diagonal's 4 x 4 blocks is left out.
+ */
+function addProduct(a: Float64Array, b: Float64Array, out: Float64Array, m: number, n: number, p: number, lowerOnly: boolean): void {
   const mWhole = m - (m % 4);
   const nWhole = n - (n % 4);
   for (let panel = 0; panel < p; panel += panelCols) {
-    const panelEnd = Math.min(p, panel + panelCols);
+    const wholePanelEnd = Math.min(p, panel + panelCols);
     for (let j = 0; j < mWhole; j += 4) {
+      const panelEnd = lowerOnly ? Math.min(wholePanelEnd, j + 4) : wholePanelEnd;
+      if (panelEnd <= panel) continue;
       const a0 = j * n;
       const a1 = a0 + n;
       const a2 = a1 + n;
@@ -346,7 +378,7 @@ function addProduct(a: Float64Array, b: Float64Array, out: Float64Array, m: numb
       }
     }
     for (let j = mWhole; j < m; j++) {
-      for (let i = 0; i < n; i++) addPanel(out, j * p, b, i * p, panel, panelEnd, a[j * n + i]!);
+      for (let i = 0; i < n; i++) addPanel(out, j * p, b, i * p, panel, wholePanelEnd, a[j * n + i]!);
     }
   }
 }

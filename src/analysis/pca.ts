@@ -1,6 +1,6 @@
 // Principal components. Knows nothing about what the rows are.
 import { decomposeSymmetric } from "./linearAlgebra.ts";
-import { checkMatrix, columnMeans, createMatrix, dot, gramOfColumns, gramOfRows, multiply, multiplyTransposed, standardise } from "./matrix.ts";
+import { checkMatrix, columnMeans, createMatrix, dot, forEachRowBlock, gramOfColumns, gramOfRows, multiply, multiplyTransposed, standardise } from "./matrix.ts";
 import type { Matrix, Matrix64 } from "./matrix.ts";
 
 export interface Pca {
@@ -28,29 +28,28 @@ export function fitPca(data: Matrix, options: { readonly components: number } | 
   const { rows, cols } = data;
   if (rows < 2 || cols < 1) throw new Error(`expected at least two rows and one feature for PCA, got ${rows} x ${cols}`);
   const mean = columnMeans(data);
-  const centred = standardise(data, mean);
   const overRows = rows <= cols;
-  const { values, vectors } = decomposeSymmetric(overRows ? gramOfRows(centred) : gramOfColumns(centred));
+  const centred = overRows ? standardise(data, mean) : null;
+  const { values, vectors } = decomposeSymmetric(centred === null ? gramOfColumns(data, mean) : gramOfRows(centred));
   const most = Math.min(rows, cols);
   const squares = values.slice(0, most).map((value) => Math.max(0, value));
   const total = squares.reduce((sum, value) => sum + value, 0);
   const count = "components" in options ? checkCount(options.components, most) : countForShare(squares, total, options.varianceShare);
 
   const floor = squares[0]! * Math.max(rows, cols) * Number.EPSILON;
-  const components = createMatrix(count, cols);
   const leading = createMatrix(count, vectors.cols, vectors.data.slice(0, count * vectors.cols));
-  components.data.set((overRows ? multiply(leading, centred) : leading).data);
+  const components = centred === null ? leading : multiply(leading, centred);
   for (let k = 0; k < count; k++) {
     const start = k * cols;
     const norm = squares[k]! > floor ? Math.sqrt(dot(components.data, start, components.data, start, cols)) : 0;
     if (norm === 0) squares[k] = 0;
     for (let f = 0; f < cols; f++) components.data[start + f] = norm > 0 ? components.data[start + f]! / norm : 0;
   }
-  const scores = multiplyTransposed(components, centred); // [components, rows]
+  const scores = projectRows(data, mean, components); // [rows, components]
   for (let k = 0; k < count; k++) {
     let largest = 0;
     for (let r = 0; r < rows; r++) {
-      const score = scores.data[k * rows + r]!;
+      const score = scores.data[r * count + k]!;
       if (Math.abs(score) > Math.abs(largest)) largest = score;
     }
     if (largest < 0) for (let f = k * cols; f < (k + 1) * cols; f++) components.data[f] = -components.data[f]!;
@@ -67,7 +66,17 @@ export function fitPca(data: Matrix, options: { readonly components: number } | 
 
 /** Scores of other rows on the components, [rows, components]. Throws on another feature count. */
 export function projectPca(pca: Pca, data: Matrix): Matrix64 {
-  return multiplyTransposed(standardise(data, pca.mean), pca.components);
+  checkMatrix(data, "data");
+  return projectRows(data, pca.mean, pca.components);
+}
+
+function projectRows(data: Matrix, mean: Float64Array, components: Matrix64): Matrix64 {
+  const scores = createMatrix(data.rows, components.rows);
+  forEachRowBlock(data, (rows, from, to) => {
+    const block = standardise(createMatrix(to - from, data.cols, rows), mean);
+    scores.data.set(multiplyTransposed(block, components).data, from * components.rows);
+  });
+  return scores;
 }
 
 function checkCount(count: number, most: number): number {

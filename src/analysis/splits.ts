@@ -15,7 +15,7 @@ export function splitTrainTest(options: { readonly count: number; readonly testF
   const { count, rng } = options;
   const testFraction = options.testFraction ?? 0.2;
   if (!(testFraction > 0 && testFraction < 1)) throw new Error(`expected a test fraction between 0 and 1, got ${testFraction}`);
-  // 0.2 * 15 is 3.0000000000000004 in binary; a plain ceil would take a fourth row.
+  // 0.07 * 100 is 7.000000000000001 in binary; a plain ceil would take an eighth row.
   const testCount = Math.ceil(testFraction * count - 1e-9);
   if (testCount < 1 || testCount >= count) {
     throw new Error(`expected enough images for a training and a test set, got ${count} with a test fraction of ${testFraction}`);

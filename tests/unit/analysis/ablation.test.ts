@@ -77,6 +77,16 @@ describe("ablation masks", () => {
     expect(missedPlainly).toBeGreaterThan(100);
   });
 
+  test("cut n equal weights at k/n after exactly k under both readings, whatever the sums round to", () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0.01, max: 10, noNaN: true }), fc.integer({ min: 1, max: 60 }), rule, (weight, n, reading) => {
+        const alphas = Array.from({ length: n + 1 }, (_, k) => k / n);
+        const masks = makeAblationMasks({ weights: new Array<number>(n).fill(-weight), sign: "negative", alphas, rule: reading });
+        expect(masks.map((mask) => mask.zeroed.length)).toEqual(alphas.map((_, k) => k));
+      }),
+    );
+  });
+
   test("refuse NaN and an alpha outside 0 to 1", () => {
     expect(() => rankWeights([1, Number.NaN], "positive")).toThrow("NaN at feature 1");
     expect(() => makeAblationMask({ weights: [1], sign: "positive", alpha: 1.1 })).toThrow("alpha from 0 to 1, got 1.1");

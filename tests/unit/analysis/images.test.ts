@@ -4,11 +4,12 @@ import { chooseDiverseSet, measureCoverage, selectNearestUnused } from "../../..
 import { refineKMeans } from "../../../src/analysis/kMeans.ts";
 import { drawDiscs, listDiscPixels, localiseFeature, maskImage, measureResponseChanges, shuffleDisc } from "../../../src/analysis/localisation.ts";
 import type { PixelImage } from "../../../src/analysis/localisation.ts";
-import { createMatrix, matrixFromRows, takeRows } from "../../../src/analysis/matrix.ts";
-import { fitPca } from "../../../src/analysis/pca.ts";
+import { decomposeSymmetric } from "../../../src/analysis/linearAlgebra.ts";
+import { columnMeans, columnStatistics, createMatrix, gramOfColumns, matrixFromRows, standardise, takeRows } from "../../../src/analysis/matrix.ts";
+import { fitPca, projectPca } from "../../../src/analysis/pca.ts";
 import { validateModel } from "../../../src/analysis/validation.ts";
 import { createRng } from "../../../src/shared/rng.ts";
-import { aMatrix, within } from "./support.ts";
+import { aMatrix, expectClose, within } from "./support.ts";
 
 describe("diverseSet", () => {
   /** Images in 20 clumps of very unequal sizes: random choice would mostly take the large ones. */
@@ -70,6 +71,23 @@ describe("diverseSet", () => {
     expect([...centres.data].sort((a, b) => a - b)[1]).toBe(10);
     expect(labels[3]).not.toBe(labels[0]);
     within(inertia, 0.02, 1e-12);
+  });
+
+  test("an empty cluster does not take the only image of another", () => {
+    const data = matrixFromRows([[0], [0.1], [50]]);
+    const { centres } = refineKMeans(data, matrixFromRows([[0], [60], [1000]]), { maxIterations: 1 });
+    expect([...centres.data].sort((a, b) => a - b)).toEqual([0, 0.1, 50]);
+  });
+
+  test("PCA of more images than one block is that of the covariance, in single precision too", () => {
+    const data = aMatrix(700, 9, 3);
+    const single = { rows: 700, cols: 9, data: Float32Array.from(data.data) };
+    const pca = fitPca(single, { components: 9 });
+    const { values, vectors } = decomposeSymmetric(gramOfColumns(standardise(single, columnMeans(single))));
+    expectClose(pca.explainedVariance, values.map((value) => value / 699), 1e-10);
+    expectClose(pca.components.data.map(Math.abs), vectors.data.map(Math.abs), 1e-9);
+    const scores = projectPca(pca, single);
+    expectClose(columnStatistics(scores, { ddof: 1 }).sd.map((sd) => sd * sd), pca.explainedVariance, 1e-10);
   });
 
   test("PCA keeps no direction for data without variance", () => {
@@ -166,9 +184,10 @@ describe("measured against predicted", () => {
 
   test("without held-out images there is no test agreement", () => {
     const pairs = { measured: [1, 2, 3], predicted: [1, 2, 2] };
-    const result = validateModel({ training: pairs, model: { measured: [2], predicted: [9] }, rng: createRng(1) });
+    const result = validateModel({ training: pairs, model: { measured: [3, 1], predicted: [9, 2] }, rng: createRng(1) });
     expect(result.test).toBeNull();
-    expect(result.extrapolation).toMatchObject({ predictedBeyondShare: 1, measuredBeyondShare: 0, gainSd: 0 });
+    // As high as the highest training image is not beyond it.
+    expect(result.extrapolation).toMatchObject({ predictedBeyondShare: 0.5, measuredBeyondShare: 0, gainSd: 0 });
   });
 
   test("rows of a matrix can be taken twice", () => {

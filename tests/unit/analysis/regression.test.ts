@@ -131,16 +131,49 @@ describe("Lasso", () => {
     );
   });
 
-  test("penalties so small that the fit interpolates are solved as well", () => {
-    const features = reluFeatures(40, 300);
-    const y = columnOf(followingResponses(features, 1, 2), 0);
-    const top = largestPenalty(features, y);
-    const path = lassoPath({ features, response: y, penalties: penaltyGrid(top, { count: 5, smallestRatio: 1e-6 }) });
-    for (const solution of path) {
-      expect(solution.converged).toBe(true);
-      expect(solution.sweeps).toBeLessThan(50);
-      expect(solution.nonZeroCount).toBeLessThan(40);
-      expectOptimal(features, y, solution.coefficients, solution.intercept, solution.penalty, false);
+  test.each([false, true])("penalties so small that the fit interpolates are solved as well (positive: %s)", (positive) => {
+    for (const seed of [1, 2, 3]) {
+      const features = reluFeatures(40, 300, seed);
+      const y = columnOf(followingResponses(features, 1, 2), 0);
+      const top = largestPenalty(features, y, { positive });
+      const path = lassoPath({ features, response: y, positive, penalties: penaltyGrid(top, { count: 5, smallestRatio: 1e-6 }) });
+      for (const solution of path) {
+        expect(solution.converged).toBe(true);
+        expect(solution.sweeps).toBeLessThan(50);
+        expect(solution.nonZeroCount).toBeLessThan(40);
+        expectOptimal(features, y, solution.coefficients, solution.intercept, solution.penalty, positive);
+      }
+    }
+  });
+
+  test.each([false, true])("features that share a few causes are solved as well (positive: %s)", (positive) => {
+    for (let seed = 0; seed < 30; seed++) {
+      const rng = createRng(seed);
+      const [n, p, mix] = [5 + rng.int(40), 2 + rng.int(80), 3 * rng.uniform()];
+      const causes = aMatrix(n, 4, `${seed}causes`);
+      const features = aMatrix(n, p, `${seed}own`);
+      for (let i = 0; i < n; i++) for (let f = 0; f < p; f++) features.data[i * p + f] = features.data[i * p + f]! + mix * causes.data[i * 4 + (f % 4)]!;
+      const y = Float64Array.from({ length: n }, (_, i) => causes.data[i * 4]! - causes.data[i * 4 + 1]! + 0.3 * rng.gaussian());
+      const top = largestPenalty(features, y, { positive });
+      for (const solution of lassoPath({ features, response: y, positive, penalties: penaltyGrid(top, { count: 3, smallestRatio: 1e-5 }) })) {
+        expect(solution.converged).toBe(true);
+        expectOptimal(features, y, solution.coefficients, solution.intercept, solution.penalty, positive);
+      }
+    }
+  });
+
+  test("features that nearly repeat each other are solved as well", () => {
+    const few = reluFeatures(30, 12, 5);
+    const features = createMatrix(30, 60);
+    const jitter = aMatrix(30, 60, 6);
+    for (let i = 0; i < 30; i++) for (let f = 0; f < 60; f++) features.data[i * 60 + f] = few.data[i * 12 + (f % 12)]! + 1e-3 * jitter.data[i * 60 + f]!;
+    const y = columnOf(followingResponses(few, 1, 1), 0);
+    for (const positive of [false, true]) {
+      const top = largestPenalty(features, y, { positive });
+      for (const solution of lassoPath({ features, response: y, positive, penalties: penaltyGrid(top, { count: 6, smallestRatio: 1e-5 }) })) {
+        expect(solution.converged).toBe(true);
+        expectOptimal(features, y, solution.coefficients, solution.intercept, solution.penalty, positive);
+      }
     }
   });
 
@@ -238,6 +271,26 @@ describe("ridge", () => {
     }
   });
 
+  test("scaling is ridge on standardised features, told in raw activations", () => {
+    const features = reluFeatures(15, 30);
+    const louder = createMatrix(15, 30, features.data.map((value, i) => value * (1 + (i % 30))));
+    const responses = followingResponses(features, 2, 1);
+    const scaled = fitRidge({ features: louder, responses, penalty: 3, scale: true });
+    const { mean: centre, scale } = columnsOf(louder);
+    const plain = fitRidge({ features: standardise(louder, centre, scale), responses, penalty: 3 });
+    expectClose(scaled.coefficients.data, plain.coefficients.data.map((weight, i) => weight / scale[i % 30]!), 1e-12);
+    expectClose(predict(scaled, louder).data, predict(plain, standardise(louder, centre, scale)).data, 1e-9);
+  });
+
+  test("with no penalty, an image shown twice is fitted by the mean of its responses", () => {
+    const features = reluFeatures(10, 40);
+    features.data.copyWithin(40, 0, 40);
+    const responses = followingResponses(features, 1, 1);
+    const predicted = predict(fitRidge({ features, responses, penalty: 0 }), features).data;
+    within(predicted[0]!, (responses.data[0]! + responses.data[1]!) / 2, 1e-8);
+    expectClose(predicted.subarray(2), responses.data.subarray(2), 1e-8);
+  });
+
   test("the default penalties follow the scale of the features", () => {
     const features = reluFeatures(15, 30);
     const louder = createMatrix(15, 30, features.data.map((value) => 10 * value));
@@ -273,6 +326,7 @@ describe("splits", () => {
     expect(of(4)).toEqual(of(4));
     expect(of(4)).not.toEqual(of(5));
     expect(of(4)).toHaveLength(32);
+    expect(splitTrainTest({ count: 100, testFraction: 0.07, rng: createRng(1) }).test).toHaveLength(7);
   });
 
   test("too few images are refused", () => {
