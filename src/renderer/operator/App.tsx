@@ -3,6 +3,7 @@ import { Component, useCallback, useEffect, useMemo, useState } from "react";
 import { Console } from "./Console.tsx";
 import { createDeeds, type Notice } from "./commands.ts";
 import { createPlayer, type Player } from "./replay/player.ts";
+import { SessionsScreen } from "./sessions/SessionsScreen.tsx";
 import { StartScreen } from "./start/StartScreen.tsx";
 import { createStore, StoreContext, useStore, useUi } from "./store.ts";
 import { openSubjectScreen } from "./subjectScreen.ts";
@@ -25,6 +26,8 @@ export function App({ client }: { readonly client: RendererClient }) {
   const known = useUi((s) => s.snapshot !== null);
   const [notice, setNotice] = useState<Notice | null>(null);
   const [review, setReview] = useState<Reviewed | null>(null);
+  const [browsing, setBrowsing] = useState(false);
+  const [chosenFile, setChosenFile] = useState<string | null>(null);
   const [displayId, setDisplayId] = useState<string | null>(null);
   const deeds = useMemo(() => createDeeds(client, store, (n) => setNotice({ ...n, atMs: performance.now() })), [client, store]);
 
@@ -63,7 +66,11 @@ export function App({ client }: { readonly client: RendererClient }) {
   const idle = phase === "idle" || phase === "review";
   useEffect(() => { document.title = titleOf(phase); }, [phase]);
   // A session that starts while a review is open (in another window, say) is what counts.
-  useEffect(() => { if (!idle) setReview(null); }, [idle]);
+  useEffect(() => {
+    if (idle) return;
+    setReview(null);
+    setBrowsing(false);
+  }, [idle]);
 
   if (!known) return <Waiting client={client} />;
   if (!idle) return <Console client={client} deeds={deeds} notice={notice} onOpenScreen={openScreen} review={null} />;
@@ -78,7 +85,8 @@ export function App({ client }: { readonly client: RendererClient }) {
       </StoreContext>
     );
   }
-  return <StartScreen client={client} notice={notice} onStart={start} onOpenScreen={openScreen} onReview={openReview} />;
+  if (browsing) return <SessionsScreen client={client} deeds={deeds} notice={notice} chosen={chosenFile} onChoose={setChosenFile} onOpen={openReview} onClose={() => setBrowsing(false)} />;
+  return <StartScreen client={client} notice={notice} onStart={start} onOpenScreen={openScreen} onReview={openReview} onBrowse={() => setBrowsing(true)} />;
 }
 
 function titleOf(phase: string): string {

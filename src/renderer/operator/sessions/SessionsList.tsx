@@ -1,12 +1,12 @@
 // Past sessions, newest first. Knows nothing about files.
 import { useRef } from "react";
 import { formatBytes, formatDate, formatRate, formatRemaining, ratioOf } from "../format.ts";
-import { Key, Panel, SessionImage } from "../parts.tsx";
+import { ActButton, Key, Panel, SessionImage } from "../parts.tsx";
 import type { SessionSummary } from "../../../shared/contract/index.ts";
 
 const stateWords: Readonly<Record<SessionSummary["state"], string>> = { finished: "finished", interrupted: "▲ interrupted", recording: "● recording", unreadable: "■ unreadable" };
 
-export function SessionsList(props: { readonly sessions: readonly SessionSummary[] | null; readonly problem: string | null; readonly folder: string; readonly onOpen: (session: SessionSummary) => void }) {
+export function SessionsList(props: { readonly sessions: readonly SessionSummary[] | null; readonly problem: string | null; readonly folder: string; readonly onOpen: (session: SessionSummary) => void; readonly onBrowse: () => void }) {
   const list = useRef<HTMLOListElement>(null);
   const move = (event: React.KeyboardEvent): void => {
     const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
@@ -37,7 +37,7 @@ export function SessionsList(props: { readonly sessions: readonly SessionSummary
           </li>
         ))}
       </ol>
-      <p className="panel-foot quiet"><Key>↑</Key> <Key>↓</Key> move <Key>Enter</Key> opens</p>
+      <p className="panel-foot quiet"><ActButton className="chip all-sessions" data-testid="browse-button" onClick={props.onBrowse}>All sessions: search, verify, export <Key>B</Key></ActButton><Key>↑</Key> <Key>↓</Key> move <Key>Enter</Key> opens</p>
     </Panel>
   );
 }
