@@ -7,13 +7,14 @@
 
 import type { EncoderManifest, GeneratorManifest, DetectorManifest, ModelManifest } from "../shared/manifest.ts";
 import type { Detections, GeneratedParts, ModelIdentity } from "../shared/ports.ts";
-import { fault, ok } from "../shared/result.ts";
+import { fault, FaultError, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { createRng } from "../shared/rng.ts";
 import type { ImageBatch, LatentBatch } from "../shared/values.ts";
 import { composeModel, makeFitter, makePacker, makeQuantiser, makeUnpacker, takePiece } from "./onnx/compose.ts";
 import type { ComposedValue, Piece } from "./onnx/compose.ts";
 import { onnxFloat32, onnxUint8 } from "./onnx/graph.ts";
+import type { OnnxGraph } from "./onnx/graph.ts";
 import { suppressOverlaps } from "./detections.ts";
 import { isOutOfMemory, openSession, runSession, shorten } from "./providers.ts";
 import type { CompiledModel, OpenedSession, PortSpec, ProviderAttempt, SessionMaker } from "./providers.ts";
@@ -78,6 +79,13 @@ export interface ModelsRuntime {
   close(): Promise<void>;
 }
 
+/** What is remembered of a checked model: all but its weights. */
+interface KnownModel {
+  readonly manifest: ModelManifest;
+  readonly opset: number;
+  readonly nested: boolean;
+}
+
 interface Ready {
   readonly key: string;
   readonly model: CompiledModel;
@@ -105,38 +113,56 @@ export function createRuntime(
   listeners: { readonly onNotice: (notice: ModelsNotice) => void; readonly onTrying?: (provider: string | null) => void; readonly sessionMaker?: SessionMaker },
 ): ModelsRuntime {
   let registry: Promise<readonly RegistryEntry[]> = readRegistry(modelsDirs);
-  const checked = new Map<string, Promise<Result<CheckedModel, Fault>>>();
+  const checked = new Map<string, Promise<Result<KnownModel, Fault>>>();
+  /** Graphs between their check and their first session; afterwards a file is read again where a further session needs it. */
+  const graphs = new Map<string, OnnxGraph>();
   const sessions = new Map<string, Promise<Result<Ready, Fault>>>();
   const scheduler = createScheduler();
   const tunings = openTuningStore(settings.settingsFile);
   let lastLiveMs = -Infinity;
 
-  async function findModel(id: string): Promise<Result<CheckedModel, Fault>> {
-    const known = checked.get(id);
-    if (known !== undefined) return known;
+  async function readModel(id: string): Promise<Result<CheckedModel, Fault>> {
     const entries = await registry;
     const entry = entries.find((candidate) => candidate.id === id);
     if (entry === undefined) {
       const names = entries.filter((candidate) => candidate.problem === null).map((candidate) => candidate.id);
       return fault("modelUnknown", `Expected one of the models ${names.join(", ") || "(none installed)"}, got "${id}". Choose another, or see: evoked models list.`);
     }
-    const reading = readCheckedModel(entry);
+    return readCheckedModel(entry);
+  }
+
+  async function findModel(id: string): Promise<Result<KnownModel, Fault>> {
+    const known = checked.get(id);
+    if (known !== undefined) return known;
+    const reading = readModel(id).then((read): Result<KnownModel, Fault> => {
+      if (!read.ok) return read;
+      const { manifest, graph } = read.value;
+      graphs.set(id, graph);
+      return ok({ manifest, opset: graph.opset, nested: graph.nested });
+    });
     checked.set(id, reading);
     const result = await reading;
     if (!result.ok) checked.delete(id);
     return result;
   }
 
-  async function findKind<K extends ModelManifest["kind"]>(id: string, kind: K): Promise<Result<CheckedModel & { readonly manifest: Extract<ModelManifest, { kind: K }> }, Fault>> {
+  /** The graph with its weights, for composing; hundreds of megabytes that nobody keeps. Throws a FaultError where the file has changed. */
+  async function takeGraph(id: string): Promise<OnnxGraph> {
+    const held = graphs.get(id);
+    graphs.delete(id);
+    return held ?? unwrap(await readModel(id)).graph;
+  }
+
+  async function findKind<K extends ModelManifest["kind"]>(id: string, kind: K): Promise<Result<KnownModel & { readonly manifest: Extract<ModelManifest, { kind: K }> }, Fault>> {
     const found = await findModel(id);
     if (!found.ok) return found;
-    const { manifest, graph } = found.value;
+    const { manifest, opset, nested } = found.value;
     if (!hasKind(manifest, kind)) return fault("modelKind", `Expected "${id}" to be a ${kind}, it is a ${manifest.kind}. Choose another model.`);
-    return ok({ manifest, graph });
+    return ok({ manifest, opset, nested });
   }
 
   /** A session for a composed graph; composed and opened once, closed when many newer ones are in use. */
-  async function ready(key: string, modelId: string, compile: () => CompiledModel): Promise<Result<Ready, Fault>> {
+  async function ready(key: string, modelId: string, compile: () => Promise<CompiledModel>): Promise<Result<Ready, Fault>> {
     const known = sessions.get(key);
     if (known !== undefined) {
       sessions.delete(key);
@@ -144,7 +170,13 @@ export function createRuntime(
       return known;
     }
     const opening = scheduler.run("live", async (): Promise<Result<Ready, Fault>> => {
-      const compiled = compile();
+      let compiled: CompiledModel;
+      try {
+        compiled = await compile();
+      } catch (error) {
+        if (error instanceof FaultError) return fault(error.code, error.message);
+        throw error;
+      }
       const opened = await openSession(compiled, { wanted: settings.provider, threads: settings.threads, banned: settings.banned, ...(listeners.onTrying === undefined ? {} : { onTrying: listeners.onTrying }), ...(listeners.sessionMaker === undefined ? {} : { runtime: listeners.sessionMaker }) });
       if (!opened.ok) return fault(opened.error.code, `Model "${modelId}": ${opened.error.message}`);
       for (const attempt of opened.value.attempts) {
@@ -252,13 +284,12 @@ export function createRuntime(
     return { id: manifest.id, title: manifest.title, sha256: manifest.sha256, provider };
   }
 
-  function generatorReady(model: CheckedModel & { readonly manifest: GeneratorManifest }, withParts: boolean): Promise<Result<Ready, Fault>> {
-    const { manifest } = model;
-    return ready(`generator ${nameOf(manifest)} ${withParts}`, manifest.id, () => compileGenerator(model, withParts));
+  function generatorReady({ manifest }: { readonly manifest: GeneratorManifest }, withParts: boolean): Promise<Result<Ready, Fault>> {
+    return ready(`generator ${nameOf(manifest)} ${withParts}`, manifest.id, async () => compileGenerator({ manifest, graph: await takeGraph(manifest.id) }, withParts));
   }
 
-  function encoderReady(model: CheckedModel & { readonly manifest: EncoderManifest }, width: number, height: number, layerNames: readonly string[]): Promise<Result<Ready, Fault>> {
-    return ready(`encoder ${nameOf(model.manifest)} ${width}x${height} ${layerNames.join(" ")}`, model.manifest.id, () => compileEncoder(model, width, height, layerNames));
+  function encoderReady({ manifest }: { readonly manifest: EncoderManifest }, width: number, height: number, layerNames: readonly string[]): Promise<Result<Ready, Fault>> {
+    return ready(`encoder ${nameOf(manifest)} ${width}x${height} ${layerNames.join(" ")}`, manifest.id, async () => compileEncoder({ manifest, graph: await takeGraph(manifest.id) }, width, height, layerNames));
   }
 
   async function decodeWith(id: string, latents: LatentBatch, withParts: boolean): Promise<Result<GeneratedParts, Fault>> {
@@ -304,6 +335,7 @@ export function createRuntime(
     refresh() {
       registry = readRegistry(modelsDirs);
       checked.clear();
+      graphs.clear();
       return registry;
     },
     async open(id, kind) {
@@ -328,7 +360,7 @@ export function createRuntime(
       const problem = checkImages(images);
       if (problem !== null) return { ok: false, error: problem };
       const { manifest } = found.value;
-      const session = await ready(`detector ${nameOf(manifest)} ${images.width}x${images.height}`, id, () => compileDetector(found.value, images.width, images.height));
+      const session = await ready(`detector ${nameOf(manifest)} ${images.width}x${images.height}`, id, async () => compileDetector({ manifest, graph: await takeGraph(id) }, images.width, images.height));
       if (!session.ok) return session;
       const outputs = await runAll(session.value, id, images.data, images.count, "background");
       if (!outputs.ok) return outputs;
@@ -358,7 +390,9 @@ export function createRuntime(
       }
       const data = checkLatents(latents, generator.manifest);
       if (!data.ok) return data;
-      const session = await ready(`fused ${nameOf(generator.manifest)} ${nameOf(encoder.manifest)} ${layerNames.join(" ")}`, `${generatorId} + ${encoderId}`, () => compileFused(generator, encoder, layerNames));
+      const session = await ready(`fused ${nameOf(generator.manifest)} ${nameOf(encoder.manifest)} ${layerNames.join(" ")}`, `${generatorId} + ${encoderId}`, async () =>
+        compileFused({ manifest: generator.manifest, graph: await takeGraph(generatorId) }, { manifest: encoder.manifest, graph: await takeGraph(encoderId) }, layerNames),
+      );
       if (!session.ok) return session;
       const outputs = await runAll(session.value, `${generatorId} + ${encoderId}`, data.value, latents.count, "background");
       return outputs.ok ? ok(outputs.value.map(expectFloats)) : outputs;
@@ -374,12 +408,14 @@ export function createRuntime(
   };
 
   /** The session that a model's most common use needs. */
-  function openDefault(model: CheckedModel): Promise<Result<Ready, Fault>> {
-    const { manifest, graph } = model;
+  function openDefault({ manifest }: KnownModel): Promise<Result<Ready, Fault>> {
     switch (manifest.kind) {
-      case "generator": return generatorReady({ manifest, graph }, false);
-      case "encoder": return encoderReady({ manifest, graph }, manifest.input.width, manifest.input.height, [manifest.penultimate]);
-      case "detector": return ready(`detector ${nameOf(manifest)} ${manifest.input.width}x${manifest.input.height}`, manifest.id, () => compileDetector({ manifest, graph }, manifest.input.width, manifest.input.height));
+      case "generator": return generatorReady({ manifest }, false);
+      case "encoder": return encoderReady({ manifest }, manifest.input.width, manifest.input.height, [manifest.penultimate]);
+      case "detector":
+        return ready(`detector ${nameOf(manifest)} ${manifest.input.width}x${manifest.input.height}`, manifest.id, async () =>
+          compileDetector({ manifest, graph: await takeGraph(manifest.id) }, manifest.input.width, manifest.input.height),
+        );
     }
   }
 }
@@ -534,9 +570,9 @@ function compileDetector({ manifest, graph }: CheckedModel & { readonly manifest
 }
 
 /** Why two models cannot become one graph, or null. */
-function fusionObstacle(generator: CheckedModel, encoder: CheckedModel): string | null {
-  if (generator.graph.nested || encoder.graph.nested) return "One of the two models has operators with graphs of their own; they run one after the other.";
-  if (generator.graph.opset !== encoder.graph.opset) return `The models are written in operator sets ${generator.graph.opset} and ${encoder.graph.opset}; they run one after the other. Export both with the same one to join them.`;
+function fusionObstacle(generator: KnownModel, encoder: KnownModel): string | null {
+  if (generator.nested || encoder.nested) return "One of the two models has operators with graphs of their own; they run one after the other.";
+  if (generator.opset !== encoder.opset) return `The models are written in operator sets ${generator.opset} and ${encoder.opset}; they run one after the other. Export both with the same one to join them.`;
   return null;
 }
 
