@@ -151,6 +151,8 @@ export type Check = z.infer<typeof check>;
 export const optionSpec = z.object({
   name: z.string(), unit: z.string(), default: z.union([z.number(), z.string(), z.boolean(), z.null()]),
   min: z.number().optional(), max: z.number().optional(), choices: z.array(z.string()).optional(), description: z.string(),
+  /** The default in words, where it follows other settings. */
+  defaultRule: z.string().optional(),
 });
 export type OptionSpec = z.infer<typeof optionSpec>;
 

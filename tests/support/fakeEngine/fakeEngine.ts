@@ -1,6 +1,7 @@
 // A seeded, plausible feed behind the real contract, for developing and testing the windows without rig, models or store.
 // Knows nothing about transport.
 import { paint, pngBase64, seeded, sidePx } from "./pictures.ts";
+import { optimizerRegistry } from "../../../src/evolve/index.ts";
 import { fault, ok } from "../../../src/shared/result.ts";
 import type { Handlers, EventName, EventPayload, Alarm, AppDescription, ChannelState, CurvePoint, GalleryItem, Live, LogEntry, Phase, PresentationEvent, SessionSummary, Snapshot, StimulusCommand, StimulusReport } from "../../../src/shared/contract/index.ts";
 
@@ -423,11 +424,13 @@ function description(options: FakeOptions): AppDescription {
         { name: "staleAfterMs", unit: "ms", default: 1000, min: 50, max: 60000, description: "Silence that counts as a lost stream" },
       ] },
     ],
-    optimizers: [
-      { name: "cholesky-cma", title: "Cholesky CMA-ES", whenToUse: "The lab's default: steady on noisy responses in large latent spaces.", options: [] },
-      { name: "sphere-cma", title: "Sphere CMA-ES", whenToUse: "For low noise: walks on the sphere of codes, so that contrast does not run away.", options: [{ name: "maxAngleDeg", unit: "°", default: 60, min: 1, max: 180, description: "Largest step" }] },
-      { name: "genetic", title: "Genetic algorithm", whenToUse: "XDream's: where responses are very noisy or the space is rugged.", options: [] },
-    ],
+    optimizers: optimizerRegistry.map((o) => ({
+      name: o.name, title: o.title, whenToUse: o.whenToUse,
+      options: o.options.map((spec) => ({
+        name: spec.name, unit: spec.unit, default: /generator/.test(spec.defaultRule) ? null : (spec.default ?? null), description: spec.description, defaultRule: spec.defaultRule,
+        ...(spec.kind === "choice" ? { choices: [...spec.choices] } : { min: spec.min, max: spec.max }),
+      })),
+    })),
     models: [
       { id: "shapes-g1", kind: "generator", title: "Shapes 1", description: "Objects on textured backgrounds, 128 px", detail: "96-d", problem: null },
       { id: "deepsim-fc6", kind: "generator", title: "DeePSiM fc6", description: "256 px", detail: "4096-d", problem: "its file is not there: import it first" },

@@ -15,6 +15,8 @@ const running: Partial<FakeOptions> = { running: true, at: 12, generations: 40 }
 
 const shots: readonly Shot[] = [
   { name: "start", engine: {} },
+  { name: "start-red", engine: {}, act: async (p) => p.keyboard.press("d") },
+  { name: "start-three", engine: {}, act: async (p) => { await p.getByTestId("add-thread").click(); await p.getByTestId("add-thread").click(); await p.getByTestId("optimizer-2").selectOption("xdream-ga"); await p.getByTestId("target-3").fill("17"); await p.waitForTimeout(600); } },
   { name: "start-fault", engine: { check: "fault", sessions: 0 } },
   { name: "start-open", engine: {}, act: async (p) => { await p.evaluate(() => { for (const d of document.querySelectorAll("details")) d.open = true; }); } },
   { name: "console", engine: running },

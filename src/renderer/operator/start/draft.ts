@@ -1,6 +1,6 @@
 // The form of the start screen as data: one session config, changed by path, kept between visits, checked by the contract's own schema.
 // Pure but for the two functions that take a storage. Knows nothing about fields.
-import { sessionConfig, type OptionSpec, type SessionConfig } from "../../../shared/contract/index.ts";
+import { sessionConfig, type OptionSpec, type SessionConfig, type ThreadConfig } from "../../../shared/contract/index.ts";
 
 export const defaultDraft: SessionConfig = sessionConfig.parse({});
 
@@ -28,6 +28,34 @@ function sentenceOf(issue: { readonly code?: string; readonly message: string; r
   if (issue.code === "too_big") return `at most ${String(issue.maximum)}`;
   if (issue.code === "invalid_type") return "a number is needed";
   return issue.message;
+}
+
+/** Options with one of them set; null = left to its default. */
+export function withOption(options: Readonly<Record<string, unknown>>, name: string, value: OptionValue): Readonly<Record<string, unknown>> {
+  const rest = Object.fromEntries(Object.entries(options).filter(([n]) => n !== name));
+  return value === null ? rest : { ...rest, [name]: value };
+}
+
+export const threadsMax = 4;
+
+/** One more evolution: like the last one, to be changed in what is compared. */
+export function addThread(draft: SessionConfig): SessionConfig {
+  const { threads } = draft.evolution;
+  const last = threads.at(-1);
+  if (last === undefined || threads.length >= threadsMax) return draft;
+  return setAt(draft, ["evolution", "threads"], [...threads, { ...last, optimizerOptions: { ...last.optimizerOptions } }]);
+}
+
+/** The last one stays. */
+export function removeThread(draft: SessionConfig, index: number): SessionConfig {
+  const { threads } = draft.evolution;
+  return threads.length < 2 ? draft : setAt(draft, ["evolution", "threads"], threads.filter((_, i) => i !== index));
+}
+
+/** The first evolution that is set up exactly as this one; null = none before it. */
+export function twinOf(threads: readonly ThreadConfig[], index: number): number | null {
+  const same = threads.findIndex((t) => JSON.stringify(t) === JSON.stringify(threads[index]));
+  return same < 0 || same >= index ? null : same;
 }
 
 /** An option's value as the form has it: what was set, or the default. */

@@ -8,6 +8,8 @@ interface Common {
   readonly hint?: string | undefined;
   readonly problem?: string | null | undefined;
   readonly testid?: string;
+  /** Stands below the field; a hint only comes up under the pointer. */
+  readonly note?: string | undefined;
 }
 
 function Frame(props: Common & { readonly id: string; readonly unit?: string | undefined; readonly children: React.ReactNode }) {
@@ -16,12 +18,13 @@ function Frame(props: Common & { readonly id: string; readonly unit?: string | u
       <label htmlFor={props.id}>{props.label}</label>
       <div className="input">{props.children}{props.unit === undefined || props.unit === "" ? null : <span className="unit">{props.unit}</span>}</div>
       {props.problem == null ? null : <em role="alert">▲ {props.problem}</em>}
+      {props.note === undefined ? null : <small className="note">{props.note}</small>}
     </div>
   );
 }
 
 /** A number; an empty field is null where `nullWord` says what that means, and wrong otherwise. */
-export function NumberField(props: Common & { readonly value: number | null; readonly unit?: string; readonly nullWord?: string; readonly step?: number; readonly onChange: (value: number | null) => void }) {
+export function NumberField(props: Common & { readonly value: number | null; readonly unit?: string; readonly nullWord?: string; readonly step?: number; /** Where the arrow keys begin in an empty field. */ readonly emptyMeans?: number; readonly onChange: (value: number | null) => void }) {
   const id = useId();
   const [text, setText] = useState(props.value === null ? "" : String(props.value));
   useEffect(() => {
@@ -39,9 +42,10 @@ export function NumberField(props: Common & { readonly value: number | null; rea
         onChange={(event) => set(event.target.value)}
         onKeyDown={(event) => {
           const by = event.key === "ArrowUp" ? 1 : event.key === "ArrowDown" ? -1 : 0;
-          if (by === 0 || props.value === null || Number.isNaN(props.value)) return;
+          const from = props.value ?? props.emptyMeans;
+          if (by === 0 || from === undefined || Number.isNaN(from)) return;
           event.preventDefault();
-          set(String(Math.round((props.value + by * (props.step ?? 1)) * 1e6) / 1e6));
+          set(String(Math.round((from + by * (props.step ?? 1)) * 1e6) / 1e6));
         }}
       />
     </Frame>
@@ -80,16 +84,36 @@ export function SwitchField(props: Common & { readonly value: boolean; readonly 
   );
 }
 
-/** The form that a rig or an optimizer describes. */
-export function OptionFields(props: { readonly specs: readonly OptionSpec[]; readonly values: Readonly<Record<string, unknown>>; readonly onChange: (name: string, value: OptionValue) => void }) {
+/** The form that a rig or an optimizer describes. A field left empty keeps its default, which it shows; `described` also says below what each is. */
+export function OptionFields(props: { readonly specs: readonly OptionSpec[]; readonly values: Readonly<Record<string, unknown>>; readonly described?: boolean; readonly onChange: (name: string, value: OptionValue) => void }) {
   return props.specs.map((spec) => {
     const value = optionValue(spec, props.values);
-    const common = { label: labelOf(spec), hint: spec.description, problem: optionProblem(spec, value) };
-    if (spec.choices !== undefined) return <ChoiceField key={spec.name} {...common} unit={spec.unit} value={String(value)} choices={spec.choices.map((c) => ({ value: c, label: c }))} onChange={(v) => props.onChange(spec.name, v)} />;
-    if (typeof spec.default === "boolean") return <SwitchField key={spec.name} {...common} value={value === true} onChange={(v) => props.onChange(spec.name, v)} />;
-    if (typeof spec.default === "string") return <TextField key={spec.name} {...common} value={String(value ?? "")} onChange={(v) => props.onChange(spec.name, v)} />;
-    return <NumberField key={spec.name} {...common} unit={spec.unit} value={typeof value === "number" ? value : null} {...(spec.default === null ? { nullWord: "automatic" } : {})} onChange={(v) => props.onChange(spec.name, v)} />;
+    const words = wordsOf(spec);
+    const long = spec.unit.length > unitMax;
+    const common = { label: long ? `${labelOf(spec)}, ${spec.unit}` : labelOf(spec), problem: optionProblem(spec, value), testid: `option-${spec.name}`, ...(props.described === true ? { note: words } : { hint: words }) };
+    const unit = long ? "" : spec.unit;
+    if (spec.choices !== undefined) return <ChoiceField key={spec.name} {...common} unit={unit} value={String(value)} choices={spec.choices.map((c) => ({ value: c, label: c === spec.default ? `${c} (default)` : c }))} onChange={(v) => props.onChange(spec.name, v === spec.default ? null : v)} />;
+    if (typeof spec.default === "boolean") return <SwitchField key={spec.name} {...common} value={value === true} onChange={(v) => props.onChange(spec.name, v === spec.default ? null : v)} />;
+    if (typeof spec.default === "string") return <TextField key={spec.name} {...common} value={String(value ?? "")} onChange={(v) => props.onChange(spec.name, v === spec.default ? null : v)} />;
+    const set = props.values[spec.name];
+    return (
+      <NumberField
+        key={spec.name} {...common} unit={unit} value={typeof set === "number" ? set : null} nullWord={spec.default === null ? "automatic" : String(spec.default)}
+        step={typeof spec.default === "number" && spec.default <= 2 ? 0.05 : 1} {...(typeof spec.default === "number" ? { emptyMeans: spec.default } : {})}
+        onChange={(v) => props.onChange(spec.name, v)}
+      />
+    );
   });
+}
+
+/** Longer units stand in the label. */
+const unitMax = 12;
+
+/** What an option is, what it may be and what it is left alone. */
+function wordsOf(spec: OptionSpec): string {
+  const bounds = [...(spec.min === undefined || Math.abs(spec.min) < 1e-6 && spec.min !== 0 ? [] : [`from ${spec.min}`]), ...(spec.max === undefined || spec.max >= 1e6 ? [] : [`to ${spec.max.toLocaleString("en-US")}`])].join(" ");
+  const rule = spec.defaultRule === undefined || spec.defaultRule === String(spec.default) ? "" : `Default: ${spec.defaultRule}.`;
+  return [spec.description, bounds === "" ? "" : `${bounds.charAt(0).toUpperCase()}${bounds.slice(1)}.`, rule].filter((w) => w !== "").join(" ");
 }
 
 /** "noiseStdHz" -> "Noise std": the unit stands beside the field already. */
