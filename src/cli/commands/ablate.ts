@@ -29,6 +29,7 @@ interface AblateOptions {
   readonly epsilons: Readonly<Record<string, number>>;
   readonly permutations: number;
   readonly interval: "t" | "bootstrap";
+  readonly image: "best" | "mean";
   readonly seed: number;
   readonly provider: string;
   readonly workers?: number;
@@ -57,6 +58,7 @@ export function registerAblate(program: Command): void {
     .addOption(new Option("--epsilons <list>", "strength of adversarial training per network, NETWORK=EPSILON in 1/255; two levels or more give the robustness table").argParser(orUsage(parseEpsilons)).default({}, "none"))
     .option("--permutations <n>", "arrangements drawn per test where not all can be looked at", wholeFromOne, defaultMeasures.permutations)
     .addOption(new Option("--interval <kind>", "95 % intervals").choices(["t", "bootstrap"]).default("t"))
+    .addOption(new Option("--image <which>", "image of an evolution that is measured: the best one, or the one at the mean of the final search distribution").choices(["best", "mean"]).default("best"))
     .option("--seed <n>", "decides everything random", wholeNumber, 1)
     .option("--provider <name>", "execution provider, or auto", "auto")
     .option("--workers <n>", "model processes (default: one per core on the CPU)", wholeFromOne)
@@ -96,7 +98,7 @@ Examples
           generations: options.generations, runs: options.runs, signs: options.signs === "both" ? ["positive", "negative"] : [options.signs], alphas: options.alphas, rule: options.rule,
         },
         measures: {
-          ensemble: options.ensemble.length > 0 ? options.ensemble : [...new Set(units.map((unit) => unit.network))], detector: options.detector === "none" ? null : options.detector,
+          of: options.image, ensemble: options.ensemble.length > 0 ? options.ensemble : [...new Set(units.map((unit) => unit.network))], detector: options.detector === "none" ? null : options.detector,
           permutations: options.permutations, interval: options.interval, seed: options.seed, epsilons: options.epsilons,
         },
         folder: resolve(options.out), modelFolders: folders, provider: options.provider, ...(options.workers === undefined ? {} : { workers: options.workers }),

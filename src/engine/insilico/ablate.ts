@@ -35,7 +35,12 @@ export interface AblationRequest {
   readonly onGroup?: (group: GroupKey, results: readonly EvolutionResult[]) => void;
   readonly onNotice?: (message: string) => void;
   /** Called before the report is written: sections that go first, and what the page says at its top. */
-  readonly introduce?: (found: { readonly images: readonly MeasuredImage[]; readonly measures: SweepMeasures }) => { readonly sections: readonly Section[]; readonly summary: readonly string[] };
+  readonly introduce?: (found: {
+    readonly images: readonly MeasuredImage[];
+    readonly measures: SweepMeasures;
+    /** The other reading of what an evolution's image is, measured. */
+    readonly others: () => Promise<readonly MeasuredImage[]>;
+  }) => Promise<{ readonly sections: readonly Section[]; readonly summary: readonly string[] }>;
 }
 
 export interface AblationOutcome {
@@ -95,9 +100,12 @@ async function withPool(request: AblationRequest, pool: FeaturePool, started: nu
 
   const wanted = new Set(units.map((unit) => unit.id));
   const results = files.results().filter((result) => wanted.has(result.unit) && result.run < settings.runs && settings.generators.includes(result.generator));
-  const images = await measureImages({ results, units, models: pool.models, detector: request.measures.detector });
+  const images = await measureImages({ results, units, models: pool.models, detector: request.measures.detector, of: request.measures.of });
   const measures = await summariseSweep({ images, models: pool.models, settings: request.measures });
-  const introduction = request.introduce?.({ images, measures });
+  const introduction = await request.introduce?.({
+    images, measures,
+    others: () => measureImages({ results, units, models: pool.models, detector: request.measures.detector, of: request.measures.of === "mean" ? "best" : "mean" }),
+  });
   const written = await writeSweepReport({
     folder, head, units, images, measures,
     ...(request.title === undefined ? {} : { title: request.title }),

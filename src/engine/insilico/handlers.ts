@@ -250,7 +250,7 @@ export function createInsilicoHandlers(options: InsilicoHandlersOptions): Insili
     const { args } = entry;
     return ok({
       line: entry.line,
-      runs: images.map(({ result, objectEnergy, objectness }) => ({ unit: result.unit, generator: result.generator, run: result.run, sign: result.sign, alpha: result.alpha, activation: result.activation, intactActivation: result.intactActivation, objectEnergy, objectness })),
+      runs: images.map(({ result, activation, intactActivation, objectEnergy, objectness }) => ({ unit: result.unit, generator: result.generator, run: result.run, sign: result.sign, alpha: result.alpha, activation, intactActivation, objectEnergy, objectness })),
       curves: (entry.measures?.curves ?? []).map((curve) => ({
         id: curve.id, title: curve.title, axis: curve.axis, network: curve.network, over: curve.over,
         control: curve.control === null ? null : { mean: curve.control.mean, low: curve.control.low, high: curve.control.high, n: curve.control.n },

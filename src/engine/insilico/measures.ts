@@ -11,7 +11,11 @@ import type { ImageBatch } from "../../shared/values.ts";
 import type { EvolutionResult } from "./sweep.ts";
 import type { LinearUnit } from "./units.ts";
 
+/** Which image of an evolution is measured: the best single one (as in the paper), or the one at the mean of the final search distribution. */
+export type MeasuredOf = "best" | "mean";
+
 export interface MeasureSettings {
+  readonly of: MeasuredOf;
   /** Encoders that judge likeness, each at its penultimate layer. */
   readonly ensemble: readonly string[];
   /** null = no objectness. */
@@ -23,13 +27,16 @@ export interface MeasureSettings {
   readonly epsilons: Readonly<Record<string, number>>;
 }
 
-export const defaultMeasures: MeasureSettings = { ensemble: [], detector: null, permutations: 10_000, interval: "t", seed: 1, epsilons: {} };
+export const defaultMeasures: MeasureSettings = { of: "best", ensemble: [], detector: null, permutations: 10_000, interval: "t", seed: 1, epsilons: {} };
 
 /** One evolved image with what was measured on it; null where it could not be. */
 export interface MeasuredImage {
   readonly result: EvolutionResult;
   readonly network: string;
   readonly image: ImageBatch;
+  /** By the unit it was evolved for, and by the intact one. */
+  readonly activation: number;
+  readonly intactActivation: number;
   /** Mean absolute difference between the image and the same image without its object, 0 to 1. */
   readonly objectEnergy: number | null;
   /** Highest box score, 0 to 1. */
@@ -74,9 +81,11 @@ export interface SweepMeasures {
 }
 
 const decodeBatch = 16;
+/** Fewest units that intervals and tests are over. */
+const unitsMin = 3;
 
 /** Decodes every evolved image and measures it. Order as in `results`. */
-export async function measureImages(options: { readonly results: readonly EvolutionResult[]; readonly units: readonly LinearUnit[]; readonly models: Models; readonly detector: string | null; readonly onProgress?: (share: number) => void }): Promise<MeasuredImage[]> {
+export async function measureImages(options: { readonly results: readonly EvolutionResult[]; readonly units: readonly LinearUnit[]; readonly models: Models; readonly detector: string | null; readonly of?: MeasuredOf; readonly onProgress?: (share: number) => void }): Promise<MeasuredImage[]> {
   const { results, units, models } = options;
   const networkOf = new Map(units.map((unit) => [unit.id, unit.network]));
   const measured = new Array<MeasuredImage | undefined>(results.length);
@@ -87,7 +96,7 @@ export async function measureImages(options: { readonly results: readonly Evolut
     for (let from = 0; from < members.length; from += decodeBatch) {
       const part = members.slice(from, from + decodeBatch);
       const latents = new Float32Array(part.length * generator.latentDim);
-      part.forEach(({ result }, i) => latents.set(result.latent, i * generator.latentDim));
+      part.forEach(({ result }, i) => latents.set(options.of === "mean" ? result.mean.latent : result.latent, i * generator.latentDim));
       const batch = { count: part.length, dim: generator.latentDim, data: latents };
       const parts = generator.hasBackgrounds ? await generator.decodeParts(batch) : { images: await generator.decode(batch), backgrounds: null, masks: null };
       const found = detector === null ? null : await detector.detect(parts.images);
@@ -95,6 +104,8 @@ export async function measureImages(options: { readonly results: readonly Evolut
         const image = takeImage(parts.images, i);
         measured[place] = {
           result, image, network: networkOf.get(result.unit) ?? "",
+          activation: options.of === "mean" ? result.mean.activation : result.activation,
+          intactActivation: options.of === "mean" ? result.mean.intactActivation : result.intactActivation,
           objectEnergy: parts.backgrounds === null ? null : meanDifference(image.data, takeImage(parts.backgrounds, i).data),
           objectness: found?.[i]?.objectness ?? null,
         };
@@ -116,15 +127,15 @@ export async function summariseSweep(options: { readonly images: readonly Measur
   const curves: MeasureCurve[] = [];
   const networks = [...new Set(images.map((image) => image.network))];
   const measures = [
-    { id: "activation", title: "Activation of the ablated unit", axis: "activation", pick: (m: MeasuredImage) => m.result.activation },
-    { id: "intactActivation", title: "Activation of the intact unit by the same images", axis: "activation", pick: (m: MeasuredImage) => m.result.intactActivation },
+    { id: "activation", title: "Activation of the ablated unit", axis: "activation", pick: (m: MeasuredImage) => m.activation },
+    { id: "intactActivation", title: "Activation of the intact unit by the same images", axis: "activation", pick: (m: MeasuredImage) => m.intactActivation },
     { id: "objectEnergy", title: "Object energy", axis: "mean |image - background|", pick: (m: MeasuredImage) => m.objectEnergy },
     { id: "objectness", title: "Objectness", axis: "highest box score", pick: (m: MeasuredImage) => m.objectness },
   ] as const;
   for (const network of networks) {
     const own = images.filter((image) => image.network === network);
-    // With one unit there is nothing between units: the runs, which share their random stream over conditions, take their place.
-    const over = new Set(own.map((image) => image.result.unit)).size > 1 ? ("units" as const) : ("runs" as const);
+    // Below three units there is next to nothing between units: the runs, which share their random stream over conditions, take their place.
+    const over = new Set(own.map((image) => image.result.unit)).size >= unitsMin ? ("units" as const) : ("runs" as const);
     for (const { id, title, axis, pick } of measures) {
       const values = own.flatMap((image): RunValue[] => {
         const value = pick(image);
@@ -233,7 +244,8 @@ async function measureLikeness(images: readonly MeasuredImage[], models: Models,
     if (values.length === 0) continue;
     const units = new Set(values.map((value) => value.unit)).size;
     const curve = summariseCurve({ id: "similarity", title: "Likeness to the control images", axis: "mean pairwise cosine", over: "units", network, values, settings });
-    curves.push(units > 1 ? curve : { ...curve, points: curve.points.map((point) => ({ ...point, p: null })) });
+    // Likeness is between sets of images: it has no value of a single run, and with few units no interval worth drawing.
+    curves.push(units >= unitsMin ? curve : { ...curve, control: curve.control === null ? null : { ...curve.control, low: null, high: null }, points: curve.points.map((point) => ({ ...point, p: null, low: null, high: null })) });
   }
   return { curves, robustness };
 }

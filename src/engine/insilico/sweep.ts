@@ -49,6 +49,8 @@ export interface EvolutionResult extends AblationCondition {
   readonly means: readonly number[];
   /** Latent of the best image. */
   readonly latent: Float32Array;
+  /** The image at the mean of the final search distribution: what the evolution came to, without the luck of single draws. */
+  readonly mean: { readonly activation: number; readonly intactActivation: number; readonly latent: Float32Array };
 }
 
 /** The evolutions of one unit with one generator, run number `run`: one for every condition. */
@@ -284,11 +286,21 @@ async function runGroup(options: {
   }
   if (joined.encoder.id !== unit.network) throw new Error(`expected features of ${unit.network}, got those of ${joined.encoder.id}`);
 
+  const means = states.map((state) => ({ count: 1, data: state.optimizer.mean() }));
+  const shared = shareLatents(means, dim);
+  const values = await pool.features({ generator: group.generator, encoder: unit.network, layer: unit.layer, latents: shared.latents, dim });
+  counts.evaluated += shared.count;
+  counts.scored += states.length;
   return plan.conditions.map((condition, c): EvolutionResult => {
-    const state = states[plan.evolutionOf[c]!];
+    const e = plan.evolutionOf[c]!;
+    const state = states[e];
+    const row = shared.rows[e]?.[0] ?? 0;
     if (state === undefined || state.best === null) throw new Error(`expected an evolved image of ${unit.id} for ${condition.sign} ${condition.alpha}`);
     const { best } = state;
-    return { ...group, ...condition, activation: best.activation, intactActivation: best.intact, generation: best.generation, means: state.means, latent: best.latent };
+    return {
+      ...group, ...condition, activation: best.activation, intactActivation: best.intact, generation: best.generation, means: state.means, latent: best.latent,
+      mean: { activation: weigh(plan.weights, e * features, values, row * features, features) + unit.intercept, intactActivation: weigh(unit.weights, 0, values, row * features, features) + unit.intercept, latent: shared.latents.slice(row * dim, (row + 1) * dim) },
+    };
   });
 }
 

@@ -29,6 +29,7 @@ export interface SweepHead {
 const resultLine = z.object({
   unit: z.string(), generator: z.string(), run: z.number().int(), sign: z.enum(["positive", "negative"]), alpha: z.number(),
   activation: z.number(), intactActivation: z.number(), generation: z.number().int(), means: z.array(z.number()), latent: z.string(),
+  mean: z.object({ activation: z.number(), intactActivation: z.number(), latent: z.string() }),
   /** Lines of this group; a group counts once they are all there. */
   of: z.number().int(),
 });
@@ -84,7 +85,7 @@ export async function openSweepFolder(folder: string, head: SweepHead): Promise<
     results: () => [...results.values()].flat(),
     finished: () => [...results.values()].flatMap((group) => (group[0] === undefined ? [] : [{ unit: group[0].unit, generator: group[0].generator, run: group[0].run }])),
     async finish(group, evolved) {
-      const text = evolved.map((result) => `${JSON.stringify({ ...result, latent: toBase64(result.latent), of: evolved.length })}\n`).join("");
+      const text = evolved.map((result) => `${JSON.stringify({ ...result, latent: toBase64(result.latent), mean: { ...result.mean, latent: toBase64(result.mean.latent) }, of: evolved.length })}\n`).join("");
       const file = await open(resultsFile, "a");
       try {
         await file.writeFile(text);
@@ -131,8 +132,8 @@ async function readResults(path: string): Promise<Result<{ readonly groups: Map<
     }
     const line = resultLine.safeParse(data);
     if (!line.success) return fault("sweepUnreadable", `Expected a result on every line of ${path}; the line at byte ${from} has none at "${line.error.issues[0]?.path.join(".") ?? ""}". Remove the file to compute the sweep again.`);
-    const { of, latent, ...rest } = line.data;
-    const result: EvolutionResult = { ...rest, latent: fromBase64(latent) };
+    const { of, latent, mean, ...rest } = line.data;
+    const result: EvolutionResult = { ...rest, latent: fromBase64(latent), mean: { ...mean, latent: fromBase64(mean.latent) } };
     if (pending[0] !== undefined && keyOf(pending[0]) !== keyOf(result)) pending = [];
     pending.push(result);
     from = end + 1;

@@ -48,6 +48,7 @@ export async function writeSweepReport(options: { readonly folder: string; reado
       ["Seed", String(settings.seed)],
       ["Ablation rule", settings.rule === "atMost" ? "the largest k weights whose absolute sum is at most alpha times the total" : "the smallest k weights whose absolute sum reaches alpha times the total"],
       ["Optimizer", `${settings.optimizer ?? "as src/evolve offers for the generator without noise"}, population ${settings.population ?? "the optimizer's own"}, ${settings.generations} generations`],
+      ["Image of an evolution", measures.settings.of === "mean" ? "at the mean of the final search distribution" : "the best one"],
       ["Alphas", settings.alphas.join(", ")],
       ["Permutations", `${measures.settings.permutations}, seed ${measures.settings.seed}; 95 % intervals by ${measures.settings.interval === "t" ? "Student's t" : "bootstrap"}`],
       ["Likeness judged by", measures.settings.ensemble.length === 0 ? "-" : `${measures.settings.ensemble.join(", ")}, penultimate layer`],
@@ -117,7 +118,7 @@ function runsTable(images: readonly MeasuredImage[]): Table {
     name: "runs",
     caption: "Every evolution",
     columns: ["network", "unit", "generator", "run", "sign", "alpha", "activation", "intact activation", "object energy", "objectness", "best generation", "image"],
-    rows: images.map(({ network, result, objectEnergy, objectness }) => [network, result.unit, result.generator, result.run, result.alpha === 0 ? "intact" : result.sign, result.alpha, result.activation, result.intactActivation, objectEnergy, objectness, result.generation, imagePath(result)]),
+    rows: images.map(({ network, result, activation, intactActivation, objectEnergy, objectness }) => [network, result.unit, result.generator, result.run, result.alpha === 0 ? "intact" : result.sign, result.alpha, activation, intactActivation, objectEnergy, objectness, result.generation, imagePath(result)]),
     shown: 12,
   };
 }
@@ -140,14 +141,14 @@ function gallery(unit: LinearUnit, images: readonly MeasuredImage[]): PictureGri
 }
 
 function cellOf(label: string, members: readonly MeasuredImage[]): PictureCell | null {
-  const ranked = [...members].sort((a, b) => b.result.activation - a.result.activation);
+  const ranked = [...members].sort((a, b) => b.activation - a.activation);
   const [best] = ranked;
   if (best === undefined) return null;
   return {
-    label, sublabel: formatNumber(best.result.activation),
-    images: ranked.slice(0, runsShown).map(({ image, result, objectEnergy, objectness }) => ({
+    label, sublabel: formatNumber(best.activation),
+    images: ranked.slice(0, runsShown).map(({ image, result, activation, intactActivation, objectEnergy, objectness }) => ({
       image,
-      caption: `${label}, run ${result.run}: activation ${formatNumber(result.activation)}, intact unit ${formatNumber(result.intactActivation)}${objectEnergy === null ? "" : `, object energy ${formatNumber(objectEnergy)}`}${objectness === null ? "" : `, objectness ${formatNumber(objectness)}`}`,
+      caption: `${label}, run ${result.run}: activation ${formatNumber(activation)}, intact unit ${formatNumber(intactActivation)}${objectEnergy === null ? "" : `, object energy ${formatNumber(objectEnergy)}`}${objectness === null ? "" : `, objectness ${formatNumber(objectness)}`}`,
     })),
   };
 }

@@ -52,6 +52,8 @@ function InsilicoScreen({ client, mayOperate, onClose }: { readonly client: Engi
     <dialog
       ref={dialog} className="insilico-screen" data-testid="insilico-screen" aria-label="Fits and ablation" onKeyDown={(event) => event.stopPropagation()}
       onCancel={(event) => {
+        // A dialog inside this one says cancel through it.
+        if (event.target !== dialog.current) return;
         event.preventDefault();
         onClose();
       }}

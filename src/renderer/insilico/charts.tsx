@@ -2,16 +2,20 @@
 import { axisTicks, conditionWords, numberWords } from "./insilicoView.ts";
 import type { SweepCurve, UnitCard } from "../../shared/contract/index.ts";
 
-const view = { width: 400, height: 210, left: 46, right: 10, top: 10, bottom: 34 } as const;
+const view = { width: 400, height: 320, left: 46, right: 10, top: 10, bottom: 34 } as const;
 
 /** One measure against ablation strength: positive as circles, negative as squares, the intact unit dashed. */
 export function Curve({ curve, at }: { readonly curve: SweepCurve; readonly at: { readonly sign: string; readonly alpha: number } | null }) {
   const { control, points } = curve;
-  const values = [...points.flatMap((p) => [p.mean, p.low ?? p.mean, p.high ?? p.mean]), ...(control === null ? [] : [control.mean, control.low ?? control.mean, control.high ?? control.mean])];
+  const all = [...points, ...(control === null ? [] : [control])];
+  const means = all.map((p) => p.mean);
+  // Wide intervals do not flatten the curve: the axis shows the means' own range as far again on both sides, what lies beyond is cut off.
+  const room = Math.max(...means) - Math.min(...means);
+  const values = all.flatMap((p) => [p.mean, Math.max(p.low ?? p.mean, Math.min(...means) - room), Math.min(p.high ?? p.mean, Math.max(...means) + room)]);
   const ticks = axisTicks(values, 4);
   const [low, high] = [ticks[0] ?? 0, ticks.at(-1) ?? 1];
   const x = (alpha: number): number => view.left + alpha * (view.width - view.left - view.right);
-  const y = (value: number): number => view.height - view.bottom - ((value - low) / (high - low || 1)) * (view.height - view.bottom - view.top);
+  const y = (value: number): number => view.height - view.bottom - ((Math.min(high, Math.max(low, value)) - low) / (high - low || 1)) * (view.height - view.bottom - view.top);
   return (
     <svg className="chart" viewBox={`0 0 ${view.width} ${view.height}`} role="img" aria-label={`${curve.title} against ablation strength`}>
       {ticks.map((tick) => <g key={tick}><line className="grid" x1={view.left} x2={view.width - view.right} y1={y(tick)} y2={y(tick)} /><text className="tick" x={view.left - 6} y={y(tick) + 4} textAnchor="end">{numberWords(tick)}</text></g>)}
@@ -26,12 +30,12 @@ export function Curve({ curve, at }: { readonly curve: SweepCurve; readonly at: 
       {(["positive", "negative"] as const).map((sign) => {
         const own = points.filter((p) => p.sign === sign);
         if (own.length === 0) return null;
-        const all = control === null ? own : [{ alpha: 0, ...control }, ...own];
-        const banded = all.every((p) => p.low !== null && p.high !== null);
+        const path = control === null ? own : [{ alpha: 0, ...control }, ...own];
+        const banded = path.every((p) => p.low !== null && p.high !== null);
         return (
           <g key={sign} className={`series-${sign}`}>
-            {banded ? <polygon points={[...all.map((p) => `${x(p.alpha)},${y(p.high ?? 0)}`), ...all.toReversed().map((p) => `${x(p.alpha)},${y(p.low ?? 0)}`)].join(" ")} /> : null}
-            <polyline points={all.map((p) => `${x(p.alpha)},${y(p.mean)}`).join(" ")} />
+            {banded ? <polygon points={[...path.map((p) => `${x(p.alpha)},${y(p.high ?? 0)}`), ...path.toReversed().map((p) => `${x(p.alpha)},${y(p.low ?? 0)}`)].join(" ")} /> : null}
+            <polyline points={path.map((p) => `${x(p.alpha)},${y(p.mean)}`).join(" ")} />
             {own.map((p) => {
               const size = at !== null && at.sign === sign && at.alpha === p.alpha ? 6 : 3.5;
               const label = `${conditionWords(sign, p.alpha)}: ${numberWords(p.mean)}${p.low === null ? "" : ` [${numberWords(p.low)}, ${numberWords(p.high)}]`}${p.p === null ? "" : `, p ${numberWords(p.p, 2)}`}`;

@@ -77,7 +77,13 @@ export function axisTicks(values: readonly number[], wanted: number): readonly n
   let low = Math.min(...finite, Number.POSITIVE_INFINITY);
   let high = Math.max(...finite, Number.NEGATIVE_INFINITY);
   if (!(low <= high)) [low, high] = [0, 1];
-  if (low === high) [low, high] = [low - (Math.abs(low) * 0.1 || 0.5), high + (Math.abs(high) * 0.1 || 0.5)];
+  // A range that a double barely holds is no range: its steps would round to nothing.
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  if (!(high - low > Math.max(1e-9 * size, 1e-300))) {
+    const pad = size > 1e-300 ? 0.1 * size : 0.5;
+    low -= pad;
+    high += pad;
+  }
   const rough = (high - low) / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10) * power;

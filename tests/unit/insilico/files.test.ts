@@ -88,7 +88,7 @@ describe("The feature cache", () => {
 
 describe("A sweep's folder", () => {
   const head: SweepHead = { format: "evoked-sweep", version: 1, settings: { ...defaultSweep, runs: 2 }, units: [{ id: "u", title: "u", network: "n", layer: "l", kind: "class", weightsSha256: "1" }], models: [{ id: "n", sha256: "2", provider: "cpu" }], command: "evoked ablate", appVersion: "0" };
-  const aResult = (run: number, alpha: number): EvolutionResult => ({ unit: "u", generator: "g", run, sign: "positive", alpha, activation: 1.5 + run, intactActivation: -2, generation: 3, means: [0, 0.1], latent: Float32Array.of(0.1, -7, run) });
+  const aResult = (run: number, alpha: number): EvolutionResult => ({ unit: "u", generator: "g", run, sign: "positive", alpha, activation: 1.5 + run, intactActivation: -2, generation: 3, means: [0, 0.1], latent: Float32Array.of(0.1, -7, run), mean: { activation: 0.5, intactActivation: 1, latent: Float32Array.of(run, 0.3, 4) } });
   const aGroup = (run: number) => [aResult(run, 0), aResult(run, 1)];
 
   it("gives back bit for bit what was finished", async () => {

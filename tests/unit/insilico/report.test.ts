@@ -85,13 +85,14 @@ describe("Measures of a sweep", () => {
       ([["positive", 0, 1], ["positive", 1, 0.01], ["negative", 1, 1]] as const).map(([sign, alpha, scale]): EvolutionResult => ({
         unit: unit.id, generator: "plain", run, sign, alpha, activation: scale * (4 + u), intactActivation: scale, generation: 0, means: [0],
         latent: Float32Array.from({ length: latentDim }, (_, i) => scale * Math.sin(1 + i + u + 0.3 * run)),
+        mean: { activation: scale, intactActivation: scale, latent: new Float32Array(latentDim) },
       })),
     ),
   );
 
   it("object energy, activation and likeness fall where the images lose their object, each unit counted once", async () => {
     const images = await measureImages({ results, units, models, detector: null });
-    const { curves, missing } = await summariseSweep({ images, models: { ...models, list: () => [] }, settings: { ensemble: [], detector: null, permutations: 100, interval: "t", seed: 1, epsilons: {} } });
+    const { curves, missing } = await summariseSweep({ images, models: { ...models, list: () => [] }, settings: { of: "best", ensemble: [], detector: null, permutations: 100, interval: "t", seed: 1, epsilons: {} } });
     const energy = curves.find((curve) => curve.id === "objectEnergy")!;
     expect(energy.over).toBe("units");
     expect(energy.control!.n).toBe(3);
@@ -102,9 +103,15 @@ describe("Measures of a sweep", () => {
     expect(missing.join()).toMatch(/Objectness.*Likeness/);
   });
 
+  it("measures the image at the mean of the distribution where that is asked for", async () => {
+    const images = await measureImages({ results, units, models, detector: null, of: "mean" });
+    expect(images.every((image) => (image.objectEnergy ?? 1) < 0.01)).toBe(true);
+    expect(images[0]!.activation).toBe(results[0]!.mean.activation);
+  });
+
   it("with one unit the runs take the units' place", async () => {
     const images = await measureImages({ results: results.filter((result) => result.unit === units[0]!.id), units, models, detector: null });
-    const { curves } = await summariseSweep({ images, models, settings: { ensemble: [], detector: null, permutations: 100, interval: "t", seed: 1, epsilons: {} } });
+    const { curves } = await summariseSweep({ images, models, settings: { of: "best", ensemble: [], detector: null, permutations: 100, interval: "t", seed: 1, epsilons: {} } });
     expect(curves.every((curve) => curve.over === "runs" && curve.control?.n === 2)).toBe(true);
   });
 });
@@ -116,8 +123,8 @@ describe("The verdicts of the desk experiment", () => {
     Object.entries(drops).flatMap(([network, [positive, negative]]) =>
       Array.from({ length: 10 }, (_, u) =>
         ([["positive", 0, 0], ["positive", 1, positive], ["negative", 1, negative]] as const).map(([sign, alpha, drop]) => ({
-          network, image, objectness: 0.5, objectEnergy: 0.1 * (1 - drop) + 0.001 * Math.sin(u * 7 + alpha),
-          result: { unit: `${network}/${u}`, generator: "g", run: 0, sign, alpha, activation: 10 * (1 - drop) + 0.1 * Math.sin(u * 3 + alpha), intactActivation: 0, generation: 0, means: [], latent: new Float32Array() },
+          network, image, activation: 10 * (1 - drop) + 0.1 * Math.sin(u * 3 + alpha), intactActivation: 0, objectness: 0.5, objectEnergy: 0.1 * (1 - drop) + 0.001 * Math.sin(u * 7 + alpha),
+          result: { unit: `${network}/${u}`, generator: "g", run: 0, sign, alpha, activation: 0, intactActivation: 0, generation: 0, means: [], latent: new Float32Array(), mean: { activation: 0, intactActivation: 0, latent: new Float32Array() } },
         })),
       ).flat(),
     );

@@ -153,9 +153,12 @@ export function niceTicks(values: readonly number[], wanted: number): number[] {
   const finite = values.filter(Number.isFinite);
   let low = finite.length === 0 ? 0 : Math.min(...finite);
   let high = finite.length === 0 ? 1 : Math.max(...finite);
-  if (low === high) {
-    low -= Math.abs(low) * 0.1 || 0.5;
-    high += Math.abs(high) * 0.1 || 0.5;
+  // A range that a double barely holds is no range: its steps would round to nothing.
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  if (!(high - low > Math.max(1e-9 * size, 1e-300))) {
+    const pad = size > 1e-300 ? 0.1 * size : 0.5;
+    low -= pad;
+    high += pad;
   }
   const rough = (high - low) / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
