@@ -1,12 +1,13 @@
 // The composition root: the contract's methods over models, rigs, sessions and the loop. Knows nothing about transport.
 import { Transformer } from "@napi-rs/image";
-import { optimizerRegistry } from "../evolve/index.ts";
+import { defaultsFor, optimizerRegistry } from "../evolve/index.ts";
 import { startModels } from "../models/client.ts";
 import type { Models } from "../models/client.ts";
 import { checkWritable } from "../session/folder.ts";
 import { listSessions, openSession } from "../session/reader.ts";
 import type { SessionReader } from "../session/reader.ts";
 import type { AppDescription, Check, Device, EventName, EventPayload, GalleryItem, Handlers, SessionConfig, Snapshot } from "../shared/contract/index.ts";
+import type { OptimizerName } from "../evolve/index.ts";
 import type { ModelManifest } from "../shared/manifest.ts";
 import { FaultError, fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
@@ -31,6 +32,11 @@ import { createTimedDisplay } from "./timedDisplay.ts";
 import { appVersion } from "./version.ts";
 import { createWindowDisplay } from "./windowDisplay.ts";
 import type { WindowDisplay } from "./windowDisplay.ts";
+
+const automaticOptimizer = {
+  name: "auto", title: "Automatic", options: [],
+  whenToUse: "Follows the generator: full CMA-ES where its codes are short, Cholesky CMA-ES where they are long. The session's file says which one ran.",
+};
 
 const liveMs = 100;
 /** A stimulus window may take this long to open after Start. */
@@ -238,13 +244,13 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     "app.describe": async (_args, caller): Promise<Result<AppDescription, Fault>> =>
       ok({
         version: appVersion, host: options.host, sessionFolder: options.sessionFolder, rigs: [...rigKinds],
-        optimizers: optimizerRegistry.map((o) => ({
+        optimizers: [automaticOptimizer, ...optimizerRegistry.map((o) => ({
           name: o.name, title: o.title, whenToUse: o.whenToUse,
           options: o.options.map((spec) => ({
-            name: spec.name, unit: spec.unit, default: spec.default ?? null, description: spec.description,
+            name: spec.name, unit: spec.unit, default: followsGenerator(o.name, spec.name) ? null : (spec.default ?? null), description: spec.description, defaultRule: spec.defaultRule,
             ...(spec.kind === "choice" ? { choices: [...spec.choices] } : { min: spec.min, max: spec.max }),
           })),
-        })),
+        }))],
         models: models.entries().map((m) => ({
           id: m.id, kind: m.manifest?.kind ?? "", title: m.manifest?.title ?? m.id, description: m.manifest?.description ?? "",
           detail: m.manifest === null ? "" : describeModel(m.manifest), problem: m.problem?.message ?? null,
@@ -377,6 +383,13 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       await models.close();
     },
   });
+}
+
+/** Options whose default is the generator's: a session sets them for its own one. */
+const generatorDefaults = defaultsFor({ generator: { latentDim: 1, initialStepSize: 1, typicalNorm: 1 }, noise: "high" }).setups;
+
+function followsGenerator(optimizer: OptimizerName, option: string): boolean {
+  return option in generatorDefaults[optimizer].options;
 }
 
 function describeModel(m: ModelManifest): string {

@@ -66,7 +66,8 @@ export async function openLiveSession(options: LiveSessionOptions): Promise<Resu
 }
 
 async function compose(options: LiveSessionOptions): Promise<LiveSession> {
-  const { config, clock, models, display } = options;
+  const { clock, models, display } = options;
+  const config = chooseOptimizers(options.config, models);
   const generators: Generator[] = [];
   for (const thread of config.evolution.threads) generators.push(unwrap(await clock.hold(models.generator(thread.generator))));
   const encoder: Encoder | null = config.rig.kind === "synthetic" ? unwrap(await clock.hold(models.encoder(config.models.encoder))) : null;
@@ -82,8 +83,7 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
     const state = past?.threads[index];
     const generator = generators[index] ?? firstGenerator;
     if (state === undefined || state.optimizer === null) {
-      const latent = models.list().find((m) => m.id === thread.generator && m.kind === "generator");
-      const fresh = openThread(thread, index, generator, latent?.kind === "generator" ? latent.latent : null, rng.fork(`optimizer/${index}`));
+      const fresh = openThread(thread, index, generator, factsOf(models, thread).latent, rng.fork(`optimizer/${index}`));
       return { ...fresh, target: state?.target ?? fresh.target };
     }
     return { index, generator, optimizer: unwrap(restoreOptimizer(state.optimizer, { dim: generator.latentDim })), target: state.target };
@@ -136,6 +136,22 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
       return closing;
     },
   };
+}
+
+/** What is known of a generator's codes before an evolution. */
+function factsOf(models: Models, thread: ThreadConfig): { readonly latent: GeneratorManifest["latent"] | null; readonly dim: number } {
+  const found = models.list().find((m) => m.id === thread.generator);
+  return found?.kind === "generator" ? { latent: found.latent, dim: found.input.dim } : { latent: null, dim: 0 };
+}
+
+/** The session's file names the optimizer that ran, not "auto". */
+function chooseOptimizers(config: SessionConfig, models: Models): SessionConfig {
+  const threads = config.evolution.threads.map((thread) => {
+    if (thread.optimizer !== "auto") return thread;
+    const { latent, dim } = factsOf(models, thread);
+    return { ...thread, optimizer: defaultsFor({ generator: { latentDim: dim, initialStepSize: latent?.initialStepSize ?? 1 }, noise: "high" }).name };
+  });
+  return { ...config, evolution: { ...config.evolution, threads } };
 }
 
 /** Only of a rig whose channels are known before it starts; on others a channel may still appear. */

@@ -118,6 +118,9 @@ export interface OptimizerDefaults {
   readonly setups: Readonly<Record<OptimizerName, OptimizerSetup>>;
 }
 
+/** Up to here a session of some 30 generations has the evaluations to learn a full covariance matrix (64-d: docs/evolution.md). */
+const fullCovarianceDimMax = 128;
+
 /** A default that follows the generator and the noise. */
 export function defaultsFor({ generator, noise }: { readonly generator: GeneratorFacts; readonly noise: NoiseLevel }): OptimizerDefaults {
   const { initialStepSize: stepSize, typicalNorm, family, latentDim } = generator;
@@ -141,6 +144,9 @@ export function defaultsFor({ generator, noise }: { readonly generator: Generato
   }
   if (noise === "none") {
     return { name: "cholesky-cma", because: "The length of this generator's codes matters to the image, so the search should not be held on a sphere.", setups };
+  }
+  if (latentDim <= fullCovarianceDimMax) {
+    return { name: "full-cma", because: "With so few coordinates the whole covariance is learnt within the generations of a session.", setups };
   }
   return noise === "low"
     ? { name: "cholesky-cma", because: "With some noise Cholesky, separable and Sphere CMA-ES do about equally well as published; Cholesky CMA-ES needs no knowledge of the codes' length.", setups }

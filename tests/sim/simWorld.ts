@@ -80,7 +80,7 @@ export async function simulate(options: SimOptions = {}): Promise<SimRun> {
   const generator = aSmallGenerator();
   const threads = config.evolution.threads.map((t, index) => ({
     index, generator, target: t.target === "auto" ? 0 : t.target,
-    optimizer: unwrap(createOptimizer({ name: t.optimizer, dim: generator.latentDim, rng: rng.fork(`optimizer/${index}`), options: { stepSize: 0.5, ...(t.populationSize === null ? {} : { population: t.populationSize }) } })),
+    optimizer: unwrap(createOptimizer({ name: t.optimizer === "auto" ? "cholesky-cma" : t.optimizer, dim: generator.latentDim, rng: rng.fork(`optimizer/${index}`), options: { stepSize: 0.5, ...(t.populationSize === null ? {} : { population: t.populationSize }) } })),
   }));
   const records: SessionRecordBody[] = [];
   const generations: GenerationResult[] = [];

@@ -30,7 +30,7 @@ export function addSessionOptions(command: Command): Command {
   return command
     .option("--seed <n>", "seed that decides everything random (default 1)", wholeNumber)
     .option("--generations <n>", "generations to run (default 30)", wholeNumber)
-    .option("--optimizer <name>", "optimizer, see `evoked evolve --help` (default cholesky-cma)")
+    .option("--optimizer <name>", "optimizer, see `evoked evolve --help` (default: what suits the generator)")
     .option("--generator <id>", "generator, see `evoked models list` (default shapes-g1)")
     .option("--population <n>", "images in a population (default: the optimizer's own)", wholeNumber)
     .option("--target <channel>", "channel index to evolve (default: chosen by tuning)", wholeNumber)

@@ -55,7 +55,8 @@ export const responseConfig = z.object({
 /** One evolution of the session; several are interleaved image by image. */
 export const threadConfig = z.object({
   generator: z.string().default("shapes-g1"),
-  optimizer: z.string().default("cholesky-cma"),
+  /** "auto" = what suits the generator and the noise of a recording. */
+  optimizer: z.string().default("auto"),
   optimizerOptions: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])).default({}),
   /** Images in a population; null = the optimizer's default for the latent dimension. */
   populationSize: z.number().int().min(4).max(400).nullable().default(null),
