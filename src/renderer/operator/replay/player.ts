@@ -55,6 +55,8 @@ export function createPlayer(options: { readonly client: EngineClient; readonly 
   let state: PlayerState = { timeline: null, status: null, replaying: false, speed: 1, positionMs: Number.POSITIVE_INFINITY, seeking: null, playing: false, problem: null };
   /** Counts what was asked: an answer to something older changes nothing. */
   let asked = 0;
+  /** The question whose seek is under way: a jump that belongs to none is somebody's past. */
+  let seekOf = 0;
   let refreshing = 0;
   let opened: Promise<boolean> | null = null;
   let rest: ReturnType<typeof setTimeout> | null = null;
@@ -115,7 +117,9 @@ export function createPlayer(options: { readonly client: EngineClient; readonly 
     if (!replayable()) return;
     change({ positionMs, seeking: 0, problem: null, playing: false });
     if (!(await open()) || mine !== asked) return;
-    if (!(await control({ action: "pause" }, mine)) || !(await control({ action: "seek", positionMs: Math.max(0, positionMs) }, mine))) return;
+    if (!(await control({ action: "pause" }, mine))) return;
+    seekOf = mine;
+    if (!(await control({ action: "seek", positionMs: Math.max(0, positionMs) }, mine))) return;
     await then?.(mine);
   }
 
@@ -154,8 +158,7 @@ export function createPlayer(options: { readonly client: EngineClient; readonly 
     client.on("replay", (status) => {
       if (status.file !== file || closed) return;
       if (status.jumped) {
-        change({ status });
-        void refresh(status);
+        if (seekOf === asked) void refresh(status);
       } else if (status.seekingToMs !== null) {
         const share = status.seekingToMs > 0 ? Math.min(1, status.positionMs / status.seekingToMs) : 1;
         change({ status, ...(state.seeking === null ? {} : { seeking: share }) });
