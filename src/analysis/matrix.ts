@@ -1,8 +1,10 @@
 // Dense row-major matrices and their products. Knows nothing about images, units or models.
 //
-// Products run on 4 x 4 blocks held in registers, over column panels that fit the cache; sums go left to right within a
-// panel, so a result depends on the shapes only and is the same on every machine.
+// Products run over packed panels that fit the cache, in the order that panelKernel.ts states, so a result depends on the numbers and
+// shapes only and is the same on every machine.
 // Indexed reads carry `!` in this folder's numeric code: every index is inside the shape that the function checked.
+import { createPlainKernel, createSimdKernel } from "./panelKernel.ts";
+import type { PanelKernel } from "./panelKernel.ts";
 
 /** Dense matrix, row-major: element (r, c) is `data[r * cols + c]`. `data.length` is `rows * cols`. */
 export interface Matrix {
@@ -22,9 +24,6 @@ export interface ColumnStatistics {
   /** Standard deviation with the stated ddof; exactly 0 for a column of equal values. */
   readonly sd: Float64Array;
 }
-
-/** Columns per panel in the products: a panel of 4 + 4 rows is 64 KiB. */
-const panelCols = 1024;
 
 /** A rows x cols matrix around `data` (not copied), or of zeros. Throws where the length does not fit. */
 export function createMatrix(rows: number, cols: number, data?: Float64Array): Matrix64 {
@@ -255,16 +254,14 @@ export function transposeMultiply(a: Matrix, b: Matrix): Matrix64 {
 /** A B', [a.rows, b.rows]: every dot product of a row of A with a row of B. Throws unless the column counts agree. */
 export function multiplyTransposed(a: Matrix, b: Matrix): Matrix64 {
   if (a.cols !== b.cols) throw new Error(`expected rows of equal length, got ${a.cols} and ${b.cols}`);
-  const result = createMatrix(a.rows, b.rows);
-  addRowProducts(toFloat64(a).data, toFloat64(b).data, result.data, a.rows, b.rows, a.cols, false);
-  return result;
+  return multiply(a, transpose(b));
 }
 
 /** A A', symmetric [a.rows, a.rows]. */
 export function gramOfRows(a: Matrix): Matrix64 {
-  const data = toFloat64(a).data;
+  checkMatrix(a, "matrix");
   const result = createMatrix(a.rows, a.rows);
-  addRowProducts(data, data, result.data, a.rows, a.rows, a.cols, true);
+  addProduct(toFloat64(a).data, transpose(a).data, result.data, a.rows, a.cols, a.rows, true);
   mirrorLower(result);
   return result;
 }
@@ -321,170 +318,50 @@ export function addScaled(y: Float64Array, yStart: number, x: Float64Array, xSta
   for (let i = 0; i < length; i++) y[yStart + i] = y[yStart + i]! + factor * x[xStart + i]!;
 }
 
+/** A panel: columns of out, and rows of b that are added to them at once. It takes 1 MiB, half of a core's cache. */
+const panelCols = 512;
+const panelRows = 256;
+const panelPlace = { b: 0, out: panelRows * panelCols, factors: (panelRows + 2) * panelCols } as const;
+let sharedKernel: PanelKernel | undefined;
+
+/** One kernel for all products of a process: they never overlap, and its buffer holds nothing between them. */
+function kernelForProducts(): PanelKernel {
+  const bufferLength = panelPlace.factors + 2 * panelRows;
+  return (sharedKernel ??= createSimdKernel(bufferLength) ?? createPlainKernel(bufferLength));
+}
+
 /**
- * out[m x p] += a[m x n] b[n x p]: four rows of b are added to four rows of out at a time. With `lowerOnly` (a symmetric result)
- * what lies right of the diagonal's 4 x 4 blocks is left out.
+ * out[m x p] += a[m x n] b[n x p]. With `lowerOnly` (a symmetric result) most of what lies right of the diagonal is left out.
+ * Edges are filled up with zeros: rows in twos, groups of b in fours, columns in twos.
  */
 function addProduct(a: Float64Array, b: Float64Array, out: Float64Array, m: number, n: number, p: number, lowerOnly: boolean): void {
-  const mWhole = m - (m % 4);
-  const nWhole = n - (n % 4);
-  for (let panel = 0; panel < p; panel += panelCols) {
-    const wholePanelEnd = Math.min(p, panel + panelCols);
-    for (let j = 0; j < mWhole; j += 4) {
-      const panelEnd = lowerOnly ? Math.min(wholePanelEnd, j + 4) : wholePanelEnd;
-      if (panelEnd <= panel) continue;
-      const a0 = j * n;
-      const a1 = a0 + n;
-      const a2 = a1 + n;
-      const a3 = a2 + n;
-      const c0 = j * p;
-      const c1 = c0 + p;
-      const c2 = c1 + p;
-      const c3 = c2 + p;
-      for (let i = 0; i < nWhole; i += 4) {
-        const a00 = a[a0 + i]!;
-        const a01 = a[a0 + i + 1]!;
-        const a02 = a[a0 + i + 2]!;
-        const a03 = a[a0 + i + 3]!;
-        const a10 = a[a1 + i]!;
-        const a11 = a[a1 + i + 1]!;
-        const a12 = a[a1 + i + 2]!;
-        const a13 = a[a1 + i + 3]!;
-        const a20 = a[a2 + i]!;
-        const a21 = a[a2 + i + 1]!;
-        const a22 = a[a2 + i + 2]!;
-        const a23 = a[a2 + i + 3]!;
-        const a30 = a[a3 + i]!;
-        const a31 = a[a3 + i + 1]!;
-        const a32 = a[a3 + i + 2]!;
-        const a33 = a[a3 + i + 3]!;
-        const b0 = i * p;
-        const b1 = b0 + p;
-        const b2 = b1 + p;
-        const b3 = b2 + p;
-        for (let k = panel; k < panelEnd; k++) {
-          const x0 = b[b0 + k]!;
-          const x1 = b[b1 + k]!;
-          const x2 = b[b2 + k]!;
-          const x3 = b[b3 + k]!;
-          out[c0 + k] = out[c0 + k]! + (a00 * x0 + a01 * x1 + a02 * x2 + a03 * x3);
-          out[c1 + k] = out[c1 + k]! + (a10 * x0 + a11 * x1 + a12 * x2 + a13 * x3);
-          out[c2 + k] = out[c2 + k]! + (a20 * x0 + a21 * x1 + a22 * x2 + a23 * x3);
-          out[c3 + k] = out[c3 + k]! + (a30 * x0 + a31 * x1 + a32 * x2 + a33 * x3);
+  const kernel = kernelForProducts();
+  const { buffer } = kernel;
+  const { out: o, factors } = panelPlace;
+  for (let c0 = 0; c0 < p; c0 += panelCols) {
+    const cols = Math.min(panelCols, p - c0);
+    const stride = cols + (cols % 2);
+    for (let r0 = 0; r0 < n; r0 += panelRows) {
+      const rows = Math.min(panelRows, n - r0);
+      const groups = Math.ceil(rows / 4);
+      buffer.fill(0, 0, 4 * groups * stride);
+      for (let r = 0; r < rows; r++) buffer.set(b.subarray((r0 + r) * p + c0, (r0 + r) * p + c0 + cols), r * stride);
+      for (let j = lowerOnly ? c0 - (c0 % 2) : 0; j < m; j += 2) {
+        const width = lowerOnly ? Math.min(cols, j + 2 - c0) : cols;
+        const pair = j + 1 < m;
+        buffer.fill(0, factors, factors + 8 * groups);
+        for (let r = 0; r < rows; r++) {
+          const place = factors + 8 * (r >> 2) + (r & 3);
+          buffer[place] = a[j * n + r0 + r]!;
+          if (pair) buffer[place + 4] = a[(j + 1) * n + r0 + r]!;
         }
-      }
-      for (let i = nWhole; i < n; i++) {
-        for (let row = 0; row < 4; row++) addPanel(out, (j + row) * p, b, i * p, panel, panelEnd, a[(j + row) * n + i]!);
-      }
-    }
-    for (let j = mWhole; j < m; j++) {
-      for (let i = 0; i < n; i++) addPanel(out, j * p, b, i * p, panel, wholePanelEnd, a[j * n + i]!);
-    }
-  }
-}
-
-function addPanel(out: Float64Array, outStart: number, b: Float64Array, bStart: number, from: number, to: number, factor: number): void {
-  for (let k = from; k < to; k++) out[outStart + k] = out[outStart + k]! + factor * b[bStart + k]!;
-}
-
-/** out[m x n] += a[m x p] b[n x p]'; with `lowerOnly` (a is b) only the 4 x 4 blocks on and below the diagonal. */
-function addRowProducts(
-  a: Float64Array,
-  b: Float64Array,
-  out: Float64Array,
-  m: number,
-  n: number,
-  p: number,
-  lowerOnly: boolean,
-): void {
-  const mWhole = m - (m % 4);
-  const nWhole = n - (n % 4);
-  for (let panel = 0; panel < p; panel += panelCols) {
-    const panelEnd = Math.min(p, panel + panelCols);
-    for (let i = 0; i < mWhole; i += 4) {
-      const a0 = i * p;
-      const a1 = a0 + p;
-      const a2 = a1 + p;
-      const a3 = a2 + p;
-      const jEnd = lowerOnly ? Math.min(nWhole, i + 4) : nWhole;
-      for (let j = 0; j < jEnd; j += 4) {
-        const b0 = j * p;
-        const b1 = b0 + p;
-        const b2 = b1 + p;
-        const b3 = b2 + p;
-        let s00 = 0;
-        let s01 = 0;
-        let s02 = 0;
-        let s03 = 0;
-        let s10 = 0;
-        let s11 = 0;
-        let s12 = 0;
-        let s13 = 0;
-        let s20 = 0;
-        let s21 = 0;
-        let s22 = 0;
-        let s23 = 0;
-        let s30 = 0;
-        let s31 = 0;
-        let s32 = 0;
-        let s33 = 0;
-        for (let k = panel; k < panelEnd; k++) {
-          const x0 = a[a0 + k]!;
-          const x1 = a[a1 + k]!;
-          const x2 = a[a2 + k]!;
-          const x3 = a[a3 + k]!;
-          const y0 = b[b0 + k]!;
-          const y1 = b[b1 + k]!;
-          const y2 = b[b2 + k]!;
-          const y3 = b[b3 + k]!;
-          s00 += x0 * y0;
-          s01 += x0 * y1;
-          s02 += x0 * y2;
-          s03 += x0 * y3;
-          s10 += x1 * y0;
-          s11 += x1 * y1;
-          s12 += x1 * y2;
-          s13 += x1 * y3;
-          s20 += x2 * y0;
-          s21 += x2 * y1;
-          s22 += x2 * y2;
-          s23 += x2 * y3;
-          s30 += x3 * y0;
-          s31 += x3 * y1;
-          s32 += x3 * y2;
-          s33 += x3 * y3;
-        }
-        const o0 = i * n + j;
-        const o1 = o0 + n;
-        const o2 = o1 + n;
-        const o3 = o2 + n;
-        out[o0] = out[o0]! + s00;
-        out[o0 + 1] = out[o0 + 1]! + s01;
-        out[o0 + 2] = out[o0 + 2]! + s02;
-        out[o0 + 3] = out[o0 + 3]! + s03;
-        out[o1] = out[o1]! + s10;
-        out[o1 + 1] = out[o1 + 1]! + s11;
-        out[o1 + 2] = out[o1 + 2]! + s12;
-        out[o1 + 3] = out[o1 + 3]! + s13;
-        out[o2] = out[o2]! + s20;
-        out[o2 + 1] = out[o2 + 1]! + s21;
-        out[o2 + 2] = out[o2 + 2]! + s22;
-        out[o2 + 3] = out[o2 + 3]! + s23;
-        out[o3] = out[o3]! + s30;
-        out[o3 + 1] = out[o3 + 1]! + s31;
-        out[o3 + 2] = out[o3 + 2]! + s32;
-        out[o3 + 3] = out[o3 + 3]! + s33;
-      }
-      for (let j = nWhole; j < (lowerOnly ? 0 : n); j++) {
-        for (let row = i; row < i + 4; row++) {
-          out[row * n + j] = out[row * n + j]! + dot(a, row * p + panel, b, j * p + panel, panelEnd - panel);
-        }
-      }
-    }
-    for (let i = mWhole; i < m; i++) {
-      const jEnd = lowerOnly ? i + 1 : n;
-      for (let j = 0; j < jEnd; j++) {
-        out[i * n + j] = out[i * n + j]! + dot(a, i * p + panel, b, j * p + panel, panelEnd - panel);
+        const first = j * p + c0;
+        if (width % 2 === 1) buffer[o + width] = buffer[o + stride + width] = 0; // a stale NaN would do no harm but cost time
+        buffer.set(out.subarray(first, first + width), o);
+        if (pair) buffer.set(out.subarray(first + p, first + p + width), o + stride);
+        kernel.add({ out: o, b: panelPlace.b, factors, groups, columns: width + (width % 2), stride });
+        out.set(buffer.subarray(o, o + width), first);
+        if (pair) out.set(buffer.subarray(o + stride, o + stride + width), first + p);
       }
     }
   }

@@ -59,13 +59,28 @@ describe("products", () => {
     );
   });
 
-  test("agree with the definition beyond one panel of columns", () => {
-    const a = aMatrix(6, 1500);
-    const b = aMatrix(1500, 5, 2);
-    const wide = aMatrix(5, 1300, 3);
+  test.each([
+    [6, 1500, 5],
+    [7, 5, 1300],
+    [3, 257, 513],
+    [4, 256, 512],
+    [601, 3, 601],
+  ])("agree with the definition beyond one panel: %i x %i x %i", (m, n, p) => {
+    const a = aMatrix(m, n);
+    const b = aMatrix(n, p, 2);
     expectClose(multiply(a, b).data, multiplyPlainly(a, b), 1e-10);
-    expectClose(multiply(aMatrix(7, 5, 4), wide).data, multiplyPlainly(aMatrix(7, 5, 4), wide), 1e-11);
-    expectClose(gramOfRows(a).data, multiplyPlainly(a, transpose(a)), 1e-10);
+    expectClose(multiplyTransposed(a, transpose(b)).data, multiplyPlainly(a, b), 1e-10);
+    const gram = gramOfRows(a).data;
+    expectClose(gram, multiply(a, transpose(a)).data, 1e-10);
+    expectClose(gramOfColumns(transpose(a)).data, gram, 1e-10);
+  });
+
+  test("a product does not depend on what was multiplied before", () => {
+    const a = aMatrix(5, 7);
+    const b = aMatrix(7, 3);
+    const fresh = [...multiply(a, b).data];
+    multiply(createMatrix(4, 300, new Float64Array(1200).fill(Number.NaN)), createMatrix(300, 600, new Float64Array(180_000).fill(Number.NaN)));
+    expect([...multiply(a, b).data]).toEqual(fresh);
   });
 
   test("take float32 matrices and compute in double precision", () => {
