@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   replay: async () => (await import("./commands/replay.ts")).registerReplay,
   export: async () => (await import("./commands/export.ts")).registerExport,
   evolve: async () => (await import("./commands/evolve.ts")).registerEvolve,
+  models: async () => (await import("./commands/models.ts")).registerModels,
   fit: async () => (await import("./commands/fit.ts")).registerFit,
   analyse: async () => (await import("./commands/analyse.ts")).registerAnalyse,
   ablate: async () => (await import("./commands/ablate.ts")).registerAblate,
