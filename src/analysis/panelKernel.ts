@@ -68,7 +68,7 @@ export function createSimdKernel(bufferLength: number): PanelKernel | null {
   const { add, memory } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports;
   return {
     name: "simd",
-    buffer: new Float64Array(memory.buffer),
+    buffer: new Float64Array(memory.buffer, 0, bufferLength),
     add: ({ out, b, factors, groups, columns, stride }) => add(out * 8, b * 8, factors * 8, groups, columns * 8, stride * 8),
   };
 }
