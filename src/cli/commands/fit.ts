@@ -26,11 +26,15 @@ export function registerFit(program: Command): void {
     .requiredOption("--features <file>", ".npy of activations, [images, features], float32 or float64")
     .requiredOption("--rates <file>", ".npy of responses, [images, units], e.g. spikes/s")
     .addOption(new Option("--method <name>", "regression").choices(["pls", "lasso", "ridge"]).default("pls"))
-    .option("--components <count>", "PLS components", parsePositiveInteger, 1)
+    .option("--components <count>", "PLS components; the other methods have none", parsePositiveInteger, 1)
     .option("--penalty <number>", "L1 (lasso) or L2 (ridge) penalty; left out, it is chosen for each unit by cross-validation", parsePenalty)
     .option("--positive", "lasso with positive weights only")
     .option("--folds <count>", "folds of that cross-validation", parseFolds, 5)
-    .option("--split <train/test>", "none fits all images; 80/20 holds out 20 %", parseSplit, { kind: "holdOut", testFraction: 0.2 })
+    .addOption(
+      new Option("--split <train/test>", "none fits all images; 80/20 holds out 20 %")
+        .argParser(parseSplit)
+        .default({ kind: "holdOut", testFraction: 0.2 }, "80/20"),
+    )
     .option("--seed <number>", "seed of the split and the folds", parseSeed, 0)
     .option("--out <folder>", "write coef.npy [units, features] and intercept.npy [units] in raw activation space, predicted.npy [images, units] and models.json")
     .option("--json", "print one line of JSON")
@@ -40,7 +44,9 @@ pos/neg is the total of the positive weights over the total of the absolute nega
 The objectives are scikit-learn's: PLSRegression(scale=True), Lasso(alpha=PENALTY), Ridge(alpha=PENALTY).
 
   evoked fit --features X.npy --rates Y.npy --method pls --components 1 --out models --json`)
-    .action(async (options: FitOptions) => {
+    .action(async (options: FitOptions, command: Command) => {
+      if (options.method === "pls" && options.penalty !== undefined) command.error("error: --penalty is for lasso and ridge; PLS has none.");
+      if (options.method !== "lasso" && options.positive === true) command.error("error: --positive is for lasso only.");
       const report = unwrap(await fitFiles(toRequest(options)));
       process.stdout.write(options.json === true ? `${JSON.stringify({ units: report.units })}\n` : formatTable(report));
     });

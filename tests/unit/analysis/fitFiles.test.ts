@@ -169,4 +169,11 @@ describe("wrong input is refused with what was expected, what came and what to d
   ])("%s %s is a usage error", async (option, value) => {
     await expect(evokedFit("--features", featuresPath, "--rates", ratesPath, option, value)).rejects.toMatchObject({ code: "commander.invalidArgument" });
   });
+
+  test.each([
+    ["--penalty 1", "--penalty is for lasso and ridge"],
+    ["--method ridge --positive", "--positive is for lasso only"],
+  ])("%s is refused instead of ignored", async (options, says) => {
+    await expect(evokedFit("--features", featuresPath, "--rates", ratesPath, ...options.split(" "))).rejects.toMatchObject({ code: "commander.error", message: expect.stringContaining(says) });
+  });
 });
