@@ -158,7 +158,11 @@ export interface SessionReader {
 }
 
 /** Opens a session file for reading. Errors: `cannotOpen`, `notASession`, `sessionEmpty`, `sessionNewer`, `sessionDamaged`. */
-export function openSession(file: string): Result<SessionReader, Fault> {
+/**
+ * `frozen`: everything is read as it stands now, however long the reading takes and whatever is recorded meanwhile (one read transaction: the
+ * file's log grows while it lasts).
+ */
+export function openSession(file: string, { frozen = false }: { readonly frozen?: boolean } = {}): Result<SessionReader, Fault> {
   if (!existsSync(file)) return fault("cannotOpen", `Expected a session file at ${file}; there is none. Choose a session from the list, or check the path.`);
   if (statSync(file).isDirectory()) return fault("cannotOpen", `Expected a session file at ${file}; it is a folder. Choose a file in it.`);
   let db: Connection | null = null;
@@ -169,6 +173,11 @@ export function openSession(file: string): Result<SessionReader, Fault> {
     if (!identity.ok) {
       db.close();
       return identity;
+    }
+    if (frozen) {
+      db.exec("BEGIN");
+      // The transaction begins with its first read.
+      lastSeqOf(db);
     }
     return ok(makeReader(db, file));
   } catch (error) {

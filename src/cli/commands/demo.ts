@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { runHeadlessSession } from "../../engine/headless.ts";
 import { builtInModels, defaultSessionFolder, userModels } from "../../engine/paths.ts";
-import { addSessionOptions, complain, createProgress, readSessionConfig } from "./sessionOptions.ts";
+import { addSessionOptions, complain, createProgress, readSessionConfig, stopOnSignal } from "./sessionOptions.ts";
 import type { SessionFlags } from "./sessionOptions.ts";
 
 export function registerDemo(program: Command): void {
@@ -24,6 +24,7 @@ export function registerDemo(program: Command): void {
       const result = await runHeadlessSession({
         config: config.value,
         fast: flags.fast === true,
+        stop: stopOnSignal(),
         modelFolders: [builtInModels, userModels],
         sessionFolder: defaultSessionFolder,
         onProgress: ({ generation, generations, last }) =>

@@ -5,7 +5,7 @@ import { builtInModels, defaultSessionFolder, userModels } from "../../engine/pa
 import { readResumePoint } from "../../engine/resume.ts";
 import { rigKinds } from "../../engine/rig.ts";
 import { ok } from "../../shared/result.ts";
-import { addSessionOptions, complain, createProgress, readSessionConfig } from "./sessionOptions.ts";
+import { addSessionOptions, complain, createProgress, readSessionConfig, stopOnSignal } from "./sessionOptions.ts";
 import type { SessionFlags } from "./sessionOptions.ts";
 
 export function registerRun(program: Command): void {
@@ -24,16 +24,13 @@ export function registerRun(program: Command): void {
       if (!config.ok) return complain(config.error);
       if (flags.fast === true && config.value.rig.kind !== "synthetic") return complain({ code: "notFast", message: `Only the synthetic rig can run faster than real time, got --fast with ${config.value.rig.kind}. Leave --fast out.` });
       const progress = createProgress();
-      const stop = new AbortController();
-      process.once("SIGINT", () => stop.abort());
-      process.once("SIGTERM", () => stop.abort());
       const result = await runHeadlessSession({
         config: config.value,
         fast: flags.fast === true,
         ...(flags.resume === undefined ? {} : { resumeFile: flags.resume }),
         modelFolders: [builtInModels, userModels],
         sessionFolder: defaultSessionFolder,
-        stop: stop.signal,
+        stop: stopOnSignal(),
         onLog: (severity, message) => {
           if (severity !== "info") process.stderr.write(`${severity}: ${message}\n`);
         },

@@ -96,6 +96,13 @@ export function createProgress(): { readonly show: (share: number, text: string)
   };
 }
 
+/** Ctrl-C and a polite kill end the session cleanly; a second one ends the program. */
+export function stopOnSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
+  return stop.signal;
+}
+
 export function complain(problem: Fault): void {
   process.stderr.write(`evoked: ${problem.message}\n`);
   process.exitCode = 1;

@@ -72,7 +72,8 @@ async function write(reader: SessionReader, { format, now, nwbSpecificationsFrom
 /** Errors: those of opening the session, `exportExists`, `exportCancelled`, `exportMismatch`, `notWritable`, `diskFull`. */
 export async function runExport(order: ExportOrder, hooks: ExportHooks): Promise<Result<ExportReport, Fault>> {
   const started = performance.now();
-  const reader = openSession(order.file);
+  // A session may be recorded while it is exported. VACUUM INTO takes its own snapshot and cannot run in a transaction.
+  const reader = openSession(order.file, { frozen: order.format !== "sqlite" });
   if (!reader.ok) return reader;
   try {
     const path = targetOf(reader.value, order);
