@@ -142,7 +142,7 @@ function Verdict({ verdict }: { readonly verdict: ModelVerdict }) {
 
 /** The command in a sentence stands in type of its own, to be copied. */
 function HowTo({ text }: { readonly text: string }) {
-  const parts = text.split(/((?:evoked models [^()]+?|python [^;]+?640 640)(?=$| \(| Then))/);
+  const parts = text.split(/((?:evoked models [^()]+?|python [^"]+)(?=$| \(|"))/);
   return <>{parts.map((part, i) => (i % 2 === 1 ? <code key={part}>{part}</code> : part))}</>;
 }
 
