@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   demo: async () => (await import("./commands/demo.ts")).registerDemo,
   replay: async () => (await import("./commands/replay.ts")).registerReplay,
   export: async () => (await import("./commands/export.ts")).registerExport,
+  import: async () => (await import("./commands/import.ts")).registerImport,
   evolve: async () => (await import("./commands/evolve.ts")).registerEvolve,
   models: async () => (await import("./commands/models.ts")).registerModels,
   fit: async () => (await import("./commands/fit.ts")).registerFit,
