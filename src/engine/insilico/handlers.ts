@@ -218,7 +218,9 @@ export function createInsilicoHandlers(options: InsilicoHandlersOptions): Insili
       if (sweep.ok) entry.results = sweep.value.results;
       const groups = new Set(entry.results.map((result) => `${result.unit}\n${result.generator}\n${result.run}`)).size;
       const isDone = entry.line.groups > 0 && groups >= entry.line.groups;
-      entry.line = { ...entry.line, groupsDone: groups, share: entry.line.groups === 0 ? 0 : groups / entry.line.groups, state: units.ok ? (isDone ? "finished" : "stopped") : "failed", message: units.ok ? "" : units.error.message };
+      // A sweep that was not begun has no files yet; one that does not read is no sweep to go on with.
+      const problem = !units.ok ? units.error.message : !sweep.ok && sweep.error.code !== "sweepMissing" ? sweep.error.message : null;
+      entry.line = { ...entry.line, groupsDone: groups, share: entry.line.groups === 0 ? 0 : groups / entry.line.groups, state: problem !== null ? "failed" : isDone ? "finished" : "stopped", message: problem ?? "" };
       return ok(entry);
     } catch (error) {
       return fault("analysisUnknown", `Expected an analysis in ${folder}, got: ${error instanceof Error ? error.message : String(error)}.`);

@@ -101,11 +101,12 @@ export async function openSweepFolder(folder: string, head: SweepHead): Promise<
   });
 }
 
-/** Settings and results of a sweep's folder, to look at. Errors: `sweepUnreadable`. */
+/** Settings and results of a sweep's folder, to look at. Errors: `sweepMissing`, `sweepUnreadable`. */
 export async function readSweepFolder(folder: string): Promise<Result<{ readonly head: SweepHead; readonly results: readonly EvolutionResult[] }, Fault>> {
   try {
-    const text = await readFile(join(folder, "sweep.json"), "utf8");
-    const head = JSON.parse(text) as SweepHead;
+    const text = await readIfThere(join(folder, "sweep.json"));
+    if (text === null) return fault("sweepMissing", `Expected the folder of a sweep at ${folder}, it has no sweep.json.`);
+    const head = JSON.parse(text.toString("utf8")) as SweepHead;
     if (head.format !== "evoked-sweep" || head.version !== 1) return fault("sweepUnreadable", `Expected a sweep of this version in ${folder}, got ${String(head.format)} ${String(head.version)}.`);
     const read = await readResults(join(folder, "results.jsonl"));
     return read.ok ? ok({ head, results: [...read.value.groups.values()].flat() }) : read;
