@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { Footer, Header, StatusLine } from "./Header.tsx";
 import { ReviewHeader, ReviewScreenPanel, SessionFacts } from "./Review.tsx";
-import { AlarmsDialog, GenerationDialog, KeysDialog, LogDialog, NoteDialog } from "./dialogs.tsx";
+import { AlarmsDialog, GenerationDialog, KeysDialog, LogDialog, NoteDialog, TargetDialog } from "./dialogs.tsx";
 import { layoutMap, neighbour, quantities, type Quantity } from "./draw/channelMap.ts";
 import { setTheme, currentTheme } from "./draw/palette.ts";
 import { bindings, type Action, type Place } from "./keys.ts";
@@ -12,6 +12,7 @@ import { GazePanel } from "./panels/GazePanel.tsx";
 import { LogPanel } from "./panels/LogPanel.tsx";
 import { MapPanel, type MapSize } from "./panels/MapPanel.tsx";
 import { RasterPanel } from "./panels/RasterPanel.tsx";
+import { ResultDialog, ResultPanel, reportsShown } from "./panels/ResultPanel.tsx";
 import { RigPanel } from "./panels/RigPanel.tsx";
 import { ScreenPanel } from "./panels/ScreenPanel.tsx";
 import { TrialsPanel } from "./panels/TrialsPanel.tsx";
@@ -21,13 +22,13 @@ import { Transport } from "./replay/Transport.tsx";
 import { WhatIfDialog } from "./replay/WhatIf.tsx";
 import { useKeys } from "./useKeys.ts";
 import { useStore, useUi } from "./store.ts";
-import { phaseOf, targetOf, threadsOf, channelLabel } from "./uiState.ts";
+import { phaseOf, stageOf, targetOf, targetsOf, threadsOf, channelLabel, type Stage } from "./uiState.ts";
 import type { RendererClient } from "../client.ts";
 import type { Deeds, Notice } from "./commands.ts";
 import type { Player } from "./replay/player.ts";
 import type { CurvePoint } from "../../shared/contract/index.ts";
 
-type Open = "stop" | "skip" | "note" | "keys" | "alarms" | "log" | "generation" | "whatIf" | "laterNote" | null;
+type Open = "stop" | "target" | "result" | "skip" | "note" | "keys" | "alarms" | "log" | "generation" | "whatIf" | "laterNote" | null;
 
 export interface ReviewOf {
   readonly file: string;
@@ -43,7 +44,8 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
   const { client, deeds, review } = props;
   const store = useStore();
   const [open, setOpen] = useState<Open>(null);
-  const [thread, setThread] = useState(0);
+  const thread = useUi((s) => s.thread);
+  const setThread = useCallback((next: number) => store.dispatch({ type: "thread", thread: next }), [store]);
   const [role, setRole] = useState<GalleryRole>("best");
   const [chosen, setChosen] = useState<number | null>(null);
   const [quantity, setQuantity] = useState<Quantity>("evoked");
@@ -54,9 +56,12 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
   const curve = useUi((s) => s.snapshot?.curve ?? noCurve);
   const atGeneration = useUi((s) => s.atGeneration);
   const replaying = useUi((s) => s.replaying);
+  const stage = useUi(stageOf);
   const unlinked = useUi((s) => s.link === "down");
   const ended = phase === "finished" || phase === "failed";
-  const threads = useMemo(() => threadsOf(curve), [curve]);
+  const targets = useUi(targetsOf);
+  const threads = useMemo(() => threadsOf(curve, targets), [curve, targets]);
+  const results = useUi((s) => reportsShown(s).length > 0);
   const gallery = useGallery(thread, role);
   const generations = useMemo(() => (review === null ? gallery.map((i) => i.generation) : review.player.generations), [review, gallery]);
   const standing = review === null ? chosen : atGeneration;
@@ -75,9 +80,14 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
     return true;
   }, [choose, generations, review, standing]);
 
+  const setTarget = useCallback((of: number, channel: number) => {
+    void deeds.setTarget(of, channel).then((done) => { if (done) setCursor(null); });
+  }, [deeds]);
+
   const makeTarget = useCallback((channel: number) => {
-    void deeds.setTarget(thread, channel).then((done) => { if (done) setCursor(null); });
-  }, [deeds, thread]);
+    if (threads.length > 1) setOpen("target");
+    else setTarget(0, channel);
+  }, [setTarget, threads]);
 
   const run = useCallback((action: Action) => {
     if (ended && bindings.some((b) => b.action === action && b.watcher !== true && action !== "newSession")) return;
@@ -97,7 +107,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       case "target": return setCursor((c) => (c === null ? (targetOf(store.get()) ?? 0) : null));
       case "quantity": return setQuantity((q) => quantities[(quantities.indexOf(q) + 1) % quantities.length] ?? "evoked");
       case "galleryRole": return setRole((r) => (r === "best" ? "newest" : "best"));
-      case "thread": return setThread((t) => threads[(threads.indexOf(t) + 1) % Math.max(1, threads.length)] ?? 0);
+      case "thread": return setThread(threads[(threads.indexOf(thread) + 1) % Math.max(1, threads.length)] ?? 0);
       case "back": return review === null ? void step(-1) : review.player.stepGeneration(-1);
       case "forward": return review === null ? void step(1) : review.player.stepGeneration(1);
       case "first": return review === null ? choose(generations[0] ?? null) : review.player.toStart();
@@ -117,7 +127,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       case "resumeRecorded": return review?.interrupted === true ? review.onResume() : undefined;
       case "start": case "browse": case "search": case "open": case "mark": case "markAll": case "export": case "import": return undefined;
     }
-  }, [choose, deeds, ended, generations, phase, props.onOpenScreen, review, standing, step, store, threads]);
+  }, [choose, deeds, ended, generations, phase, props.onOpenScreen, review, standing, setThread, step, store, thread, threads]);
 
   const place: Place = review === null ? "console" : "review";
   useKeys({ place, dialogOpen: open !== null, mayOperate, run, first: cursor === null || open !== null ? null : cursorKeys });
@@ -134,7 +144,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       return true;
     }
     if (key === "Enter" && cursor !== null) {
-      if (mayOperate && review === null && cursor !== targetOf(store.get())) makeTarget(cursor);
+      if (mayOperate && review === null && !ended && (threads.length > 1 || cursor !== targetOf(store.get()))) makeTarget(cursor);
       else setCursor(null);
       return true;
     }
@@ -154,7 +164,8 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
           {review === null || replaying ? <><ScreenPanel /><GazePanel acting={acting !== null} /></> : <><ReviewScreenPanel items={gallery} standing={standing} /><SessionFacts /></>}
           <TrialsPanel commands={acting} />
         </div>
-        <div className="column middle">
+        <div className={results ? "column middle with-result" : "column middle"}>
+          <ResultPanel thread={thread} onThread={setThread} onAll={() => setOpen("result")} />
           <CurvePanel thread={thread} marked={review === null ? chosen : null} onThread={setThread} />
           <GalleryPanel thread={thread} role={role} chosen={standing} onChoose={choose} onOpen={() => setOpen("generation")} onRole={setRole} />
           <RasterPanel client={client} looked={cursor} />
@@ -173,7 +184,9 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
         <ActButton onClick={() => setOpen("keys")}><Key>?</Key>all keys</ActButton>
       </Footer>
       {open === "stop" ? <StopDialog onDo={() => { close(); void deeds.stop(); }} onClose={close} /> : null}
-      {open === "skip" ? <Confirm title="Skip the rest of this generation?" text="Images that were not shown count as missing, and the next generation begins. What was recorded stays." doIt="Skip it" leave="Go on" onClose={close} onDo={() => { close(); void deeds.skip(); }} /> : null}
+      {open === "target" && cursor !== null ? <TargetDialog channel={cursor} threads={threads} thread={thread} onPick={(of) => { close(); setThread(of); setTarget(of, cursor); }} onClose={close} /> : null}
+      {open === "result" ? <ResultDialog onClose={close} /> : null}
+      {open === "skip" ? <Confirm {...skipWords(stage)} doIt="Skip it" leave="Go on" onClose={close} onDo={() => { close(); void deeds.skip(); }} /> : null}
       {open === "note" ? <NoteDialog onWrite={deeds.note} onClose={close} /> : null}
       {open === "keys" ? <KeysDialog place={place} onClose={close} /> : null}
       {open === "alarms" ? <AlarmsDialog onClose={close} /> : null}
@@ -187,11 +200,21 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
 
 function StopDialog({ onDo, onClose }: { readonly onDo: () => void; readonly onClose: () => void }) {
   const progress = useUi((s) => s.snapshot?.live?.progress ?? null);
-  const target = useUi((s) => channelLabel(s.snapshot?.channels.find((c) => c.index === targetOf(s)), targetOf(s) ?? undefined));
+  const stage = useUi(stageOf);
+  const names = useUi((s) => targetsOf(s).map((t) => channelLabel(s.snapshot?.channels.find((c) => c.index === t), t)).join(", "));
+  const now = {
+    tuning: "The channels' tuning is being measured.", evolution: `Generation ${progress?.generation} of ${progress?.generations} for ${names} is in progress.`,
+    confirming: "The results are being shown again, for the report at the end.", over: "All generations are done.",
+  }[stage];
   return (
     <Confirm
       title="Stop this session?" doIt="Stop" leave="Go on" onDo={onDo} onClose={onClose}
-      text={progress === null ? "Nothing has been shown yet." : <>Generation {progress.generation} of {progress.generations} for {target} is in progress. Everything recorded stays in the session file, and the session can be resumed from the start screen.</>}
+      text={progress === null ? "Nothing has been shown yet." : <>{now} Everything recorded stays in the session file, and the session can be resumed from the start screen.</>}
     />
   );
+}
+
+function skipWords(stage: Stage): { readonly title: string; readonly text: string } {
+  if (stage === "confirming") return { title: "Skip the rest of the results?", text: "The report is made from what was shown again until now, and the session ends. What was recorded stays." };
+  return { title: "Skip the rest of this generation?", text: "Images that were not shown count as missing, and the next generation begins. What was recorded stays." };
 }

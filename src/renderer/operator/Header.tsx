@@ -4,7 +4,7 @@ import { formatAge, formatDate, formatDuration, formatRemaining } from "./format
 import { ActButton, Key, LevelMark } from "./parts.tsx";
 import { useNowMs, useTheme } from "./hooks.ts";
 import { useStore, useUi, useUiPaced } from "./store.ts";
-import { phaseOf, type UiState } from "./uiState.ts";
+import { phaseOf, stageOf, type UiState } from "./uiState.ts";
 import type { Commands, Notice } from "./commands.ts";
 import type { Alarm, Device, Phase } from "../../shared/contract/index.ts";
 
@@ -49,14 +49,16 @@ export const Header = memo(function Header({ commands, mayOperate }: { readonly 
 const selectProgress = (s: UiState): NonNullable<NonNullable<UiState["snapshot"]>["live"]>["progress"] | null => s.snapshot?.live?.progress ?? null;
 
 function Progress() {
-  const p = useUiPaced(selectProgress, 250);
+  const p = useUiPaced(selectProgress, 250, stageOf);
+  const stage = useUi(stageOf);
   if (p === null) return <div className="progress" />;
   const within = p.imagesInBlock > 0 ? Math.min(1, p.imageInBlock / p.imagesInBlock) : 0;
-  const tuning = p.generation < 0;
-  const whole = p.generations > 0 ? Math.min(1, (Math.max(0, p.generation) + (tuning ? 0 : within)) / p.generations) : 0;
+  // Each block in its own right: the results' block begins with an empty bar again.
+  const whole = stage === "evolution" ? (p.generations > 0 ? Math.min(1, (p.generation + within) / p.generations) : 0) : stage === "over" ? 1 : within;
+  const words = { tuning: <b>Tuning</b>, evolution: <>Generation <b>{p.generation}</b> of {p.generations}</>, confirming: <b>Results shown again</b>, over: <><b>{p.generations}</b> generations done</> }[stage];
   return (
-    <div className="progress" data-testid="progress" data-generation={p.generation}>
-      <div className="step"><span>{tuning ? <b>Tuning</b> : <>Generation <b>{p.generation}</b> of {p.generations}</>}</span><span className="quiet">image {Math.min(p.imageInBlock, p.imagesInBlock)} of {p.imagesInBlock}</span></div>
+    <div className="progress" data-testid="progress" data-generation={p.generation} data-stage={stage}>
+      <div className="step"><span>{words}</span>{stage === "over" ? null : <span className="quiet">image {Math.min(p.imageInBlock, p.imagesInBlock)} of {p.imagesInBlock}</span>}</div>
       <div className="bar" role="progressbar" aria-valuenow={Math.round(whole * 100)} aria-valuemin={0} aria-valuemax={100} aria-label="Session"><i style={{ transform: `scaleX(${whole})` }} /></div>
     </div>
   );

@@ -5,6 +5,7 @@ import { bindings, type Place } from "./keys.ts";
 import { Dialog, Key, SessionImage } from "./parts.tsx";
 import { LogRows } from "./panels/LogPanel.tsx";
 import { useUi } from "./store.ts";
+import { channelLabel, targetsOf } from "./uiState.ts";
 import type { Alarm, EngineClient, GalleryItem, LogEntry } from "../../shared/contract/index.ts";
 
 export function NoteDialog({ onWrite, onClose }: { readonly onWrite: (text: string) => Promise<boolean>; readonly onClose: () => void }) {
@@ -36,6 +37,35 @@ export function NoteDialog({ onWrite, onClose }: { readonly onWrite: (text: stri
           <button type="submit" className="primary" disabled={text.trim() === ""}>Write it <Key>Enter</Key></button>
         </div>
       </form>
+    </Dialog>
+  );
+}
+
+/** Several evolutions: which of them takes the channel. */
+export function TargetDialog(props: { readonly channel: number; readonly threads: readonly number[]; readonly thread: number; readonly onPick: (thread: number) => void; readonly onClose: () => void }) {
+  const targets = useUi(targetsOf);
+  const channels = useUi((s) => s.snapshot?.channels);
+  const nameOf = (channel: number | undefined): string => channelLabel(channels?.find((c) => c.index === channel), channel);
+  const list = useRef<HTMLDivElement>(null);
+  useEffect(() => list.current?.querySelector<HTMLButtonElement>("[data-looked=true]")?.focus(), []);
+  return (
+    <Dialog title={`Which evolution takes ${nameOf(props.channel)}?`} onClose={props.onClose} testid="target-dialog">
+      <div
+        className="pick-thread" ref={list}
+        onKeyDown={(event) => {
+          const thread = props.threads[Number(event.key) - 1];
+          if (thread === undefined) return;
+          event.preventDefault();
+          props.onPick(thread);
+        }}
+      >
+        {props.threads.map((thread, i) => (
+          <button type="button" key={thread} data-testid={`pick-thread-${thread + 1}`} data-looked={thread === props.thread} onClick={() => props.onPick(thread)}>
+            <b className="thread-number">{thread + 1}</b><span>Evolution {thread + 1}</span><span className="quiet">now {nameOf(targets[thread])}</span><Key>{i + 1}</Key>
+          </button>
+        ))}
+      </div>
+      <p className="quiet">From the next generation on. <Key>Esc</Key> leaves the targets as they are.</p>
     </Dialog>
   );
 }

@@ -1,7 +1,7 @@
 // A seeded, plausible feed behind the real contract, for developing and testing the windows without rig, models or store.
 // Knows nothing about transport.
 import { paint, pngBase64, seeded, sidePx } from "./pictures.ts";
-import { optimizerRegistry } from "../../../src/evolve/index.ts";
+import { optimizerRegistry, reportConvergence } from "../../../src/evolve/index.ts";
 import { fault, ok } from "../../../src/shared/result.ts";
 import type { Handlers, EventName, EventPayload, Alarm, AppDescription, ChannelState, CurvePoint, GalleryItem, Live, LogEntry, Phase, PresentationEvent, SessionSummary, Snapshot, StimulusCommand, StimulusReport } from "../../../src/shared/contract/index.ts";
 
@@ -50,7 +50,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
   const random = seeded(options.seed);
   const gauss = (): number => random() + random() + random() + random() - 2;
   const listeners = new Set<(event: FakeEvent) => void>();
-  const reports: StimulusReport[] = [];
+  const stimulusReports: StimulusReport[] = [];
   const baseRates = channels.map((c) => 6 + 38 * random() ** 2 + (c.area === "PIT" ? 8 : 0));
   const selectivity = channels.map(() => Math.min(0.95, random() ** 1.5));
   const silent = new Set([9, 59]);
@@ -59,7 +59,10 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
   let phase: Phase = "idle";
   let session: Snapshot["session"] = null;
   let elapsedMs = 0;
-  let target = 86;
+  /** By thread. */
+  let targets = [86, 40, 11, 70].slice(0, options.threads);
+  let reports: Snapshot["reports"] = [];
+  const targetOf = (thread: number | null): number => targets[thread ?? 0] ?? 86;
   let pulseMs = 120;
   let curve: CurvePoint[] = [];
   let gallery: GalleryItem[] = [];
@@ -125,6 +128,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
   function startSession(): void {
     session = { id: `s${options.seed}-${Date.now()}`, file: "/data/evoked/synthetic_20261122-140503.evoked", subject: "synthetic", startedUtc: "2026-11-22T14:05:03.000Z", seed: options.seed, rig: "Synthetic rig, 96 channels", generator: "shapes-g1", optimizer: "Cholesky CMA-ES", provider: "CPU" };
     [curve, gallery, log, presentations, generation, imageInBlock, elapsedMs, nextPresentation, failure] = [[], [], [], [], options.at, 0, options.at * 19_000, 1, null];
+    [reports, targets] = [[], [86, 40, 11, 70].slice(0, options.threads)];
     trials = { correct: 0, broken: 0, noFixation: 0, other: 0, recent: [] };
     reward = { pulses: 0, manualPulses: 0, totalMs: 0, totalMl: 0, pulseMs };
     addLog("Session started: shapes-g1, Cholesky CMA-ES, 30 + 8 images a generation.", "info", "start", 400);
@@ -156,9 +160,11 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
   function present(imageId: number, quiet = false): void {
     const reference = imageId % 100 >= 50;
     const excluded = !quiet && random() < 0.02 ? "lateFrame" : null;
+    const thread = reference ? null : nextPresentation % options.threads;
+    const channel = targetOf(thread);
     const event: PresentationEvent = {
-      presentationId: nextPresentation++, imageId, thread: reference ? null : 0, kind: reference ? "reference" : "evolved", generation: Math.floor(imageId / 100), channel: target,
-      spikesMs: spikesFor(target, rateOf(imageId)), rateHz: excluded === null ? rateOf(imageId) + gauss() * 6 : null, excluded, onsetSource: "photodiode",
+      presentationId: nextPresentation++, imageId, thread, kind: reference ? "reference" : "evolved", generation: Math.floor(imageId / 100), channel,
+      spikesMs: spikesFor(channel, rateOf(imageId)), rateHz: excluded === null ? rateOf(imageId) + gauss() * 6 : null, excluded, onsetSource: "photodiode",
     };
     presentations = [...presentations, event].slice(-500);
     if (!quiet) emit({ event: "presentation", payload: event });
@@ -185,11 +191,12 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
         if (trial.state === "off") {
           present(currentImage());
           imageInBlock += 1;
-          if (imageInBlock >= evolvedPerGeneration + referencesPerGeneration) {
+          if (imageInBlock >= imagesInBlock()) {
             imageInBlock = 0;
+            if (generation >= options.generations) return end("finished");
             finishGeneration(generation);
             generation += 1;
-            if (generation >= options.generations) return end("finished");
+            if (generation >= options.generations) addLog("The results are shown again, 6 times each: the mean of the distribution, the best image and the start.", "info", "confirming");
           }
         }
         if (trial.image >= imagesPerTrial) return finishTrial("correct");
@@ -212,8 +219,11 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
     screen(null, false);
   }
 
+  const imagesInBlock = (): number => (generation >= options.generations ? resultImages : evolvedPerGeneration + referencesPerGeneration);
+
   function end(how: "finished" | "failed"): void {
     phase = how;
+    reports = curve.length === 0 ? [] : targets.map((_, thread) => fakeReport(thread, generation >= options.generations));
     addLog(how === "finished" ? `Session finished after ${generation} generations.` : "Session failed.");
     emit({ event: "session", payload: { phase } });
   }
@@ -222,7 +232,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
     const images = trial.state === "on" || trial.state === "off";
     return {
       phase,
-      progress: { generation: Math.min(generation, options.generations), generations: options.generations, imageInBlock, imagesInBlock: evolvedPerGeneration + referencesPerGeneration, presentations: 1284 + nextPresentation, excluded: 7, elapsedMs, remainingMs: (options.generations - generation) * 19_000 },
+      progress: { generation: Math.min(generation, options.generations), generations: options.generations, imageInBlock, imagesInBlock: imagesInBlock(), presentations: 1284 + nextPresentation, excluded: 7, elapsedMs, remainingMs: (options.generations - generation) * 19_000 },
       trials, reward: { ...reward, pulseMs },
       channels: {
         rateHz: baseRates.map((r, i) => (silent.has(i) ? 0 : Math.max(0, r * 0.7 + gauss() * 3 + (images ? r * 0.4 : 0)))),
@@ -232,7 +242,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
       },
       devices: devices(),
       alarms: options.alarms ? alarms() : [],
-      targets: Array.from({ length: options.threads }, () => target),
+      targets: [...targets],
       trialState: trial.state === "on" || trial.state === "off" ? "images" : trial.state,
     };
   }
@@ -256,7 +266,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
     return {
       phase, session, channels: phase === "idle" ? [] : [...channels],
       response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 },
-      live: phase === "idle" ? null : makeLive(), curve: [...curve], gallery: [...gallery], log: [...log], reports: [], failure,
+      live: phase === "idle" ? null : makeLive(), curve: [...curve], gallery: [...gallery], log: [...log], reports: [...reports], failure,
     };
   }
 
@@ -299,7 +309,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
     "app.describe": async () => ok(description(options)),
     "clock.ping": async () => ok({ hostNs: Number(process.hrtime.bigint()) }),
     "session.snapshot": async () => ok(snapshotNow()),
-    "session.responses": async ({ channel, last }) => ok(channel === target ? presentations.slice(-last) : Array.from({ length: Math.min(last, presentations.length) }, (_, i): PresentationEvent => ({ presentationId: i, imageId: imageIdOf(3, i % 30), thread: 0, kind: i % 5 === 4 ? "reference" : "evolved", generation: 3, channel, spikesMs: spikesFor(channel, baseRates[channel] ?? 10), rateHz: 20, excluded: null, onsetSource: "photodiode" }))),
+    "session.responses": async ({ channel, last }) => ok(targets.includes(channel) ? presentations.filter((p) => p.channel === channel).slice(-last) : Array.from({ length: Math.min(last, presentations.length) }, (_, i): PresentationEvent => ({ presentationId: i, imageId: imageIdOf(3, i % 30), thread: 0, kind: i % 5 === 4 ? "reference" : "evolved", generation: 3, channel, spikesMs: spikesFor(channel, baseRates[channel] ?? 10), rateHz: 20, excluded: null, onsetSource: "photodiode" }))),
     "session.check": async ({ config }) => ok(options.check === "ok"
       ? [{ id: "rig", label: "Rig", level: "ok", message: `${config.rig.kind} answers` }, { id: "models", label: "Models", level: "ok", message: "loaded" }, { id: "disk", label: "Disk", level: "ok", message: "61 h" }, { id: "display", label: "Subject's screen", level: "ok", message: "" }]
       : [{ id: "rig", label: "Rig", level: "fault", message: "Expected Open Ephys at 127.0.0.1:5556, nothing answers there. Start its ZMQ Interface, or change the address in this rig's settings." }, { id: "disk", label: "Disk", level: "warn", message: "Room for 40 minutes of recording is left in the session folder." }]),
@@ -320,15 +330,14 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
       session = null;
       return setPhase("idle");
     },
-    "session.setTarget": async ({ channel }) => {
-      target = channel;
-      presentations = [];
+    "session.setTarget": async ({ thread, channel }) => {
+      targets = targets.map((t, i) => (i === thread ? channel : t));
       addLog(`The operator chose ${channels[channel]?.name ?? channel} as the target from the next generation on.`);
       return ok(null);
     },
     "session.skipGeneration": async () => {
       addLog(`The operator skipped the rest of generation ${generation}.`, "warn");
-      imageInBlock = evolvedPerGeneration + referencesPerGeneration - 1;
+      imageInBlock = imagesInBlock() - 1;
       return ok(null);
     },
     "session.note": async ({ text }) => {
@@ -357,7 +366,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
       listeners.clear();
       for (let g = 0; g < generations; g++) finishGeneration(g, true);
       for (const l of held) listeners.add(l);
-      const snapshot: Snapshot = { ...snapshotNow(), phase: "review", channels: [...channels], live: { ...makeLive(), phase: "review", progress: { ...makeLive().progress, elapsedMs: recorded(i).durationS * 1000, generation: generations }, trials: { correct: 241, broken: 37, noFixation: 8, other: 0, recent: ["correct", "correct", "brokeFixation", "correct"] } }, session: { id: recorded(i).id, file, subject: recorded(i).subject, startedUtc: recorded(i).startedUtc, seed: 7, rig: "Synthetic rig, 96 channels", generator: "shapes-g1", optimizer: "Cholesky CMA-ES", provider: "CPU" } };
+      const snapshot: Snapshot = { ...snapshotNow(), phase: "review", channels: [...channels], live: { ...makeLive(), phase: "review", progress: { ...makeLive().progress, elapsedMs: recorded(i).durationS * 1000, generation: generations }, trials: { correct: 241, broken: 37, noFixation: 8, other: 0, recent: ["correct", "correct", "brokeFixation", "correct"] } }, reports: [fakeReport(0, recorded(i).state === "finished")], session: { id: recorded(i).id, file, subject: recorded(i).subject, startedUtc: recorded(i).startedUtc, seed: 7, rig: "Synthetic rig, 96 channels", generator: "shapes-g1", optimizer: "Cholesky CMA-ES", provider: "CPU" } };
       [curve, gallery, log, generation] = [kept.curve, kept.gallery, kept.log, kept.generation];
       return ok(snapshot);
     },
@@ -379,7 +388,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
       return ok(null);
     },
     "stimulus.report": async ({ reports: fresh }) => {
-      reports.push(...fresh);
+      stimulusReports.push(...fresh);
       return ok(null);
     },
   };
@@ -391,7 +400,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
   }
 
   return {
-    handlers, reports,
+    handlers, reports: stimulusReports,
     subscribe(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -400,6 +409,25 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
     attached: () => attached,
     close: () => clearInterval(timer),
   };
+}
+
+/** Images of the block in which the results are shown again. */
+const resultImages = 34;
+
+/** The words are those of the evolution's report. */
+function fakeReport(thread: number, shownAgain: boolean): Snapshot["reports"][number] {
+  const generations = Array.from({ length: 20 }, (_, g) => ({
+    generation: g, evolved: Array.from({ length: 30 }, (_, i) => [22 + 40 * (1 - Math.exp(-g / 5)), 30 + g * 0.1, 34 - g * 0.5, 30][thread % 4]! + ((i * 7) % 11) - 5),
+    references: Array.from({ length: 4 }, (_, i) => ({ imageId: i, scores: [24 + i + ((g * 5 + i) % 7) / 2] })),
+  }));
+  const last = generations.at(-1)?.evolved ?? [];
+  const around = (mean: number): number[] => [-4, -1.5, 0, 1, 2.5, 3].map((d) => mean + d);
+  const mean = last.reduce((a, b) => a + b, 0) / last.length;
+  const { verdict, sentences } = reportConvergence({
+    generations,
+    represented: shownAgain ? { distributionMean: around(mean), best: around(mean + 2), bestChosenScore: mean + 13, start: around([22, 30, 36, 30][thread % 4]!), references: [0, 1, 2, 3].map((i) => ({ imageId: i, scores: [25 + i, 27 + i] })) } : null,
+  });
+  return { thread, verdict, sentences: [...sentences] };
 }
 
 function meanSem(values: readonly number[]): readonly [number, number] {

@@ -13,6 +13,12 @@ interface Shot {
 
 const running: Partial<FakeOptions> = { running: true, at: 12, generations: 40 };
 
+async function endIt(page: Page): Promise<void> {
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Enter");
+  await page.waitForTimeout(800);
+}
+
 const shots: readonly Shot[] = [
   { name: "start", engine: {} },
   { name: "start-red", engine: {}, act: async (p) => p.keyboard.press("d") },
@@ -22,6 +28,13 @@ const shots: readonly Shot[] = [
   { name: "console", engine: running },
   { name: "console-first", engine: { running: true, at: 0 } },
   { name: "console-late", engine: { running: true, at: 29, generations: 30, threads: 2 } },
+  { name: "console-threads", engine: { ...running, threads: 3 }, act: async (p) => { await p.keyboard.press("e"); await p.waitForTimeout(700); } },
+  { name: "console-threads-red", engine: { ...running, threads: 3 }, act: async (p) => { await p.keyboard.press("d"); await p.waitForTimeout(700); } },
+  { name: "console-which", engine: { ...running, threads: 3 }, act: async (p) => { await p.keyboard.press("t"); await p.keyboard.press("ArrowLeft"); await p.keyboard.press("Enter"); await p.waitForTimeout(300); } },
+  { name: "console-confirming", engine: { running: true, at: 30, generations: 30 } },
+  { name: "result", engine: { ...running, at: 30, generations: 30, threads: 3 }, act: endIt },
+  { name: "result-red", engine: { ...running, at: 30, generations: 30 }, act: async (p) => { await p.keyboard.press("d"); await endIt(p); } },
+  { name: "result-full", engine: { ...running, at: 30, generations: 30, threads: 3 }, act: async (p) => { await endIt(p); await p.getByTestId("whole-result").click(); await p.waitForTimeout(300); } },
   { name: "console-red", engine: running, act: async (p) => p.keyboard.press("d") },
   { name: "console-alarms", engine: { ...running, alarms: true } },
   { name: "console-target", engine: running, act: async (p) => { await p.keyboard.press("t"); await p.keyboard.press("ArrowLeft"); await p.keyboard.press("ArrowUp"); await p.waitForTimeout(600); } },

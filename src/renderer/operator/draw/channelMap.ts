@@ -108,7 +108,10 @@ export interface MapView {
   readonly live: ChannelLive | null;
   readonly quantity: Quantity;
   readonly max: number;
-  readonly target: number | null;
+  /** Evolved channels by thread; empty before they are chosen. */
+  readonly targets: readonly number[];
+  /** Thread that is looked at. */
+  readonly thread: number;
   readonly cursor: number | null;
 }
 
@@ -124,7 +127,9 @@ export function drawChannelMap(area: Area, view: MapView): void {
   const values = view.live === null ? [] : valuesOf(view.live, view.quantity);
   for (const cell of layout.cells) drawCell(area, cell, values[cell.index], view);
   for (const cell of layout.cells) {
-    if (cell.index === view.target) outline(area, cell, palette.target, 3, []);
+    const threads = [...view.targets.keys()].filter((t) => view.targets[t] === cell.index);
+    if (threads.length > 0) outline(area, cell, palette.target, threads.includes(view.thread) ? 3 : 1.5, []);
+    if (threads.length > 0 && view.targets.length > 1) badge(area, cell, threads, threads.includes(view.thread));
     if (cell.index === view.cursor) outline(area, cell, palette.target, 2, [4, 3]);
   }
 }
@@ -148,12 +153,25 @@ function drawCell({ context, palette }: Area, cell: MapCell, value: number | und
   context.textBaseline = "middle";
   const word = status === "silent" ? "silent" : status === "noisy" ? "noisy" : null;
   context.fillStyle = word === "silent" || !known ? palette.dim : inkOn(fraction, palette.theme);
-  context.font = canvasFont(word === null ? 12 : Math.min(11, cell.width / 3), word === null && cell.index === view.target ? 700 : 400);
+  context.font = canvasFont(word === null ? 12 : Math.min(11, cell.width / 3), word === null && view.targets.includes(cell.index) ? 700 : 400);
   context.fillText(word ?? (known ? numberOf(value, view.quantity) : "–"), x + w / 2, y + h / 2 + 0.5);
 }
 
 function numberOf(value: number, quantity: Quantity): string {
   return quantity === "tuning" ? value.toFixed(2).replace(/^0/, "") : value.toFixed(0);
+}
+
+/** Which evolutions this channel is the target of: "1", "2 3". */
+function badge({ context, palette }: Area, cell: MapCell, threads: readonly number[], strong: boolean): void {
+  const text = threads.map((t) => t + 1).join(" ");
+  context.font = canvasFont(9, 700);
+  const width = context.measureText(text).width + 5;
+  context.fillStyle = strong ? palette.target : palette.panel;
+  context.fillRect(cell.x + 1, cell.y + 1, width, 10);
+  context.fillStyle = strong ? palette.panel : palette.target;
+  context.textAlign = "left";
+  context.textBaseline = "middle";
+  context.fillText(text, cell.x + 3.5, cell.y + 6.5);
 }
 
 function outline({ context }: Area, cell: MapCell, colour: string, width: number, dash: readonly number[]): void {

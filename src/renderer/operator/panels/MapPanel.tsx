@@ -5,7 +5,7 @@ import { formatRate } from "../format.ts";
 import { useLiveCanvas, useNowMs } from "../hooks.ts";
 import { ActButton, Key, Panel } from "../parts.tsx";
 import { useStore, useUi, useUiPaced } from "../store.ts";
-import { channelLabel, isChoosing, targetOf, type UiState } from "../uiState.ts";
+import { channelLabel, isChoosing, targetOf, targetsOf, type UiState } from "../uiState.ts";
 import type { Area } from "../draw/area.ts";
 
 export interface MapSize {
@@ -16,6 +16,8 @@ export interface MapSize {
 const quantityWords: Readonly<Record<Quantity, { readonly short: string; readonly unit: string }>> = {
   evoked: { short: "evoked", unit: "spikes/s" }, rate: { short: "live", unit: "spikes/s" }, tuning: { short: "tuning", unit: "selectivity, 0–1" },
 };
+
+const none: readonly number[] = [];
 
 const selectChannels = (s: UiState): UiState["snapshot"] => s.snapshot;
 
@@ -40,9 +42,12 @@ export const MapPanel = memo(function MapPanel(props: {
     if (last === null || last.quantity !== quantity || now > last.max || performance.now() - last.atMs > 5000) held.current = { quantity, max: now, atMs: performance.now() };
     size.widthPx = area.widthPx;
     size.heightPx = area.heightPx;
-    drawChannelMap(area, { channels: snapshot?.channels ?? [], live, quantity, max: held.current?.max ?? now, target: isChoosing(store.get()) ? null : targetOf(store.get()), cursor });
+    drawChannelMap(area, { channels: snapshot?.channels ?? [], live, quantity, max: held.current?.max ?? now, targets: isChoosing(store.get()) ? none : targetsOf(store.get()), thread: store.get().thread, cursor });
   }, [store, quantity, cursor, size]);
-  const canvas = useLiveCanvas(selectChannels, draw, 300);
+  const thread = useUi((s) => s.thread);
+  // Drawn anew at once when another evolution is looked at.
+  const drawFor = useCallback((area: Area, snapshot: UiState["snapshot"]) => draw(area, snapshot), [draw, thread]);
+  const canvas = useLiveCanvas(selectChannels, drawFor, 300);
   const onPoint = (event: React.MouseEvent<HTMLCanvasElement>): void => {
     const box = event.currentTarget.getBoundingClientRect();
     const layout = layoutMap(store.get().snapshot?.channels ?? [], box.width, box.height);
@@ -93,6 +98,8 @@ function Looked(props: { readonly channel: number; readonly quantity: Quantity; 
   const figures = useUiPaced(selectLiveChannels, 500);
   const name = useUi((s) => channelLabel(s.snapshot?.channels.find((c) => c.index === channel), channel));
   const target = useUi(targetOf);
+  const several = useUi((s) => targetsOf(s).length > 1);
+  const evolvedBy = useUi((s) => (isChoosing(s) ? "" : targetsOf(s).flatMap((t, i) => (t === channel ? [i + 1] : [])).join(" and ")));
   const reviewing = useUi((s) => s.file !== null);
   const status = figures?.status[channel];
   return (
@@ -100,7 +107,8 @@ function Looked(props: { readonly channel: number; readonly quantity: Quantity; 
       <b>{name}</b>
       <span>{formatRate((props.quantity === "rate" ? figures?.rateHz : figures?.evokedHz)?.[channel])} spikes/s{props.quantity === "rate" ? " live" : " evoked"}, tuning {figures?.tuning[channel]?.toFixed(2) ?? "–"}{status === "silent" || status === "noisy" ? `, ${status}` : ""}</span>
       <span className="push" />
-      {!props.mayOperate || reviewing ? null : target === channel ? <span className="target-name">is the target</span> : <ActButton className="choose" data-testid="make-target" onClick={() => props.onTarget(channel)}>Make target <Key>Enter</Key></ActButton>}
+      {several && evolvedBy !== "" ? <span className="target-name">evolution {evolvedBy}</span> : null}
+      {!props.mayOperate || reviewing ? null : target === channel && !several ? <span className="target-name">is the target</span> : <ActButton className="choose" data-testid="make-target" onClick={() => props.onTarget(channel)}>Make target <Key>Enter</Key></ActButton>}
       <ActButton className="bare" aria-label="Back to the target" onClick={() => props.onCursor(null)}><Key>Esc</Key></ActButton>
     </div>
   );

@@ -21,9 +21,9 @@ export const RigPanel = memo(function RigPanel() {
           <li key={d.id} data-testid={`device-${d.id}`} data-level={d.level} title={d.detail}>
             <LevelMark level={d.level} />
             <span className="name">{d.label}</span>
-            <span className="detail">{d.detail}</span>
             <b className={`value value-${d.level}`}>{d.value}</b>
             <span className="when">{d.ageMs === null || reviewing ? "" : formatAge(d.ageMs)}</span>
+            {d.detail === "" ? null : <span className="detail">{d.detail}</span>}
           </li>
         ))}
       </ul>

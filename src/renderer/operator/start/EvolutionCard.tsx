@@ -56,7 +56,7 @@ function ThreadCard(props: EvolutionProps & { readonly thread: ThreadConfig; rea
   const optimizer = app?.optimizers.find((o) => o.name === thread.optimizer);
   const generator = app?.models.find((m) => m.id === thread.generator);
   const options = optimizer?.options.filter((s) => !askedAbove.includes(s.name)) ?? [];
-  const steps = optimizer?.options.some((s) => s.name === "stepSize") ?? true;
+  const steps = takesStepSize(optimizer);
   const twin = twinOf(threads, index);
   const at = (name: string): readonly (string | number)[] => ["evolution", "threads", index, name];
   const problem = (name: string): string | undefined => problems[`evolution.threads.${index}.${name}`];
@@ -70,7 +70,7 @@ function ThreadCard(props: EvolutionProps & { readonly thread: ThreadConfig; rea
             <ChoiceField label="Generator" value={thread.generator} choices={modelChoices(app, "generator")} hint={generator?.description} testid={id("generator")} onChange={(v) => change(at("generator"), v)} />
             <ChoiceField
               label="Optimizer" value={thread.optimizer} choices={app?.optimizers.map((o) => ({ value: o.name, label: o.title })) ?? []} hint={optimizer?.whenToUse} testid={id("optimizer")}
-              onChange={(v) => change(["evolution", "threads", index], { ...thread, optimizer: v, optimizerOptions: {}, initialStepSize: app?.optimizers.find((o) => o.name === v)?.options.some((s) => s.name === "stepSize") === true ? thread.initialStepSize : null })}
+              onChange={(v) => change(["evolution", "threads", index], { ...thread, optimizer: v, optimizerOptions: {}, initialStepSize: takesStepSize(app?.optimizers.find((o) => o.name === v)) ? thread.initialStepSize : null })}
             />
             <NumberField label="Target channel" value={thread.target === "auto" ? null : thread.target} nullWord="automatic" hint="Automatic: the channel that the references drive best and most selectively. You can change it at any time during the session." problem={problem("target")} testid={id("target")} onChange={(v) => change(at("target"), v ?? "auto")} />
             <NumberField label="Population, images" value={thread.populationSize} nullWord="automatic" hint={describeOption(optimizer, "population")} problem={problem("populationSize")} testid={id("population")} onChange={(v) => change(at("populationSize"), v)} />
@@ -88,6 +88,11 @@ function ThreadCard(props: EvolutionProps & { readonly thread: ThreadConfig; rea
       </div>
     </section>
   );
+}
+
+/** Also one that says nothing of its options: it chooses another by itself. */
+function takesStepSize(optimizer: AppDescription["optimizers"][number] | undefined): boolean {
+  return optimizer === undefined || optimizer.options.length === 0 || optimizer.options.some((s) => s.name === "stepSize");
 }
 
 function describeOption(optimizer: AppDescription["optimizers"][number] | undefined, name: string): string | undefined {

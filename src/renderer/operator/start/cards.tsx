@@ -49,7 +49,7 @@ export function SubjectCard({ draft, change, problems }: CardProps) {
   return (
     <Panel name="subject-card" title="Subject">
       <div className="fields thirds">
-        <TextField label="Name or number" value={subject.id} problem={problems["subject.id"]} testid="subject-id" onChange={(v) => change(["subject", "id"], v)} />
+        <TextField label="Name" hint="Or a number: letters, digits, - or _" value={subject.id} problem={problems["subject.id"]} testid="subject-id" onChange={(v) => change(["subject", "id"], v)} />
         <ChoiceField label="Sex" value={subject.sex} choices={[{ value: "U", label: "unknown" }, { value: "F", label: "female" }, { value: "M", label: "male" }, { value: "O", label: "other" }]} onChange={(v) => change(["subject", "sex"], v)} />
         <TextField label="Age" value={subject.age} hint="ISO 8601 duration: P6Y is six years, P6Y3M six years and three months" problem={problems["subject.age"]} onChange={(v) => change(["subject", "age"], v)} />
       </div>
@@ -140,7 +140,7 @@ export function TrialCard({ draft, change, problems }: CardProps) {
         {number("trial", "rewardMlPerS", "Juice flow", "ml/s", 0.1)}
         {number("response", "baselineStartMs", "Baseline from", "ms")}
         {number("response", "baselineEndMs", "Baseline to", "ms")}
-        <ChoiceField label="Onset from" value={response.onsetFrom} choices={[{ value: "auto", label: "marks where they come" }, { value: "mark", label: "marks only" }, { value: "flip", label: "the display" }]} onChange={(v) => change(["response", "onsetFrom"], v)} />
+        <ChoiceField label="Onset from" value={response.onsetFrom} choices={[{ value: "auto", label: "marks, if any" }, { value: "mark", label: "marks only" }, { value: "flip", label: "the display" }]} onChange={(v) => change(["response", "onsetFrom"], v)} />
         <NumberField label="TTL line of marks" value={response.onsetTtlLine} nullWord="none" problem={problems["response.onsetTtlLine"]} onChange={(v) => change(["response", "onsetTtlLine"], v)} />
         <ChoiceField label="Response over a gap" value={response.onGap} choices={[{ value: "auto", label: "by the source" }, { value: "count", label: "counts" }, { value: "exclude", label: "does not count" }]} onChange={(v) => change(["response", "onGap"], v)} />
       </More>
