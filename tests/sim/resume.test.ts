@@ -54,7 +54,9 @@ async function killedAfter(presentations: number, where: string): Promise<string
 describe("a session that was killed", () => {
   it("holds everything up to the kill, is resumed to its end, and every decision of both runs can be replayed", async () => {
     const rng = createRng("kills");
-    for (const target of [12, 70 + rng.int(40), 140 + rng.int(40)]) {
+    // More with EVOKED_KILLS=200.
+    const kills = Math.max(3, Number(process.env["EVOKED_KILLS"] ?? 3));
+    for (const target of [12, ...Array.from({ length: kills - 1 }, () => 20 + rng.int(150))]) {
       const where = mkdtempSync(join(folder, "killed-"));
       const file = await killedAfter(target, where);
       const before = unwrap(openSession(file));
@@ -89,7 +91,7 @@ describe("a session that was killed", () => {
       reference.close();
       expect(unwrap(await verifySession(file)).firstDifference).toBeNull();
     }
-  }, 120_000);
+  }, 60_000 * Math.max(3, Number(process.env["EVOKED_KILLS"] ?? 3)));
 
   it("says that there is nothing to resume when all generations are done", () => {
     const past = readResumePoint(whole);
