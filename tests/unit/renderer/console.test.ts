@@ -5,7 +5,7 @@ import { cellAt, layoutMap, neighbour, scaleMax } from "../../../src/renderer/op
 import { binRates, kindOf } from "../../../src/renderer/operator/draw/psth.ts";
 import { formatAge, formatDuration, formatRate, formatRemaining, niceCeiling, ratioOf } from "../../../src/renderer/operator/format.ts";
 import { actionFor, bindings, type KeyContext, type Place } from "../../../src/renderer/operator/keys.ts";
-import { defaultDraft, keepDraft, optionProblem, problemsOf, restoreDraft, setAt } from "../../../src/renderer/operator/start/draft.ts";
+import { addThread, defaultDraft, keepDraft, optionProblem, problemsOf, removeThread, restoreDraft, setAt, threadsMax, twinOf, withOption } from "../../../src/renderer/operator/start/draft.ts";
 import type { ChannelState, PresentationEvent } from "../../../src/shared/contract/index.ts";
 
 const press = (key: string, over: Partial<{ ctrlKey: boolean; metaKey: boolean; altKey: boolean; repeat: boolean }> = {}) => ({ key, ctrlKey: false, metaKey: false, altKey: false, repeat: false, ...over });
@@ -185,5 +185,26 @@ describe("start form", () => {
     const port = { name: "port", unit: "", default: 5556, min: 1, max: 65535, description: "" };
     expect([optionProblem(port, 0), optionProblem(port, 70_000), optionProblem(port, 5556), optionProblem(port, Number.NaN)]).toEqual(["at least 1", "at most 65535", null, "a number is needed"]);
     expect(optionProblem({ name: "mode", unit: "", default: "a", choices: ["a", "b"], description: "" }, "c")).toBe("one of a, b");
+  });
+
+  it("adds evolutions like the last one, up to what a session takes, and never removes the last", () => {
+    const changed = setAt(defaultDraft, ["evolution", "threads", 0, "target"], 17);
+    let draft = changed;
+    for (let i = 0; i < 6; i++) draft = addThread(draft);
+    expect(draft.evolution.threads).toHaveLength(threadsMax);
+    expect(problemsOf(draft)).toEqual({});
+    expect(draft.evolution.threads.at(-1)).toEqual(changed.evolution.threads[0]);
+    for (let i = 0; i < 6; i++) draft = removeThread(draft, 0);
+    expect(draft).toEqual(changed);
+  });
+
+  it("says of which evolution another is a mere repeat", () => {
+    const { threads } = setAt(addThread(addThread(defaultDraft)), ["evolution", "threads", 1, "imageSizeDeg"], 8).evolution;
+    expect([0, 1, 2].map((i) => twinOf(threads, i))).toEqual([null, null, 0]);
+  });
+
+  it("leaves an option out that is left to its default", () => {
+    expect(withOption({ a: 1, b: 2 }, "a", null)).toEqual({ b: 2 });
+    expect(withOption({ a: 1 }, "a", 3)).toEqual({ a: 3 });
   });
 });

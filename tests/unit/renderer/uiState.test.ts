@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { channelLabel, curveUpTo, emptyState, foldState, galleryOf, gazeSamplesMax, presentationsMax, type UiAction, type UiState } from "../../../src/renderer/operator/uiState.ts";
+import { channelLabel, curveUpTo, emptyState, foldState, galleryOf, gazeSamplesMax, presentationsMax, stageOf, targetOf, threadsOf, type UiAction, type UiState } from "../../../src/renderer/operator/uiState.ts";
 import type { CurvePoint, GalleryItem, Live, PresentationEvent, Snapshot } from "../../../src/shared/contract/index.ts";
 
 function aLive(over: Partial<Live> = {}): Live {
@@ -101,6 +101,58 @@ describe("operator window's state", () => {
     const state = after([{ type: "review", file: "/old", snapshot: aSnapshot({ curve, phase: "finished" }) }, { type: "scrub", generation: 2 }]);
     expect(state.snapshot?.phase).toBe("review");
     expect(curveUpTo(state.snapshot?.curve ?? [], 0, state.atGeneration).map((p) => p.generation)).toEqual([0, 1, 2]);
+  });
+});
+
+describe("several evolutions", () => {
+  const two = after([{ type: "snapshot", snapshot: aSnapshot({ live: aLive({ targets: [1, 0] }) }), atMs: 0 }]);
+
+  it("has a target for each, from the first live word on", () => {
+    expect(threadsOf([], [1, 0])).toEqual([0, 1]);
+    expect(threadsOf([aPoint(0, { thread: 2 })], [1])).toEqual([0, 2]);
+    expect([targetOf(two), targetOf(after([{ type: "thread", thread: 1 }], two))]).toEqual([1, 0]);
+  });
+
+  it("shows the responses of the one that is looked at, and empties them when another is", () => {
+    const looked = after([{ type: "event", event: "presentation", payload: aPresentation(1), atMs: 1 }, { type: "thread", thread: 1 }], two);
+    expect(looked.presentations).toEqual([]);
+    const event = { ...aPresentation(2, 0), thread: 1 };
+    expect(after([{ type: "event", event: "presentation", payload: event, atMs: 2 }, { type: "event", event: "presentation", payload: aPresentation(3), atMs: 3 }], looked).presentations).toEqual([event]);
+  });
+
+  it("keeps two apart that share a channel, and shows the references in both", () => {
+    const shared = after([{ type: "snapshot", snapshot: aSnapshot({ live: aLive({ targets: [1, 1] }) }), atMs: 0 }]);
+    const reference: PresentationEvent = { ...aPresentation(2), thread: null, kind: "reference" };
+    const events = [aPresentation(1), reference, { ...aPresentation(3), thread: 1 }].map((payload): UiAction => ({ type: "event", event: "presentation", payload, atMs: 1 }));
+    expect(after(events, shared).presentations.map((p) => p.presentationId)).toEqual([1, 2]);
+    expect(after([{ type: "thread", thread: 1 }, ...events], shared).presentations.map((p) => p.presentationId)).toEqual([2, 3]);
+  });
+
+  it("puts past responses before those that came meanwhile", () => {
+    const state = after([
+      { type: "event", event: "presentation", payload: aPresentation(8), atMs: 1 },
+      { type: "responses", channel: 1, presentations: [aPresentation(6), aPresentation(7), aPresentation(8)] },
+    ], two);
+    expect(state.presentations.map((p) => p.presentationId)).toEqual([6, 7, 8]);
+  });
+
+  it("begins a new session with the first", () => {
+    const other = aSnapshot();
+    const looked = after([{ type: "thread", thread: 1 }], two);
+    expect(after([{ type: "snapshot", snapshot: aSnapshot(), atMs: 1 }], looked).thread).toBe(1);
+    expect(after([{ type: "snapshot", snapshot: { ...other, session: other.session === null ? null : { ...other.session, id: "s9" } }, atMs: 1 }], looked).thread).toBe(0);
+  });
+});
+
+describe("what a session is at", () => {
+  const at = (generation: number, phase: Snapshot["phase"]): string => stageOf(after([{ type: "snapshot", snapshot: aSnapshot({ phase, live: aLive({ phase, progress: { ...aLive().progress, generation } }) }), atMs: 0 }]));
+
+  it("is the tuning, the generations, then its results once more", () => {
+    expect([at(-1, "running"), at(0, "running"), at(29, "paused"), at(30, "running"), at(30, "stopping")]).toEqual(["tuning", "evolution", "evolution", "confirming", "confirming"]);
+  });
+
+  it("is over only when it has ended", () => {
+    expect([at(30, "finished"), at(12, "finished"), at(30, "review")]).toEqual(["over", "evolution", "over"]);
   });
 });
 
