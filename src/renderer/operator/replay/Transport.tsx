@@ -29,7 +29,7 @@ export function Transport({ player, notice, run }: { readonly player: Player; re
   const replayable = timeline !== null && timeline.notReplayable === null;
   const generation = generationAt(state, positionMs);
   return (
-    <div className="transport" data-testid="transport" data-playing={state.playing} data-at-end={positionMs >= durationMs} data-replaying={state.replaying} data-seeking={state.seeking !== null} data-position={Math.round(positionMs)}>
+    <div className="transport" data-testid="transport" data-playing={state.playing} data-at-end={positionMs >= durationMs} data-replaying={state.replaying} data-seeking={state.seeking !== null} data-preview={!state.replaying && replayable && positionMs < durationMs} data-position={Math.round(positionMs)}>
       <div className="transport-row">
         <div className="transport-buttons" role="group" aria-label="Replay">
           <ActButton aria-label="One generation back" title="One generation back" data-testid="generation-back" onClick={() => run("back")}>⏮<Key>←</Key></ActButton>
@@ -39,7 +39,7 @@ export function Transport({ player, notice, run }: { readonly player: Player; re
           <ActButton aria-label="One generation on" title="One generation on" data-testid="generation-forward" onClick={() => run("forward")}>⏭<Key>→</Key></ActButton>
         </div>
         <div className="transport-where">
-          <b data-testid="position">{formatDuration(positionMs)}</b><span className="quiet"> / {formatDuration(durationMs)}</span>
+          <span><b data-testid="position">{formatDuration(positionMs)}</b> <span className="quiet">of {formatDuration(durationMs)}</span></span>
           <small><span data-testid="review-generation">{generation === null ? "before generation 0" : `generation ${generation}`}</span>{status === null || !state.replaying ? "" : `, ${formatCount(status.presentations)} presentations`}</small>
         </div>
         <Scrubber player={player} state={state} positionMs={positionMs} />
@@ -81,7 +81,7 @@ function Verdict({ state, notice, run }: { readonly state: PlayerState; readonly
       </p>
     );
   }
-  if (!state.replaying) return <p className="transport-line" data-testid="standing">{state.positionMs === Number.POSITIVE_INFINITY ? `The recorded result${failure === null ? "" : `. ▲ ${failure}`}. Space replays it from the beginning.` : "As recorded at the end of this generation"}</p>;
+  if (!state.replaying) return <p className="transport-line" data-testid="standing">{state.positionMs === Number.POSITIVE_INFINITY ? `The recorded result${failure === null ? "" : `. ▲ ${failure}`}. Space replays it from the beginning.` : "Curve and images as recorded up to this generation; everything else follows when the scrubber rests"}</p>;
   return <p className="transport-line well" data-testid="identical">● {formatCount(status?.presentations ?? 0)} presentations and {formatCount(status?.generation ?? 0)} generations recomputed so far, all identical to the recording</p>;
 }
 

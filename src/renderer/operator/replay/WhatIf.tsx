@@ -107,6 +107,8 @@ function CurveChart({ rows }: { readonly rows: readonly Row[] }) {
   const theme = useTheme();
   const colours = useMemo(() => currentPalette(), [theme]);
   const max = niceCeiling(Math.max(5, ...rows.flatMap((r) => [r.evolved ?? 0, r.reference ?? 0, r.evolvedOtherwise ?? 0, r.referenceOtherwise ?? 0])));
+  const last = rows.at(-1)?.generation ?? 0;
+  const every = [1, 2, 5, 10, 20, 50, 100].find((n) => last / n <= 12) ?? 200;
   const tick = { fill: colours.dim, fontSize: 12 };
   return (
     <div className="chart">
@@ -114,7 +116,7 @@ function CurveChart({ rows }: { readonly rows: readonly Row[] }) {
       <ResponsiveContainer width="100%" height="100%">
         <ComposedChart data={[...rows]} margin={{ top: 14, right: 16, bottom: 2, left: 0 }}>
           <CartesianGrid stroke={colours.line} vertical={false} />
-          <XAxis dataKey="generation" type="number" domain={["dataMin", "dataMax"]} allowDecimals={false} tickLine={false} axisLine={{ stroke: colours.line }} tick={tick} height={22} />
+          <XAxis dataKey="generation" type="number" domain={[0, Math.max(1, last)]} ticks={Array.from({ length: Math.floor(last / every) + 1 }, (_, i) => i * every)} interval={0} allowDecimals={false} tickLine={false} axisLine={{ stroke: colours.line }} tick={tick} height={22} />
           <YAxis type="number" domain={[0, max]} ticks={[0, 0.25, 0.5, 0.75, 1].map((f) => f * max)} tickFormatter={(v: number) => String(Math.round(v * 10) / 10)} tickLine={false} axisLine={false} tick={tick} width={44} />
           <Line dataKey="reference" stroke={colours.reference} strokeWidth={2.5} strokeDasharray="8 5" dot={false} activeDot={false} isAnimationActive={false} connectNulls />
           <Line dataKey="referenceOtherwise" stroke={colours.reference} strokeWidth={1} dot={false} activeDot={false} isAnimationActive={false} connectNulls />

@@ -105,7 +105,8 @@ export function createPlayer(options: { readonly client: EngineClient; readonly 
     const mine = ++refreshing;
     const snapshot = await client.call("replay.snapshot", {});
     if (!snapshot.ok || mine !== refreshing || closed) return;
-    const channel = snapshot.value.live?.targets[0];
+    const targets = snapshot.value.live?.targets ?? [];
+    const channel = targets[store.get().thread] ?? targets[0];
     const responses = channel === undefined ? null : await client.call("replay.responses", { channel, last: presentationsMax });
     if (mine !== refreshing || closed) return;
     store.dispatch({ type: "replay", snapshot: snapshot.value, presentations: responses?.ok === true ? responses.value : [], atMs: nowMs() });
