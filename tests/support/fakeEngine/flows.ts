@@ -1,6 +1,6 @@
 // Walks through the operator window on the fake engine by clicks and keys, and says what it found: node tests/support/fakeEngine/flows.ts
 // The end-to-end tests do this on the real engine; this is for working on the windows alone.
-import { deepStrictEqual, match, ok } from "node:assert/strict";
+import { deepStrictEqual, ok } from "node:assert/strict";
 import { chromium } from "playwright-core";
 import { serveFakeEngine } from "./serve.ts";
 
@@ -106,21 +106,47 @@ await page.keyboard.press("n");
 await page.getByTestId("start-screen").waitFor();
 deepStrictEqual(await page.getByTestId("subject-id").inputValue(), "carla");
 
-// Review of an interrupted session, scrubbed, then resumed.
+// Review of an interrupted session (the replay itself is tested on the real engine), then resumed.
 await page.locator("[data-testid=session-row][data-state=interrupted]").click();
 await reaches("review");
-match((await page.getByTestId("review-generation").textContent()) ?? "", /^16$/);
-await page.keyboard.press("Home");
-deepStrictEqual(await page.getByTestId("review-generation").textContent(), "0");
-deepStrictEqual(await page.getByTestId("curve").getAttribute("data-points"), "1");
-await page.keyboard.press("Space");
-await page.getByTestId("review-generation").filter({ hasText: /^[2-9]$/ }).waitFor();
-await page.keyboard.press("Escape");
-await page.getByTestId("start-screen").waitFor();
-await page.locator("[data-testid=session-row][data-state=interrupted]").click();
 await page.getByTestId("resume-button").click();
 await reaches("running");
 
+await host.close();
+
+// Two evolutions: E looks at the other, a target is asked for by number, the results come as a block of their own and then as a card.
+const two = await serveFakeEngine({ speed: 14, at: 4, generations: 5, threads: 2 });
+await page.goto(two.url);
+await page.getByTestId("add-thread").click();
+await page.getByTestId("optimizer-2").selectOption("sphere-cma");
+await page.getByTestId("thread-2").locator("summary").click();
+await page.getByTestId("thread-2").getByTestId("option-learningRate").fill("99");
+await page.getByText("at most 10").waitFor();
+ok(await page.getByTestId("start-button").isDisabled());
+await page.getByTestId("thread-2").getByTestId("option-learningRate").fill("");
+await page.getByTestId("image-size-2").fill("8");
+await page.getByTestId("display-timed").click();
+await page.keyboard.press("Escape");
+await page.getByTestId("start-button").click();
+await reaches("running");
+deepStrictEqual(await page.getByTestId("curve").getAttribute("data-thread"), "0");
+await page.keyboard.press("e");
+await page.locator("[data-testid=curve][data-thread='1']").waitFor();
+await page.keyboard.press("t");
+await page.keyboard.press("ArrowRight");
+await page.keyboard.press("Enter");
+await page.getByTestId("target-dialog").waitFor();
+await page.keyboard.press("1");
+await said("New target");
+await page.locator("[data-testid=progress][data-stage=confirming]").waitFor({ timeout: 8000 });
+await page.getByText("Results shown again").waitFor();
+await reaches("finished");
+await page.locator("[data-testid=result][data-verdict=rose]").waitFor();
+await page.keyboard.press("e");
+await page.locator("[data-testid=result][data-verdict=unclear]").waitFor();
+await page.getByTestId("whole-result").click();
+await page.getByTestId("result-dialog").getByText("Not clear").waitFor();
+await two.close();
+
 console.log(problems.filter((p) => !p.includes("WebSocket")).length === 0 ? "all flows passed" : problems);
 await browser.close();
-await host.close();
