@@ -82,7 +82,7 @@ export function foldState(state: UiState, action: UiAction): UiState {
     case "responses":
       return targetOf(state) === action.channel ? { ...state, presentations: joinPresentations(state, action.presentations) } : state;
     case "review":
-      return { ...emptyState, link: "up", app: state.app, thread: state.file === action.file ? state.thread : 0, file: action.file, snapshot: { ...action.snapshot, phase: "review" } };
+      return { ...emptyState, ...(state.file === action.file ? { link: state.link, linkSinceMs: state.linkSinceMs, thread: state.thread } : { link: "up" }), app: state.app, file: action.file, snapshot: { ...action.snapshot, phase: "review" } };
     case "scrub":
       return { ...state, atGeneration: action.generation };
     case "thread":
@@ -90,7 +90,7 @@ export function foldState(state: UiState, action: UiAction): UiState {
     case "replay":
       return {
         ...takeSnapshot({ ...state, snapshot: null }, { ...action.snapshot, phase: "review" }, action.atMs),
-        presentations: action.presentations.slice(-presentationsMax), atGeneration: null, replaying: true,
+        presentations: action.presentations.slice(-presentationsMax), thread: state.thread, atGeneration: null, replaying: true,
       };
     case "event":
       return foldEvent(state, action, action.atMs);

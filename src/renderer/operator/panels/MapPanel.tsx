@@ -54,7 +54,7 @@ export const MapPanel = memo(function MapPanel(props: {
     const hit = cellAt(layout, event.clientX - box.left, event.clientY - box.top);
     props.onCursor(hit === cursor ? null : hit);
   };
-  const reviewing = useUi((s) => s.file !== null);
+  const reviewing = useUi((s) => s.file !== null && !s.replaying);
   const many = useUi((s) => s.snapshot?.channels.length ?? 0);
   return (
     <Panel
