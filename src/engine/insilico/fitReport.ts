@@ -18,7 +18,7 @@ export async function writeFitReport(options: { readonly folder: string; readonl
   const sections: Section[] = [
     {
       title: "Units",
-      text: [`r² is the coefficient of determination on ${best !== undefined && best.testCount > 0 ? "held-out" : "the fitted"} images; the ceiling is the highest r that a perfect model could have with these averages (split halves, Spearman-Brown); corrected r is r over the ceiling.`],
+      text: [`r² is the coefficient of determination on ${best !== undefined && best.testCount > 0 ? "held-out" : "the fitted"} images; the ceiling is the highest r that a perfect model could have with these averages (split halves, Spearman-Brown); corrected r is r over the ceiling. The ceiling comes from the images shown at least twice: where most images were shown once, it is that of those few, and the corrected r holds for images repeated as often.`],
       figures: [scoreFigure(fit)],
       tables: [
         {

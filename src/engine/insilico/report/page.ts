@@ -20,7 +20,7 @@ export interface Table {
   readonly caption: string;
   readonly columns: readonly string[];
   readonly rows: readonly (readonly (string | number | boolean | null)[])[];
-  /** Rows shown on the page; the CSV has all. */
+  /** Rows shown on the page; the CSV has all. 0 only names the file. */
   readonly shown?: number;
 }
 
@@ -157,6 +157,7 @@ async function formatGrid(grid: PictureGrid): Promise<string> {
 }
 
 function formatTable(table: Table): string {
+  if (table.shown === 0) return `<p class="caption">${escapeText(table.caption)}: tables/${escapeText(table.name)}.csv</p>`;
   const shown = table.rows.slice(0, table.shown ?? 40);
   const cell = (value: string | number | boolean | null): string => {
     if (value === null) return "<td>–</td>";
