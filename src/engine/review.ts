@@ -47,7 +47,7 @@ export function reviewSnapshot(reader: SessionReader): Snapshot {
     live: {
       phase: "review",
       progress: {
-        generation: generations.length, generations: config.evolution.generations, imageInBlock: 0, imagesInBlock: 0, presentations: presentations.length,
+        generation: generations.length, generations: generations[0]?.optimizer === "imported" ? new Set(generations.map((g) => g.generation)).size : config.evolution.generations, imageInBlock: 0, imagesInBlock: 0, presentations: presentations.length,
         excluded: presentations.filter((p) => p.excluded !== null).length, elapsedMs: summary.durationS * 1000, remainingMs: null,
       },
       trials: {
@@ -64,7 +64,7 @@ export function reviewSnapshot(reader: SessionReader): Snapshot {
     curve: generations.map((g) => ({
       thread: g.thread, generation: g.generation, evolvedMean: zero(g.evolvedMean), evolvedSem: zero(g.evolvedSem), evolvedBest: zero(Math.max(...[...g.scores].filter((s) => !Number.isNaN(s)))),
       evolvedCount: g.scores.length - g.missing, referenceMean: orNull(g.referenceMean), referenceSem: orNull(g.referenceSem), referenceCount: config.evolution.referencesPerGeneration * config.evolution.repeats,
-      stepSize: g.stepSize, missing: g.missing,
+      stepSize: zero(g.stepSize), missing: g.missing,
     })),
     gallery: generations.flatMap((g): GalleryItem[] => {
       if (g.bestImageId === null) return [];

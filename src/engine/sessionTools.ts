@@ -72,7 +72,7 @@ export function createSessionTools({ sessionFolder, hostKind, onJob }: SessionTo
         const state = mine.stop.signal.aborted ? "cancelled" : results.every((r) => r.ok) ? "done" : "failed";
         change(mine, { state, share: state === "cancelled" ? mine.job.share : 1, stage: "", results: [...results] });
       } catch (error) {
-        change(mine, { state: "failed", stage: "", results: [...mine.job.results, { file: mine.job.files[0] ?? "", format: null, ok: false, message: `A defect ended this work: ${error instanceof Error ? error.message : String(error)}. The sessions are unharmed.`, path: null }] });
+        change(mine, { state: "failed", stage: "", results: [...mine.job.results, { file: mine.job.files[0] ?? "", format: null, ok: false, differs: false, message: `A defect ended this work: ${error instanceof Error ? error.message : String(error)}. The sessions are unharmed.`, path: null }] });
       }
     }
   }
@@ -104,7 +104,8 @@ export function createSessionTools({ sessionFolder, hostKind, onJob }: SessionTo
           if (signal.aborted) break;
           const stage = files.length === 1 ? "replaying" : `replaying ${basename(file)}, ${i + 1} of ${files.length}`;
           progress(i / files.length, stage, results);
-          const report = await runTask({ kind: "verify", file }, { signal, onProgress: (share) => progress((i + share) / files.length, stage) });
+          const known = withReader(file, (reader) => whyNot(reader, reader.generations().map((g) => g.optimizer)));
+          const report = known.ok && known.value !== null ? fault("nothingToVerify", known.value) : await runTask({ kind: "verify", file }, { signal, onProgress: (share) => progress((i + share) / files.length, stage) });
           if (report.ok || !said.includes(report.error.code)) results.push(verifyResult(file, report));
         }
         return results;
@@ -138,27 +139,27 @@ function titleOf(verb: string, files: readonly string[]): string {
 async function exportAll(order: { readonly files: readonly string[]; readonly formats: readonly ExportFormat[]; readonly outDir: string; readonly overwrite: boolean }, progress: Progress, signal: AbortSignal): Promise<readonly JobResult[]> {
   const outcomes = await exportSessions(order, { signal, onProgress: ({ file, format, index, count, done, stage }) => progress((index + done) / count, `${basename(file)} to ${format}: ${stage}`) });
   return outcomes.flatMap(({ file, format, result }): JobResult[] => {
-    if (!result.ok) return said.includes(result.error.code) ? [] : [{ file, format, ok: false, message: result.error.message, path: null }];
+    if (!result.ok) return said.includes(result.error.code) ? [] : [{ file, format, ok: false, differs: false, message: result.error.message, path: null }];
     const { path, sizeBytes, checks } = result.value;
-    return [{ file, format, ok: true, message: `${(sizeBytes / 1e6).toFixed(1)} MB, ${checks.toLocaleString("en-US")} comparisons with the session equal`, path }];
+    return [{ file, format, ok: true, differs: false, message: `${(sizeBytes / 1e6).toFixed(1)} MB, ${checks.toLocaleString("en-US")} comparisons with the session equal`, path }];
   });
 }
 
 async function importOne(args: ImportArgs, to: { readonly folder: string; readonly hostKind: SessionInfo["hostKind"] }, progress: Progress, signal: AbortSignal): Promise<readonly JobResult[]> {
   const result = await runTask({ kind: "import", order: { ...args, ...to, now: new Date().toISOString() } }, { signal, onProgress: (share) => progress(share, "reading images") });
-  if (!result.ok) return said.includes(result.error.code) ? [] : [{ file: args.csvFile, format: null, ok: false, message: result.error.message, path: null }];
+  if (!result.ok) return said.includes(result.error.code) ? [] : [{ file: args.csvFile, format: null, ok: false, differs: false, message: result.error.message, path: null }];
   const { file, images, presentations, generations } = result.value;
-  return [{ file, format: null, ok: true, message: `${presentations} presentations of ${images} images in ${generations} generations`, path: file }];
+  return [{ file, format: null, ok: true, differs: false, message: `${presentations} presentations of ${images} images in ${generations} generations`, path: file }];
 }
 
 function verifyResult(file: string, report: Result<VerifyReport, Fault>): JobResult {
-  if (!report.ok) return { file, format: null, ok: false, message: report.error.message, path: null };
+  if (!report.ok) return { file, format: null, ok: false, differs: false, message: report.error.message, path: null };
   const { identical, compared, firstDifference: d, sessionSeconds, wallSeconds } = report.value;
   const records = Object.values(compared).reduce((sum, n) => sum + n, 0).toLocaleString("en-US");
   const message = identical || d === null
     ? `identical, ${records} records, ${(sessionSeconds / wallSeconds).toFixed(0)} times real time`
     : `differs first at record ${d.seq} (${d.kind}${d.field === "" ? "" : `, ${d.field}`}): recorded ${d.recorded}, replayed ${d.replayed}`;
-  return { file, format: null, ok: identical, message, path: null };
+  return { file, format: null, ok: identical, differs: !identical, message, path: null };
 }
 
 function curvesOf(report: WhatIfReport): WhatIfCurves {

@@ -16,7 +16,7 @@ export function ReviewHeader({ client, review, mayOperate, run }: { readonly cli
   const replaying = useUi((s) => s.replaying);
   const verification = verificationOf(useJobs(client), review.file);
   return (
-    <header className="top">
+    <header className="top review-top">
       <Wordmark />
       <div className="who"><b>{session?.subject ?? "–"}</b><span>{session === null ? "" : session.rig}</span></div>
       <span className="pill recorded" data-testid="phase" data-phase="review"><i aria-hidden="true">↺</i>{replaying ? "Replay, recorded" : "Recorded"} {session === null ? "" : formatDate(session.startedUtc)}</span>
@@ -39,8 +39,8 @@ export function ReviewHeader({ client, review, mayOperate, run }: { readonly cli
 export function VerificationWord({ verification }: { readonly verification: Verification | null }) {
   if (verification === null) return null;
   const { state, share, message } = verification;
-  if (state === "waiting") return <span className="verify-state quiet" data-testid="verification" data-state={state}>◐ verifying {Math.round(share * 100)} %</span>;
-  return <span className={`verify-state ${state === "identical" ? "good" : "state-unreadable"}`} data-testid="verification" data-state={state} title={message}>{state === "identical" ? "✓" : "■"} {message}</span>;
+  if (state === "waiting") return <span className="verify-state quiet" data-testid="verification" data-state={state}>{share === 0 ? "○ to be verified" : `◐ verifying ${Math.round(share * 100)} %`}</span>;
+  return <span className={`verify-state ${state === "identical" ? "good" : state === "different" ? "state-unreadable" : "caution"}`} data-testid="verification" data-state={state} title={message}>{state === "identical" ? "✓" : state === "different" ? "■" : "▲"} {message}</span>;
 }
 
 /** In the place of the subject's screen: the image of the generation, large. */
@@ -60,11 +60,13 @@ export function SessionFacts() {
   const progress = useUi((s) => s.snapshot?.live?.progress ?? null);
   const target = useUi((s) => channelLabel(s.snapshot?.channels.find((c) => c.index === targetOf(s)), targetOf(s) ?? undefined));
   if (session === null) return <Panel name="facts" title="Session"><p className="waiting">The file says nothing about itself</p></Panel>;
-  const rows: readonly (readonly [string, string])[] = [
+  const all: readonly (readonly [string, string])[] = [
     ["Target", target], ["Rig", session.rig], ["Generator", session.generator], ["Optimizer", session.optimizer], ["Computed on", session.provider], ["Seed", String(session.seed)],
     ...(progress === null ? [] : [["Presentations", `${formatCount(progress.presentations)}, ${formatCount(progress.excluded)} excluded`] as const]),
     ["File", session.file.split(/[\\/]/).at(-1) ?? session.file],
   ];
+  // An imported session does not know all of it.
+  const rows = all.filter(([, value]) => value !== "");
   return (
     <Panel name="facts" title="Session">
       <dl className="facts">{rows.map(([name, value]) => <div key={name}><dt>{name}</dt><dd title={value}>{value}</dd></div>)}</dl>

@@ -9,6 +9,8 @@ export const jobKind = z.enum(["verify", "export", "import"]);
 /** One line of a job's result: a session, and a format where it was exported. */
 export const jobResult = z.object({
   file: z.string(), format: exportFormat.nullable(), ok: z.boolean(), message: z.string(),
+  /** Verified, and not what was recorded. Otherwise, where `ok` is false, it could not be done. */
+  differs: z.boolean(),
   /** Where the export or the imported session is; null where nothing was made. */
   path: z.string().nullable(),
 });

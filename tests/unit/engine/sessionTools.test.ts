@@ -71,7 +71,7 @@ describe("verify", () => {
     const { jobId } = unwrap(await tools.handlers["sessions.verify"]({ files: [file, changed, join(folder, "none.evoked")] }, operator));
     const job = await tools.ended(jobId);
     expect(job.state).toBe("failed");
-    expect(job.results.map((r) => r.ok)).toEqual([true, false, false]);
+    expect(job.results.map((r) => [r.ok, r.differs])).toEqual([[true, false], [false, true], [false, false]]);
     expect(job.results[0]?.message).toMatch(/^identical, [\d,]+ records/);
     expect(job.results[1]?.message).toMatch(/^differs first at record \d+ \(presentation, rateHz\): recorded [\d.]+, replayed [\d.]+/);
     expect(job.results[2]?.message).toContain("none.evoked");
@@ -256,9 +256,13 @@ describe("import", () => {
     const review = reviewSnapshot(reader);
     reader.close();
     expect(review.curve.map((p) => [p.evolvedMean, p.referenceMean])).toEqual([[10, 5], [30, 6]]);
+    // Windows get it as JSON, which knows no NaN.
+    expect(JSON.parse(JSON.stringify(review))).toEqual(review);
     expect(review.session?.startedUtc).toBe("2019-05-02T00:00:00.000Z");
     const exported = await tools.ended(unwrap(await tools.handlers["sessions.export"]({ files: [made], formats: ["csv"], outDir: join(folder, "imported"), overwrite: false }, operator)).jobId);
     expect(exported.state).toBe("done");
+    const verified = await tools.ended(unwrap(await tools.handlers["sessions.verify"]({ files: [made] }, operator)).jobId);
+    expect(verified.results).toMatchObject([{ ok: false, differs: false, message: timeline.notReplayable }]);
     const refused = await someReplay(made);
     expect(refused).toContain("Expected");
     await tools.close();

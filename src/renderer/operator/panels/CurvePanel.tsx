@@ -120,7 +120,7 @@ const Newest = memo(function Newest({ points }: { readonly points: readonly Curv
       </div>
       <div className="minor">
         <dd className="small">{p === undefined ? "" : <>best {formatRate(p.evolvedBest)} spikes/s</>}</dd>
-        <dd className="small">{p === undefined ? "" : <>step size {p.stepSize.toPrecision(3)}</>}</dd>
+        <dd className="small">{p === undefined || p.stepSize === 0 ? "" : <>step size {p.stepSize.toPrecision(3)}</>}</dd>
         {p === undefined || p.missing === 0 ? null : <dd className="small caution">▲ {p.missing} without a response</dd>}
       </div>
     </dl>

@@ -40,7 +40,7 @@ export function Transport({ player, notice, run }: { readonly player: Player; re
         </div>
         <div className="transport-where">
           <span><b data-testid="position">{formatDuration(positionMs)}</b> <span className="quiet">of {formatDuration(durationMs)}</span></span>
-          <small><span data-testid="review-generation">{generation === null ? "before generation 0" : `generation ${generation}`}</span>{status === null || !state.replaying ? "" : `, ${formatCount(status.presentations)} presentations`}</small>
+          <small><span data-testid="review-generation">{generation === null ? "before generation 0" : `generation ${generation}`}</span>{status === null || !state.replaying ? "" : `, ${count(status.presentations, "presentation")}`}</small>
         </div>
         <Scrubber player={player} state={state} positionMs={positionMs} />
         <div className="segments speeds" role="radiogroup" aria-label="Speed of the replay">
@@ -82,7 +82,11 @@ function Verdict({ state, notice, run }: { readonly state: PlayerState; readonly
     );
   }
   if (!state.replaying) return <p className="transport-line" data-testid="standing">{state.positionMs === Number.POSITIVE_INFINITY ? `The recorded result${failure === null ? "" : `. ▲ ${failure}`}. Space replays it from the beginning.` : "Curve and images as recorded up to this generation; everything else follows when the scrubber rests"}</p>;
-  return <p className="transport-line well" data-testid="identical">● {formatCount(status?.presentations ?? 0)} presentations and {formatCount(status?.generation ?? 0)} generations recomputed so far, all identical to the recording</p>;
+  return <p className="transport-line well" data-testid="identical">● Recomputed so far and identical to the recording: {count(status?.presentations ?? 0, "presentation")} and {count(status?.generation ?? 0, "generation")}</p>;
+}
+
+function count(n: number, word: string): string {
+  return `${formatCount(n)} ${word}${n === 1 ? "" : "s"}`;
 }
 
 function generationAt(state: PlayerState, positionMs: number): number | null {

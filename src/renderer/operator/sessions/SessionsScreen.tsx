@@ -194,7 +194,7 @@ function Row({ session: s, chosen, marked, jobs, onMark, onChoose, onOpen }: { r
       <td className="number">{s.evolvedLast === null ? "–" : <><b>{ratio === null ? "" : `${ratio}×`}</b><small><span className="evolved">{formatRate(s.evolvedLast)}</span> / <span className="reference">{formatRate(s.referenceLast)}</span></small></>}</td>
       <td className="number">{formatRemaining(s.durationS * 1000)}</td>
       <td className="number">{formatBytes(s.sizeBytes)}</td>
-      <td className={`state-${s.state}`}>{stateWords[s.state]}{verification === null ? null : <small><VerificationWord verification={{ ...verification, message: verification.state === "identical" ? "verified" : verification.state === "different" ? "differs" : verification.message }} /></small>}</td>
+      <td className={`state-${s.state}`}>{stateWords[s.state]}{verification === null ? null : <small><VerificationWord verification={{ ...verification, message: { waiting: "", identical: "verified", different: "differs", impossible: "not verifiable" }[verification.state] }} /></small>}</td>
     </tr>
   );
 }

@@ -85,7 +85,7 @@ export function ImportDialog({ folder, onImport, onClose }: { readonly folder: s
       >
         <TextField label="CSV of responses" value={csvFile} placeholder="one row a presentation, in the order shown" testid="import-csv" onChange={setCsvFile} />
         <TextField label="Folder of images" value={imageFolder} placeholder="PNG or JPEG" testid="import-images" onChange={setImageFolder} />
-        <div className="fields quarters">
+        <div className="import-fields">
           <TextField label="Subject" value={subject} problem={subject !== "" && !/^[A-Za-z0-9_-]+$/.test(subject) ? "letters, digits, - or _" : null} testid="import-subject" onChange={setSubject} />
           <TextField label="Species" value={species} onChange={setSpecies} />
           <TextField label="Lab" value={lab} onChange={setLab} />

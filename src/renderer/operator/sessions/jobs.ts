@@ -19,7 +19,7 @@ export function useJobs(client: EngineClient): readonly Job[] {
 }
 
 export interface Verification {
-  readonly state: "waiting" | "identical" | "different";
+  readonly state: "waiting" | "identical" | "different" | "impossible";
   readonly share: number;
   readonly message: string;
 }
@@ -29,7 +29,7 @@ export function verificationOf(jobs: readonly Job[], file: string): Verification
   for (const job of jobs) {
     if (job.kind !== "verify" || !job.files.includes(file)) continue;
     const result = job.results.find((r) => r.file === file);
-    if (result !== undefined) return { state: result.ok ? "identical" : "different", share: 1, message: result.message };
+    if (result !== undefined) return { state: result.ok ? "identical" : result.differs ? "different" : "impossible", share: 1, message: result.message };
     if (job.state === "waiting" || job.state === "running") return { state: "waiting", share: Math.min(1, Math.max(0, job.share * job.files.length - job.files.indexOf(file))), message: "" };
   }
   return null;
