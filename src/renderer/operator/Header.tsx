@@ -96,7 +96,8 @@ export const StatusLine = memo(function StatusLine({ notice, onAlarms, downReaso
   if (notice?.severity === "fault") return <p className="status fault" role="alert" data-testid="notice">■ {notice.text}</p>;
   if (failure !== null && (phase === "failed" || phase === "finished")) return <p className={`status ${phase === "failed" ? "fault" : "warn"}`} role="alert" data-testid="failure">{phase === "failed" ? "■" : "▲"} {failure}</p>;
   if (silent) return <Silence />;
-  const worst = alarms.toSorted((a, b) => Number(b.severity === "fault") - Number(a.severity === "fault") || b.sinceMs - a.sinceMs)[0];
+  // What was wrong at the end is over with the session; it stands in the log.
+  const worst = (phase === "finished" || phase === "failed" ? noAlarms : alarms).toSorted((a, b) => Number(b.severity === "fault") - Number(a.severity === "fault") || b.sinceMs - a.sinceMs)[0];
   if (worst !== undefined) return <AlarmLine worst={worst} others={alarms.length - 1} onAlarms={onAlarms} />;
   if (notice !== null) return <p className="status info" data-testid="notice">{notice.text}</p>;
   return <AllWell phase={phase} />;

@@ -1,6 +1,6 @@
 // What the operator window shows, folded from one snapshot and the events after it. Pure.
 // Knows nothing about links, React or layout. `atMs` is this window's own clock, for the age of what is shown.
-import type { AppDescription, CurvePoint, EventName, EventPayload, GalleryItem, LogEntry, Phase, PresentationEvent, ScreenEvent, Snapshot } from "../../shared/contract/index.ts";
+import type { AppDescription, CurvePoint, EventName, EventPayload, GalleryItem, Live, LogEntry, Phase, PresentationEvent, ScreenEvent, Snapshot } from "../../shared/contract/index.ts";
 
 /** Presentations kept for raster and PSTH. */
 export const presentationsMax = 60;
@@ -112,7 +112,7 @@ function foldEvent(state: UiState, action: UiEvent, atMs: number): UiState {
     case "session":
       return { ...state, snapshot: { ...snapshot, phase: action.payload.phase } };
     case "live": {
-      const next = { ...state, snapshot: { ...snapshot, phase: action.payload.phase, live: action.payload }, ages: { ...ages, live: atMs } };
+      const next = { ...state, snapshot: { ...snapshot, phase: action.payload.phase, live: keepTargets(snapshot.live, action.payload) }, ages: { ...ages, live: atMs } };
       return targetOf(next) === targetOf(state) ? next : { ...next, presentations: [] };
     }
     case "eye":
@@ -126,6 +126,12 @@ function foldEvent(state: UiState, action: UiEvent, atMs: number): UiState {
     case "log":
       return { ...state, snapshot: { ...snapshot, log: addEntry(snapshot.log, action.payload) } };
   }
+}
+
+/** The same array while the targets are the same: what depends on them alone is not drawn ten times a second. */
+function keepTargets(before: Live | null, now: Live): Live {
+  const same = before !== null && before.targets.length === now.targets.length && before.targets.every((t, i) => t === now.targets[i]);
+  return same ? { ...now, targets: before.targets } : now;
 }
 
 function addGaze(before: Gaze | null, event: EventPayload<"eye">): Gaze {

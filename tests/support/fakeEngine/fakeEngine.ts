@@ -452,13 +452,13 @@ function description(options: FakeOptions): AppDescription {
         { name: "staleAfterMs", unit: "ms", default: 1000, min: 50, max: 60000, description: "Silence that counts as a lost stream" },
       ] },
     ],
-    optimizers: optimizerRegistry.map((o) => ({
+    optimizers: [{ name: "auto", title: "Automatic", options: [], whenToUse: "Follows the generator: full CMA-ES where its codes are short, Cholesky CMA-ES where they are long. The session's file says which one ran." }, ...optimizerRegistry.map((o) => ({
       name: o.name, title: o.title, whenToUse: o.whenToUse,
       options: o.options.map((spec) => ({
         name: spec.name, unit: spec.unit, default: /generator/.test(spec.defaultRule) ? null : (spec.default ?? null), description: spec.description, defaultRule: spec.defaultRule,
         ...(spec.kind === "choice" ? { choices: [...spec.choices] } : { min: spec.min, max: spec.max }),
       })),
-    })),
+    }))],
     models: [
       { id: "shapes-g1", kind: "generator", title: "Shapes 1", description: "Objects on textured backgrounds, 128 px", detail: "96-d", problem: null },
       { id: "deepsim-fc6", kind: "generator", title: "DeePSiM fc6", description: "256 px", detail: "4096-d", problem: "its file is not there: import it first" },

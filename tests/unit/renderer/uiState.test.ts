@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { channelLabel, curveUpTo, emptyState, foldState, galleryOf, gazeSamplesMax, presentationsMax, stageOf, targetOf, threadsOf, type UiAction, type UiState } from "../../../src/renderer/operator/uiState.ts";
+import { channelLabel, curveUpTo, emptyState, foldState, galleryOf, gazeSamplesMax, presentationsMax, stageOf, targetOf, targetsOf, threadsOf, type UiAction, type UiState } from "../../../src/renderer/operator/uiState.ts";
 import type { CurvePoint, GalleryItem, Live, PresentationEvent, Snapshot } from "../../../src/shared/contract/index.ts";
 
 function aLive(over: Partial<Live> = {}): Live {
@@ -111,6 +111,12 @@ describe("several evolutions", () => {
     expect(threadsOf([], [1, 0])).toEqual([0, 1]);
     expect(threadsOf([aPoint(0, { thread: 2 })], [1])).toEqual([0, 2]);
     expect([targetOf(two), targetOf(after([{ type: "thread", thread: 1 }], two))]).toEqual([1, 0]);
+  });
+
+  it("keeps the very same targets from one live word to the next, so that nothing is drawn for them", () => {
+    const next = after([{ type: "event", event: "live", payload: aLive({ targets: [1, 0] }), atMs: 1 }], two);
+    expect(targetsOf(next)).toBe(targetsOf(two));
+    expect(targetsOf(after([{ type: "event", event: "live", payload: aLive({ targets: [0, 0] }), atMs: 1 }], two))).toEqual([0, 0]);
   });
 
   it("shows the responses of the one that is looked at, and empties them when another is", () => {

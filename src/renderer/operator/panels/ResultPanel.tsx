@@ -8,9 +8,9 @@ import type { Snapshot } from "../../../shared/contract/index.ts";
 type Report = Snapshot["reports"][number];
 
 const verdicts: Readonly<Record<Report["verdict"], { readonly mark: string; readonly word: string; readonly plain: string }>> = {
-  rose: { mark: "▲", word: "It rose", plain: "The neuron answers the evolved images more than the start: more than luck and drift explain." },
+  rose: { mark: "▲", word: "It rose", plain: "The evolved images drive the neuron more than the start did, and more than chance explains." },
   unclear: { mark: "◆", word: "Not clear", plain: "What was gained is no more than the noise." },
-  endedBelowStart: { mark: "▼", word: "Ended below its start", plain: "The neuron answers the evolved images less than the start." },
+  endedBelowStart: { mark: "▼", word: "Ended below its start", plain: "The evolved images drove the neuron less than the start did." },
   noData: { mark: "○", word: "Too few responses", plain: "Nothing can be said of this evolution." },
 };
 
