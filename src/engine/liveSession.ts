@@ -2,6 +2,7 @@
 // Knows nothing about windows or transport.
 import { randomUUID } from "node:crypto";
 import { createOptimizer, defaultsFor, restoreOptimizer } from "../evolve/index.ts";
+import type { Constraints } from "../evolve/index.ts";
 import { createClosedLoop } from "../loop/closedLoop.ts";
 import type { ClosedLoop } from "../loop/closedLoop.ts";
 import type { LoopListener } from "../loop/loopTypes.ts";
@@ -23,7 +24,7 @@ import { builtInReferences } from "./paths.ts";
 import { appVersion } from "./version.ts";
 import { createRecorder } from "./recorder.ts";
 import { loadReferences } from "./references.ts";
-import { readResumePoint } from "./resume.ts";
+import { readResumePoint, readStart } from "./resume.ts";
 import { openRig } from "./rig.ts";
 import type { Rig } from "./rig.ts";
 
@@ -173,8 +174,8 @@ function openThread(thread: ThreadConfig, index: number, generator: Generator, l
       name: thread.optimizer,
       dim: generator.latentDim,
       rng,
-      ...(setup === undefined ? {} : { constraints: setup.constraints }),
-      ...(latent?.start === undefined ? {} : { start: latent.start }),
+      constraints: thread.constraints === null ? (setup?.constraints ?? {}) : withoutUndefined(thread.constraints),
+      ...startOf(thread, generator.latentDim, latent?.start),
       options: {
         ...(thread.populationSize === null ? {} : { population: thread.populationSize }),
         ...setup?.options,
@@ -188,6 +189,21 @@ function openThread(thread: ThreadConfig, index: number, generator: Generator, l
 function imageSizePx(config: SessionConfig, thread: number, widthPx: number): number | null {
   const deg = config.evolution.threads[thread]?.imageSizeDeg ?? null;
   return deg === null ? null : Math.max(1, Math.round(pixelsOf(deg, { widthPx, widthCm: config.display.widthCm, distanceCm: config.display.distanceCm })));
+}
+
+/** zod writes what is left out as undefined; the optimizer wants it left out. */
+function withoutUndefined(constraints: NonNullable<ThreadConfig["constraints"]>): Constraints {
+  const { normCap, fixedNorm, box, subspace } = constraints;
+  return { ...(normCap === undefined ? {} : { normCap }), ...(fixedNorm === undefined ? {} : { fixedNorm }), ...(box === undefined ? {} : { box }), ...(subspace === undefined ? {} : { subspace }) };
+}
+
+function startOf(thread: ThreadConfig, dim: number, ownStart: readonly number[] | undefined): { readonly start?: ArrayLike<number> } {
+  if (thread.startFrom === null) return ownStart === undefined ? {} : { start: ownStart };
+  const start = unwrap(readStart(thread.startFrom));
+  if (start.length !== dim) {
+    throw new FaultError({ code: "startDimension", message: `Expected a start code of ${dim} numbers for ${thread.generator}, got ${start.length} from ${thread.startFrom.file}: that session evolved another generator's codes. Choose a session of ${thread.generator}, or another generator.` });
+  }
+  return { start };
 }
 
 function numbersAndText(options: ThreadConfig["optimizerOptions"]): Record<string, number | string> {

@@ -122,3 +122,24 @@ export function pastAt(reader: SessionReader, lastSeq: number): PastSession {
     },
   };
 }
+
+/** The latent that another evolution may start from: an image's, or the distribution mean at the end of a thread. Errors: those of opening a session, `noStart`. */
+export function readStart(from: { readonly file: string; readonly imageId: number | null; readonly thread: number }): Result<Float64Array, Fault> {
+  const opened = openSession(from.file);
+  if (!opened.ok) return opened;
+  const reader = opened.value;
+  try {
+    if (from.imageId !== null) {
+      const latent = reader.image(from.imageId)?.record.latent ?? null;
+      return latent === null ? fault("noStart", `Expected an evolved image ${from.imageId} in ${from.file}, found none with a latent. Choose an image of its gallery.`) : ok(Float64Array.from(latent));
+    }
+    const last = reader.generations({ states: true }).findLast((g) => g.thread === from.thread);
+    if (last === undefined) return fault("noStart", `Expected a finished generation of evolution ${from.thread} in ${from.file}, found none. Choose another session.`);
+    return ok(unwrap(restoreOptimizer(unwrap(decodeOptimizerState(last.stateAfter)))).mean());
+  } catch (error) {
+    if (error instanceof FaultError) return err({ code: error.code, message: error.message });
+    throw error;
+  } finally {
+    reader.close();
+  }
+}

@@ -7,10 +7,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runHeadless } from "../../src/engine/headless.ts";
 import { openPlayback } from "../../src/engine/playback.ts";
 import { verifySession } from "../../src/engine/replay.ts";
+import { readStart } from "../../src/engine/resume.ts";
 import { whatIf } from "../../src/engine/whatIf.ts";
 import { startModels } from "../../src/models/client.ts";
 import type { EventName, EventPayload, ReplayStatus } from "../../src/shared/contract/index.ts";
 import { events, sessionConfig } from "../../src/shared/contract/index.ts";
+import { openSession } from "../../src/session/reader.ts";
+import { decodeOptimizerState, restoreOptimizer } from "../../src/evolve/index.ts";
 import { unwrap } from "../../src/shared/result.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "evoked-replay-"));
@@ -119,5 +122,18 @@ describe("what if", () => {
       const refused = whatIf(file, change);
       expect(refused.ok ? "" : refused.error.code).toBe(code);
     }
+  });
+});
+
+describe("a start from another session", () => {
+  it("is the mean where its evolution ended, or the latent of one of its images", () => {
+    const reader = unwrap(openSession(file));
+    const last = reader.generations({ states: true }).at(-1);
+    const evolved = reader.images().find((i) => i.generation === 2 && i.latent !== null);
+    reader.close();
+    expect(unwrap(readStart({ file, imageId: null, thread: 0 }))).toEqual(unwrap(restoreOptimizer(unwrap(decodeOptimizerState(last?.stateAfter ?? new Uint8Array())))).mean());
+    expect([...unwrap(readStart({ file, imageId: evolved?.imageId ?? 0, thread: 0 }))]).toEqual([...(evolved?.latent ?? [])]);
+    const reference = readStart({ file, imageId: 1, thread: 0 });
+    expect(reference.ok ? "" : reference.error.code).toBe("noStart");
   });
 });

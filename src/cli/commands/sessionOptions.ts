@@ -18,6 +18,8 @@ export interface SessionFlags {
   readonly config?: string;
   readonly sessions?: string;
   readonly json?: boolean;
+  readonly startFrom?: string;
+  readonly startImage?: number;
 }
 
 export function wholeNumber(text: string): number {
@@ -34,6 +36,8 @@ export function addSessionOptions(command: Command): Command {
     .option("--generator <id>", "generator, see `evoked models list` (default shapes-g1)")
     .option("--population <n>", "images in a population (default: the optimizer's own)", wholeNumber)
     .option("--target <channel>", "channel index to evolve (default: chosen by tuning)", wholeNumber)
+    .option("--start-from <file>", "start where the evolution of that session ended")
+    .option("--start-image <id>", "with --start-from: start from the latent of that image of it", wholeNumber)
     .option("--references <folder>", "folder of PNG or JPEG reference images (default: the built-in ones)")
     .option("--config <file>", "JSON file with a whole or partial session configuration; the options above go before it")
     .option("--sessions <folder>", "folder for the session file")
@@ -61,7 +65,7 @@ export async function readSessionConfig(flags: SessionFlags, base: Record<string
     evolution: {
       ...evolution,
       ...given({ generations: flags.generations, referenceFolder: flags.references }),
-      threads: threads.map((t) => ({ ...t, ...given({ optimizer: flags.optimizer, generator: flags.generator, populationSize: flags.population, target: flags.target }) })),
+      threads: threads.map((t) => ({ ...t, ...given({ optimizer: flags.optimizer, generator: flags.generator, populationSize: flags.population, target: flags.target, startFrom: startFrom(flags) }) })),
     },
   };
   const config = sessionConfig.safeParse(merged);
@@ -70,6 +74,10 @@ export async function readSessionConfig(flags: SessionFlags, base: Record<string
     return fault("badConfig", `The session configuration is not right at "${first?.path.join(".") ?? ""}": ${first?.message ?? "unknown"}. Correct it${flags.config === undefined ? "" : ` in ${flags.config}`} and start again.`);
   }
   return ok(config.data);
+}
+
+function startFrom(flags: SessionFlags): object | undefined {
+  return flags.startFrom === undefined ? undefined : { file: flags.startFrom, imageId: flags.startImage ?? null };
 }
 
 function object(value: unknown): Record<string, unknown> {

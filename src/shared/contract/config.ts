@@ -64,6 +64,16 @@ export const threadConfig = z.object({
   initialStepSize: z.number().positive().nullable().default(null),
   /** Channel index; "auto" = the channel that the references drive best and most selectively. */
   target: z.union([z.number().int().min(0), z.literal("auto")]).default("auto"),
+  /** Start from an image of another session (its latent), or, without an image, from where that session's evolution ended; null = the generator's own start. */
+  startFrom: z.object({ file: z.string().min(1), imageId: z.number().int().min(1).nullable().default(null), thread: z.number().int().min(0).default(0) }).nullable().default(null),
+  /** What the codes must keep; null = what suits the optimizer and the generator. Norms are of the whole code. */
+  constraints: z.object({
+    normCap: z.number().positive().optional(),
+    fixedNorm: z.number().positive().optional(),
+    box: z.object({ min: z.number(), max: z.number() }).optional(),
+    /** Only coordinates begin to end - 1 evolve: a part of the code, e.g. BigGAN's noise (0 to 128) or class (128 to 256). */
+    subspace: z.object({ begin: z.number().int().min(0), end: z.number().int().min(1) }).optional(),
+  }).nullable().default(null),
   /** Side of this thread's images, degrees of visual angle; null = the display's image size. */
   imageSizeDeg: z.number().min(0.2).max(40).nullable().default(null),
 });
