@@ -1,5 +1,5 @@
 // The console: a running session, or a recorded one in review. Holds what is chosen and which dialog is open. Knows nothing about transport.
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { Footer, Header, StatusLine } from "./Header.tsx";
 import { ReviewHeader, ReviewScreenPanel, SessionFacts } from "./Review.tsx";
 import { AlarmsDialog, GenerationDialog, KeysDialog, LogDialog, NoteDialog, TargetDialog } from "./dialogs.tsx";

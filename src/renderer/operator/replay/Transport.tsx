@@ -14,13 +14,6 @@ export function usePlayer(player: Player): PlayerState {
   return useSyncExternalStore(player.subscribe, player.get);
 }
 
-/** For components that are there without a replay too. */
-export function useSeeking(player: Player | null): boolean {
-  return useSyncExternalStore(player?.subscribe ?? never, () => player !== null && player.get().seeking !== null);
-}
-
-const never = () => () => undefined;
-
 export function Transport({ player, notice, run }: { readonly player: Player; readonly notice: Notice | null; readonly run: (action: Action) => void }) {
   const state = usePlayer(player);
   const { timeline, status } = state;

@@ -23,9 +23,9 @@ import type { Job, SessionSummary, Snapshot } from "../../../shared/contract/ind
 import type { Deeds, Notice } from "../commands.ts";
 
 const states: readonly { readonly value: StateFilter; readonly label: string }[] = [{ value: "all", label: "all" }, { value: "finished", label: "finished" }, { value: "interrupted", label: "interrupted" }, { value: "unreadable", label: "unreadable" }];
-const columns: readonly { readonly key: SortKey; readonly label: string; readonly number?: boolean }[] = [
-  { key: "date", label: "Date" }, { key: "subject", label: "Subject" }, { key: "target", label: "Target" }, { key: "generations", label: "Generations", number: true }, { key: "gain", label: "Evolved / reference", number: true },
-  { key: "duration", label: "Lasted", number: true }, { key: "size", label: "Size", number: true },
+const columns: readonly { readonly key: SortKey; readonly label: string; readonly number?: boolean; readonly wideOnly?: boolean }[] = [
+  { key: "date", label: "Date" }, { key: "subject", label: "Subject" }, { key: "target", label: "Target" }, { key: "generations", label: "Generations", number: true, wideOnly: true }, { key: "gain", label: "Evolved / reference", number: true },
+  { key: "duration", label: "Lasted", number: true, wideOnly: true }, { key: "size", label: "Size", number: true },
 ];
 const stateWords: Readonly<Record<SessionSummary["state"], string>> = { finished: "✓ finished", interrupted: "▲ interrupted", recording: "● recording", unreadable: "■ unreadable" };
 
@@ -136,7 +136,7 @@ export function SessionsScreen(props: { readonly client: RendererClient; readonl
                   <th className="check"><input type="checkbox" aria-label="Mark all" checked={allMarked} onChange={() => run("markAll")} /></th>
                   <th className="thumb" aria-label="What evolved" />
                   {columns.map((c) => (
-                    <th key={c.key} className={c.number === true ? "number" : ""} aria-sort={sorting.key === c.key ? (sorting.descending ? "descending" : "ascending") : "none"}>
+                    <th key={c.key} className={`${c.number === true ? "number" : ""} ${c.wideOnly === true ? "wide-only" : ""}`} aria-sort={sorting.key === c.key ? (sorting.descending ? "descending" : "ascending") : "none"}>
                       <button type="button" data-testid={`sort-${c.key}`} onMouseDown={(e) => e.preventDefault()} onClick={() => sort(c.key)}>{c.label}<i aria-hidden="true">{sorting.key === c.key ? (sorting.descending ? "▼" : "▲") : ""}</i></button>
                     </th>
                   ))}
@@ -178,8 +178,8 @@ function Row({ session: s, chosen, marked, jobs, onMark, onChoose, onOpen }: { r
     return (
       <tr ref={row} className={chosen ? "chosen" : ""} aria-selected={chosen} data-testid="browser-row" data-file={s.file} data-state={s.state} onClick={() => onChoose(s.file)}>
         <td /><td className="thumb"><span className="image-wait" /></td>
-        <td colSpan={columns.length - 1}><b>{nameOf(s.file)}</b><small className="quiet problem">{s.problem ?? "It cannot be read."}</small></td>
-        <td className="number" /><td className="state-unreadable">{stateWords[s.state]}</td>
+        <td colSpan={3}><b>{nameOf(s.file)}</b><small className="quiet problem">{s.problem ?? "It cannot be read."}</small></td>
+        <td className="wide-only" /><td /><td className="wide-only" /><td /><td className="state-unreadable">{stateWords[s.state]}</td>
       </tr>
     );
   }
@@ -190,9 +190,9 @@ function Row({ session: s, chosen, marked, jobs, onMark, onChoose, onOpen }: { r
       <td>{formatDate(s.startedUtc)}</td>
       <td><b>{s.subject}</b><small className="quiet">{s.rig}</small></td>
       <td>{s.target === "" ? <span className="quiet">none yet</span> : s.target}</td>
-      <td className="number">{s.generations}<small className="quiet">{formatCount(s.presentations)} images</small></td>
+      <td className="number wide-only">{s.generations}<small className="quiet">{formatCount(s.presentations)} images</small></td>
       <td className="number">{s.evolvedLast === null ? "–" : <><b>{ratio === null ? "" : `${ratio}×`}</b><small><span className="evolved">{formatRate(s.evolvedLast)}</span> / <span className="reference">{formatRate(s.referenceLast)}</span></small></>}</td>
-      <td className="number">{formatRemaining(s.durationS * 1000)}</td>
+      <td className="number wide-only">{formatRemaining(s.durationS * 1000)}</td>
       <td className="number">{formatBytes(s.sizeBytes)}</td>
       <td className={`state-${s.state}`}>{stateWords[s.state]}{verification === null ? null : <small><VerificationWord verification={{ ...verification, message: { waiting: "", identical: "verified", different: "differs", impossible: "not verifiable" }[verification.state] }} /></small>}</td>
     </tr>

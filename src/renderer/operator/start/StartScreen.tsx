@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Footer, Wordmark } from "../Header.tsx";
 import { setTheme, currentTheme } from "../draw/palette.ts";
 import { KeysDialog } from "../dialogs.tsx";
-import { ActButton, Key, LevelMark, Panel } from "../parts.tsx";
+import { ActButton, Key, LevelMark } from "../parts.tsx";
 import { bindings, type Action } from "../keys.ts";
 import { useKeys } from "../useKeys.ts";
 import { useUi } from "../store.ts";
