@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runHeadless } from "../../../src/engine/headless.ts";
 import { reviewSnapshot } from "../../../src/engine/review.ts";
 import { createPlaybacks } from "../../../src/engine/playbacks.ts";
+import { readResumePoint } from "../../../src/engine/resume.ts";
 import { addNote, mergeNotes, notesFileOf, readNotes } from "../../../src/engine/sessionNotes.ts";
 import { createSessionTools } from "../../../src/engine/sessionTools.ts";
 import type { SessionTools } from "../../../src/engine/sessionTools.ts";
@@ -20,6 +21,8 @@ import { unwrap } from "../../../src/shared/result.ts";
 const folder = mkdtempSync(join(tmpdir(), "evoked-tools-"));
 const operator = { id: "operator", access: ["view", "operate"] } as const;
 let file: string;
+/** Stopped after its first generation and taken up again. */
+let resumed: string;
 
 beforeAll(async () => {
   const models = unwrap(await startModels({ modelsDirs: [resolve(import.meta.dirname, "..", "..", "..", "models")], inProcess: true, provider: "cpu", threads: 1 }));
@@ -28,6 +31,11 @@ beforeAll(async () => {
     config: sessionConfig.parse({ seed: 5, display: { kind: "timed" }, evolution: { generations: 3, tuningRepeats: 0, referencesPerGeneration: 3, threads: [{ target: 20, populationSize: 16 }] } }),
   }));
   file = run.session;
+  const config = sessionConfig.parse({ seed: 6, display: { kind: "timed" }, evolution: { generations: 3, tuningRepeats: 0, referencesPerGeneration: 2, confirmRepeats: 0, threads: [{ target: 20, populationSize: 12 }] } });
+  const stop = new AbortController();
+  const first = unwrap(await runHeadless({ models, fast: true, sessionFolder: folder, config, stop: stop.signal, onProgress: ({ generation }) => { if (generation === 1) stop.abort(); } }));
+  resumed = first.session;
+  unwrap(await runHeadless({ models, fast: true, sessionFolder: folder, config: unwrap(readResumePoint(resumed)).config, resumeFile: resumed }));
   await models.close();
 }, 60_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -167,6 +175,22 @@ describe("a replay in a thread of its own", () => {
     const snapshot = await playbacks.snapshot("a");
     expect(snapshot.curve.map((p) => p.generation)).toEqual([0, 1]);
     expect((await playbacks.responses("a", 20, 5)).map((p) => p.channel)).toEqual([20, 20, 20, 20, 20]);
+    playbacks.closeAll();
+    await tools.close();
+  });
+
+  it("goes through a session that was taken up again, at the times that the timeline says", async () => {
+    const tools = someTools();
+    const { playbacks, status } = someReplays();
+    const timeline = unwrap(await tools.handlers["sessions.timeline"]({ file: resumed }, operator));
+    expect(timeline.resumedMs).toHaveLength(1);
+    expect(timeline.presentationsMs).toEqual(timeline.presentationsMs.toSorted((a, b) => a - b));
+    await playbacks.open("a", resumed);
+    for (const { generation, atMs } of timeline.generations) {
+      await playbacks.control("a", { action: "seek", positionMs: atMs });
+      expect(status("a")).toMatchObject({ generation: generation + 1, difference: null });
+    }
+    expect((await playbacks.snapshot("a")).curve.map((p) => p.generation)).toEqual([0, 1, 2]);
     playbacks.closeAll();
     await tools.close();
   });
