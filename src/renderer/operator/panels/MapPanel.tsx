@@ -18,6 +18,7 @@ const quantityWords: Readonly<Record<Quantity, { readonly short: string; readonl
 };
 
 const none: readonly number[] = [];
+const selectNothing = (): null => null;
 
 const selectChannels = (s: UiState): UiState["snapshot"] => s.snapshot;
 
@@ -73,7 +74,7 @@ export const MapPanel = memo(function MapPanel(props: {
 });
 
 function Scale({ quantity, held }: { readonly quantity: Quantity; readonly held: React.RefObject<{ readonly max: number } | null> }) {
-  const canvas = useLiveCanvas(() => 0, drawScale);
+  const canvas = useLiveCanvas(selectNothing, drawScale);
   useNowMs();
   const counts = useUiPaced(selectStates, 1000);
   return (
