@@ -21,8 +21,10 @@ const folder = await mkdtemp(join(tmpdir(), "evoked-loop-"));
 const load = [Number((loadavg()[0] ?? 0).toFixed(1))];
 const models = unwrap(await startModels({ modelsDirs: [builtInModels, randomModelsDir], provider: process.argv[5] ?? "cpu", threads }));
 
+/** Batches of 5 ms that arrive 3 ms late, as a recording system on the local network gives them; the synthetic rig's own defaults are slower. */
+const acquisition = { batchMs: 5, delayMs: 3, eye: { batchMs: 5, delayMs: 3 } };
 const config = sessionConfig.parse({
-  seed: 3, rig: { kind: "synthetic" }, display: { kind: "timed" },
+  seed: 3, rig: { kind: "synthetic", options: acquisition }, display: { kind: "timed" },
   evolution: { generations, tuningRepeats: 0, referencesPerGeneration: 8, threads: [{ generator: "deepsim-fc6", populationSize: population, target: 3 }] },
 });
 const clock = createRealClock();
@@ -91,7 +93,7 @@ const toFirstImage = gaps(windowEndMs, firstImageMs, 1);
 const round = (value: number): number => Number(value.toFixed(1));
 console.log(
   JSON.stringify({
-    bench: "models-closed-loop", generations, population, threads, end: reason, presentations, excluded, trials, lateFrames, missingImages: trials["displayFault"] ?? 0,
+    bench: "models-closed-loop", generations, population, threads, acquisition, end: reason, presentations, excluded, trials, lateFrames, missingImages: trials["displayFault"] ?? 0,
     windowToFirstImageMs: { median: round(median(toFirstImage)), max: round(Math.max(...toFirstImage)), all: toFirstImage.map(round) },
     decodeToFirstImageMs: round(median(gaps(toldMs, firstImageMs, 1))), decodeAllMs: round(median(gaps(toldMs, lastImageMs, 1))), windowToFirstOnsetMs: round(median(gaps(windowEndMs, firstShownMs, 1))), loadBefore: load[0], loadAfter: load[1],
   }),
