@@ -10,12 +10,12 @@ import { gridOf } from "./telemetry.ts";
 export function toSummary(listed: Result<SessionList, Fault>, recordingFile: string | null): readonly SessionSummary[] {
   if (!listed.ok) return [];
   const read = listed.value.sessions.map((s): SessionSummary => ({
-    file: s.file, id: s.id, subject: s.subjectId, startedUtc: s.startedUtc, durationS: s.durationS, rig: s.rig, generations: s.generations, presentations: s.presentations,
+    file: s.file, id: s.id, subject: s.subjectId, startedUtc: s.startedUtc, durationS: s.durationS, rig: s.rig, protocol: s.protocol, generations: s.generations, presentations: s.presentations,
     target: s.target ?? "", evolvedLast: s.evolvedMean, referenceLast: s.referenceMean, state: s.file === recordingFile ? "recording" : s.state,
     thumbnailImageId: s.thumbnailImageId, sizeBytes: s.sizeBytes, problem: null,
   }));
   const broken = listed.value.broken.map((b): SessionSummary => ({
-    file: b.file, id: "", subject: "", startedUtc: "", durationS: 0, rig: "", generations: 0, presentations: 0, target: "", evolvedLast: null, referenceLast: null,
+    file: b.file, id: "", subject: "", startedUtc: "", durationS: 0, rig: "", protocol: "", generations: 0, presentations: 0, target: "", evolvedLast: null, referenceLast: null,
     state: "unreadable", thumbnailImageId: null, sizeBytes: 0, problem: b.fault.message,
   }));
   return [...read.sort((a, b) => b.startedUtc.localeCompare(a.startedUtc)), ...broken];

@@ -126,7 +126,7 @@ export const generationEvent = z.object({ point: curvePoint, gallery: z.array(ga
 
 export const sessionSummary = z.object({
   file: z.string(), id: z.string(), subject: z.string(), startedUtc: z.string(), durationS: z.number(),
-  rig: z.string(), generations: z.number(), presentations: z.number(), target: z.string(),
+  rig: z.string(), protocol: z.string(), generations: z.number(), presentations: z.number(), target: z.string(),
   evolvedLast: z.number().nullable(), referenceLast: z.number().nullable(),
   state: z.enum(["finished", "interrupted", "recording", "unreadable"]),
   thumbnailImageId: z.number().nullable(), sizeBytes: z.number(),

@@ -300,7 +300,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
     const interrupted = i === 1;
     return {
       file: `/data/evoked/session-${i}.evoked`, id: `recorded-${i}`, subject: i % 3 === 0 ? "synthetic" : "Monkey-C", startedUtc: new Date(Date.UTC(2026, 10, 22 - i, 9 + i, 12)).toISOString(), durationS: 600 + i * 340,
-      rig: "Synthetic rig", generations: interrupted ? 17 : 30, presentations: 1400, target: ["PIT-23", "V4-07", "PIT-11"][i % 3] ?? "PIT-23", evolvedLast: i === 5 ? null : 74 - i * 6.3, referenceLast: i === 5 ? null : 26 - i * 0.7,
+      rig: "Synthetic rig", protocol: "evolution", generations: interrupted ? 17 : 30, presentations: 1400, target: ["PIT-23", "V4-07", "PIT-11"][i % 3] ?? "PIT-23", evolvedLast: i === 5 ? null : 74 - i * 6.3, referenceLast: i === 5 ? null : 26 - i * 0.7,
       state: i === 7 ? "unreadable" : interrupted ? "interrupted" : "finished", thumbnailImageId: i >= 5 && i !== 6 ? null : imageIdOf(24, i), sizeBytes: 2e8 + i * 7e7, problem: i === 7 ? "written by a newer version (schema 9): update Evoked to open it" : null,
     };
   }

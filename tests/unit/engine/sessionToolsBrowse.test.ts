@@ -5,7 +5,7 @@ import type { SessionSummary } from "../../../src/shared/contract/index.ts";
 
 function aSession(own: Partial<SessionSummary>): SessionSummary {
   return {
-    file: `/data/${own.subject ?? "x"}-${own.startedUtc ?? ""}.evoked`, id: "1", subject: "otto", startedUtc: "2026-11-22T12:00:00.000Z", durationS: 60, rig: "Synthetic rig", generations: 3, presentations: 90, target: "PIT-03",
+    file: `/data/${own.subject ?? "x"}-${own.startedUtc ?? ""}.evoked`, id: "1", subject: "otto", startedUtc: "2026-11-22T12:00:00.000Z", durationS: 60, rig: "Synthetic rig", protocol: "evolution", generations: 3, presentations: 90, target: "PIT-03",
     evolvedLast: 30, referenceLast: 10, state: "finished", thumbnailImageId: 1, sizeBytes: 1000, problem: null, ...own,
   };
 }

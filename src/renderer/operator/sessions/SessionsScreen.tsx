@@ -188,7 +188,7 @@ function Row({ session: s, chosen, marked, jobs, onMark, onChoose, onOpen }: { r
       <td className="check"><input type="checkbox" tabIndex={-1} aria-label={`Mark ${s.subject} of ${formatDate(s.startedUtc)}`} checked={marked} disabled={!usable} onClick={(e) => e.stopPropagation()} onChange={() => onMark(s.file)} /></td>
       <td className="thumb"><SessionImage session={s.id} file={s.file} imageId={s.thumbnailImageId} alt="best image" /></td>
       <td>{formatDate(s.startedUtc)}</td>
-      <td><b>{s.subject}</b><small className="quiet">{s.rig}</small></td>
+      <td><b>{s.subject}</b><small className="quiet">{[s.rig, s.protocol].filter((x) => x !== "").join(" · ")}</small></td>
       <td>{s.target === "" ? <span className="quiet">none yet</span> : s.target}</td>
       <td className="number wide-only">{s.generations}<small className="quiet">{formatCount(s.presentations)} images</small></td>
       <td className="number">{s.evolvedLast === null ? "–" : <><b>{ratio === null ? "" : `${ratio}×`}</b><small><span className="evolved">{formatRate(s.evolvedLast)}</span> / <span className="reference">{formatRate(s.referenceLast)}</span></small></>}</td>

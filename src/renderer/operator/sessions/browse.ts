@@ -30,7 +30,7 @@ export function searchSessions(sessions: readonly SessionSummary[], query: strin
   const words = query.toLowerCase().split(/\s+/).filter((w) => w !== "");
   return sessions.filter((s) => {
     if (state !== "all" && s.state !== state) return false;
-    const text = [s.subject, s.startedUtc === "" ? "" : `${localDay(s.startedUtc)} ${formatDate(s.startedUtc)}`, s.target, s.rig, s.state, nameOf(s.file), s.id].join(" ").toLowerCase();
+    const text = [s.subject, s.startedUtc === "" ? "" : `${localDay(s.startedUtc)} ${formatDate(s.startedUtc)}`, s.target, s.rig, s.protocol, s.state, nameOf(s.file), s.id].join(" ").toLowerCase();
     return words.every((w) => text.includes(w));
   });
 }
