@@ -39,6 +39,7 @@ export interface VerifyReport {
 
 /** Written by the engine, not by the loop: nothing to recompute. */
 const notOfTheLoop = new Set(["note", "recentre"]);
+const kindsNotOfTheLoop: ReadonlySet<string> = new Set<SessionRecord["kind"]>(["devices", "model", "neuronModel", "ablation", "visualisation", "export"]);
 
 /** Replays one run of a session. `step` takes the next record; the core and listener see what they saw then. */
 export interface Replay {
@@ -79,7 +80,7 @@ export function createReplay(reader: SessionReader, run: SessionRun, listener: L
   return {
     core,
     take(record) {
-      if (record.kind === "devices" || record.kind === "model") return null;
+      if (kindsNotOfTheLoop.has(record.kind)) return null;
       if (record.kind === "event" && record.category !== "input" && notOfTheLoop.has(record.code)) return null;
       const input = inputOfRecord(record, () => (record.kind === "image" ? pixelsOf(record) : emptyImage));
       if (input !== null) {

@@ -26,6 +26,10 @@ export function bytesOfRecord(record: SessionRecord): number {
       return 256 + (record.counts?.byteLength ?? 0) + (record.baselineCounts?.byteLength ?? 0);
     case "generation":
       return 256 + record.stateBefore.byteLength + record.stateAfter.byteLength + record.scores.byteLength + record.rngState.length;
+    case "neuronModel":
+      return 256 + record.coefficientsHz.byteLength;
+    case "visualisation":
+      return 256 + record.rgb.byteLength + record.latent.byteLength;
     default:
       return 256;
   }

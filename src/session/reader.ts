@@ -4,14 +4,17 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import type {
+  AblationRecord,
   ClockRecord,
   DevicesRecord,
   EventRecord,
+  ExportRecord,
   EyeRecord,
   GenerationRecord,
   ImageRecord,
   MarkRecord,
   ModelRecord,
+  NeuronModelRecord,
   PresentationRecord,
   RewardRecord,
   SessionInfo,
@@ -20,6 +23,7 @@ import type {
   SpikesRecord,
   SubjectInfo,
   TrialRecord,
+  VisualisationRecord,
 } from "../shared/records.ts";
 import { err, fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
@@ -32,28 +36,32 @@ import { assertSafeSqlite, checkIdentity, faultOf } from "./sqlite.ts";
 import type { Connection } from "./sqlite.ts";
 import {
   everything,
+  kindsOf,
+  readAblations,
   readChannels,
   readClockMaps,
   readDevices,
   readEvents,
+  readExports,
   readEye,
   readGenerations,
   readImages,
   readKind,
   readMarks,
   readModels,
+  readNeuronModels,
   readPresentations,
   readRewards,
   readSpikes,
   readTrials,
+  readVisualisations,
   seqBetween,
-  tableOf,
 } from "./tables.ts";
 import type { ReadOptions, RecordKind, Select, Stored } from "./tables.ts";
 import { sessionExtension } from "./writer.ts";
-import { lastSeqOf } from "./writerCore.ts";
+import { hostNsOf, lastSeqOf } from "./writerCore.ts";
 
-/** One recording: from a writer's opening of the file to its end. Records firstSeq to lastSeq are its own. */
+/** One recording (or one addition afterwards): from a writer's opening of the file to its end. Records firstSeq to lastSeq are its own. */
 export interface SessionRun {
   readonly run: number;
   readonly firstSeq: number;
@@ -117,7 +125,10 @@ export interface SessionReader {
   readonly file: string;
   info(): SessionInfo;
   summary(): SessionSummary;
+  /** The recordings, in order: the first and every resumption. */
   runs(): readonly SessionRun[];
+  /** When something was added to the session that was not recorded (analyses, exports), in order. */
+  additions(): readonly SessionRun[];
   lastSeq(): number;
   /** Where a run's clocks stood: host time of its first record, first and last rig time of its spikes, gaze and marks (null: none). */
   span(run: number): { readonly firstHostNs: number; readonly firstRigNs: number | null; readonly lastRigNs: number | null };
@@ -132,6 +143,12 @@ export interface SessionReader {
   rewards(): readonly Stored<RewardRecord>[];
   events(): readonly Stored<EventRecord>[];
   marks(): readonly Stored<MarkRecord>[];
+  /** What was made of the recording; empty for files of a version that had no place for it. */
+  neuronModels(): readonly Stored<NeuronModelRecord>[];
+  ablations(): readonly Stored<AblationRecord>[];
+  /** Without `pixels`, `rgb` is empty. Default: without. */
+  visualisations(options?: ReadOptions): readonly Stored<VisualisationRecord>[];
+  exports(): readonly Stored<ExportRecord>[];
   clockMaps(): readonly Stored<ClockRecord>[];
   /** All images without their pixels. */
   images(options?: { readonly thread?: number; readonly generation?: number }): readonly Stored<ImageRecord>[];
@@ -260,15 +277,13 @@ interface RunRow {
   readonly app_version: string;
   readonly host_kind: SessionInfo["hostKind"];
   readonly ended_utc: string | null;
+  /** Not there before version 2. */
+  readonly purpose?: "recording" | "afterwards";
 }
 
 interface BatchRow {
   readonly batch: Buffer;
 }
-
-const kinds: readonly RecordKind[] = [
-  "devices", "channels", "model", "image", "trial", "presentation", "generation", "spikes", "eye", "clock", "mark", "reward", "event",
-];
 
 /** Records read at a time while iterating: small enough for memory, large enough for speed. */
 const recordsAtATime = 512;
@@ -315,19 +330,23 @@ function makeReader(db: Connection, file: string): SessionReader {
     };
   };
 
-  const runs = (): SessionRun[] => {
+  const runsFor = (purpose: "recording" | "afterwards"): SessionRun[] => {
     const rows = runRows();
     const last = lastSeqOf(db);
-    return rows.map((row, i) => ({
-      run: row.run_id,
-      firstSeq: row.first_seq,
-      lastSeq: (rows[i + 1]?.first_seq ?? last + 1) - 1,
-      startedUtc: row.started_utc,
-      endedUtc: row.ended_utc,
-      appVersion: row.app_version,
-      hostKind: row.host_kind,
-    }));
+    return rows.flatMap((row, i): SessionRun[] => {
+      if ((row.purpose ?? "recording") !== purpose) return [];
+      return [{
+        run: row.run_id,
+        firstSeq: row.first_seq,
+        lastSeq: (rows[i + 1]?.first_seq ?? last + 1) - 1,
+        startedUtc: row.started_utc,
+        endedUtc: row.ended_utc,
+        appVersion: row.app_version,
+        hostKind: row.host_kind,
+      }];
+    });
   };
+  const runs = (): SessionRun[] => runsFor("recording");
 
   const span = (run: number): ReturnType<SessionReader["span"]> => {
     const own = runs().find((one) => one.run === run);
@@ -343,13 +362,9 @@ function makeReader(db: Connection, file: string): SessionReader {
     return { firstHostNs: hostNsAt(own?.firstSeq ?? 0) ?? 0, firstRigNs: ends?.first ?? null, lastRigNs: ends?.last ?? null };
   };
 
-  const hostNsAt = (seq: number): number | null => {
-    for (const table of Object.values(tableOf)) {
-      const hostNs = db.prepare<[number], number>(`SELECT host_ns FROM ${table} WHERE seq = ?`).pluck().get(seq);
-      if (typeof hostNs === "number") return hostNs;
-    }
-    return null;
-  };
+  const hostNsAt = (seq: number): number | null => hostNsOf(db, seq);
+
+  const has = (kind: RecordKind): boolean => kindsOf(db).includes(kind);
 
   const count = (table: string): number => Number(db.prepare(`SELECT count(*) FROM ${table}`).pluck().get());
   const next = (table: string, column: string): number => Number(db.prepare(`SELECT coalesce(max(${column}), 0) + 1 FROM ${table}`).pluck().get());
@@ -431,10 +446,11 @@ function makeReader(db: Connection, file: string): SessionReader {
     return rows;
   };
 
-  function* records({ fromSeq = 1, toSeq = lastSeqOf(db), kinds: only = kinds, pixels = true }: Parameters<SessionReader["records"]>[0] = {}): Generator<SessionRecord> {
+  function* records({ fromSeq = 1, toSeq = lastSeqOf(db), kinds: only, pixels = true }: Parameters<SessionReader["records"]>[0] = {}): Generator<SessionRecord> {
+    const kinds = kindsOf(db).filter((kind) => only === undefined || only.includes(kind));
     for (let first = fromSeq; first <= toSeq; first += recordsAtATime) {
       const window = seqBetween(first, Math.min(toSeq, first + recordsAtATime - 1));
-      const part = only.flatMap((kind) => readKind(db, kind, window, { pixels }));
+      const part = kinds.flatMap((kind) => readKind(db, kind, window, { pixels }));
       yield* part.sort((a, b) => a.seq - b.seq);
     }
   }
@@ -484,6 +500,7 @@ function makeReader(db: Connection, file: string): SessionReader {
     info,
     summary,
     runs,
+    additions: () => runsFor("afterwards"),
     lastSeq: () => lastSeqOf(db),
     span,
     devices: () => readDevices(db, { condition: "1 ORDER BY seq DESC LIMIT 1", values: [] })[0]?.devices ?? [],
@@ -495,6 +512,10 @@ function makeReader(db: Connection, file: string): SessionReader {
     rewards: () => readRewards(db, everything),
     events: () => readEvents(db, everything),
     marks: () => readMarks(db, everything),
+    neuronModels: () => (has("neuronModel") ? readNeuronModels(db, everything) : []),
+    ablations: () => (has("ablation") ? readAblations(db, everything) : []),
+    visualisations: ({ pixels = false } = {}) => (has("visualisation") ? readVisualisations(db, everything, { pixels }) : []),
+    exports: () => (has("export") ? readExports(db, everything) : []),
     clockMaps: () => readClockMaps(db, everything),
     images: ({ thread, generation } = {}) => readImages(db, where([["thread", thread], ["generation", generation]]), { pixels: false }),
     image(imageId) {

@@ -162,6 +162,9 @@ function openWriter(order: OpenOrder, options: WriterOptions): Promise<Result<Se
         state = "closed";
         settleOpen(err(message.fault));
         return;
+      case "appended":
+        // The answer to another order.
+        return;
       case "committed":
         release(message.count);
         sizeBytes = message.sizeBytes;

@@ -4,15 +4,16 @@ import { makeFolder } from "./folder.ts";
 import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname, basename, join } from "node:path";
 import Database from "better-sqlite3";
-import type { SessionInfo, SessionRecord } from "../shared/records.ts";
+import type { SessionInfo, SessionRecord, SessionRecordBody } from "../shared/records.ts";
 import { err, fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
+import { hostTimeNs } from "../shared/units.ts";
 import { lockForWriting } from "./lock.ts";
 import type { FileLock } from "./lock.ts";
 import { latestVersion } from "./migrations/index.ts";
-import { applicationId, assertSafeSqlite, checkIdentity, faultOf, migrate, pragmaNumber, setWriterPragmas } from "./sqlite.ts";
+import { applicationId, assertSafeSqlite, checkIdentity, faultOf, isSqliteError, migrate, pragmaNumber, setWriterPragmas } from "./sqlite.ts";
 import type { Connection } from "./sqlite.ts";
-import { prepareInserts, tableOf } from "./tables.ts";
+import { kindsOf, prepareInserts, tableOf } from "./tables.ts";
 
 /** Who opens the file for writing, and when. */
 export interface RunInfo {
@@ -138,14 +139,87 @@ function writeInfo(db: Connection, info: SessionInfo): void {
   })();
 }
 
+/** A recording; `appendCore` starts the other kind. */
 function startRun(db: Connection, run: RunInfo, firstSeq: number): void {
   db.prepare("INSERT INTO runs (first_seq, started_utc, app_version, host_kind) VALUES (?, ?, ?, ?)").run(firstSeq, run.startedUtc, run.appVersion, run.hostKind);
 }
 
 /** Newest sequence number over all tables. */
 export function lastSeqOf(db: Connection): number {
-  const each = Object.values(tableOf).map((table) => `SELECT max(seq) AS seq FROM ${table}`);
+  const each = kindsOf(db).map((kind) => `SELECT max(seq) AS seq FROM ${tableOf[kind]}`);
   return Number(db.prepare(`SELECT coalesce(max(seq), 0) FROM (${each.join(" UNION ALL ")})`).pluck().get());
+}
+
+/** Host time of a record; null where there is none of this number. */
+export function hostNsOf(db: Connection, seq: number): number | null {
+  for (const kind of kindsOf(db)) {
+    const hostNs = db.prepare<[number], number>(`SELECT host_ns FROM ${tableOf[kind]} WHERE seq = ?`).pluck().get(seq);
+    if (typeof hostNs === "number") return hostNs;
+  }
+  return null;
+}
+
+/** Where records that were added stand in the session. */
+export interface Appended {
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+}
+
+/**
+ * Adds records that were not recorded (analyses, exports) to a session that nobody records: one run of its own with all of them, or, on a
+ * Fault, nothing. They stand at the host time of the newest record. What was recorded, and whether the recording ended well, stays as it is;
+ * a file of an older version becomes one of this version. Errors: `sessionLocked`, `cannotOpen`, `notASession`, `sessionNewer`, `notWritable`, `diskFull`.
+ */
+export function appendCore(file: string, run: RunInfo, bodies: readonly SessionRecordBody[]): Result<Appended, Fault> {
+  if (!existsSync(file)) return fault("cannotOpen", `Expected a session file at ${file}; there is none. Choose a session from the list.`);
+  const lock = lockForWriting(file);
+  if (!lock.ok) return lock.error.code === "sessionLocked" ? fault("sessionLocked", `${file} is being recorded; nothing can be added to it until the recording ends.`) : lock;
+  let db: Connection | null = null;
+  try {
+    db = new Database(file, { fileMustExist: true, timeout: 2000 });
+    assertSafeSqlite(db);
+    const identity = checkIdentity(db, file);
+    if (!identity.ok) return identity;
+    setWriterPragmas(db);
+    try {
+      return ok(append(db, run, bodies));
+    } finally {
+      leavePlainFile(db);
+    }
+  } catch (error) {
+    return err(faultOf(error, file));
+  } finally {
+    db?.close();
+    lock.value.release();
+  }
+}
+
+function append(db: Connection, run: RunInfo, bodies: readonly SessionRecordBody[]): Appended {
+  return db
+    .transaction((): Appended => {
+      if (pragmaNumber(db, "user_version") < latestVersion) migrate(db);
+      const before = lastSeqOf(db);
+      const hostNs = hostTimeNs(hostNsOf(db, before) ?? 0);
+      const insert = prepareInserts(db);
+      bodies.forEach((body, i) => insert({ ...body, seq: before + 1 + i, hostNs }));
+      const appended = { firstSeq: before + 1, lastSeq: before + bodies.length };
+      db.prepare("INSERT INTO runs (first_seq, started_utc, app_version, host_kind, ended_utc, last_seq, purpose) VALUES (?, ?, ?, ?, ?, ?, 'afterwards')").run(
+        appended.firstSeq, run.startedUtc, run.appVersion, run.hostKind, run.startedUtc, appended.lastSeq,
+      );
+      return appended;
+    })
+    .immediate();
+}
+
+/** A session that nobody writes is one plain file that opens from a read-only folder or an archive. Where a reader or the disk is in the way, the log stays, whole. */
+function leavePlainFile(db: Connection): void {
+  try {
+    db.pragma("busy_timeout = 100");
+    db.pragma("wal_checkpoint(TRUNCATE)");
+    db.pragma("journal_mode = DELETE");
+  } catch (error) {
+    if (!isSqliteError(error)) throw error;
+  }
 }
 
 function openCore(file: string, lock: FileLock, limits: WriterLimits, run: RunInfo | null = null): Result<WriterCore, Fault> {

@@ -3,13 +3,18 @@
 import { performance } from "node:perf_hooks";
 import { makeCommitQueue } from "./commitQueue.ts";
 import { makeDiskWatch } from "./diskWatch.ts";
-import { createCore, resumeCore } from "./writerCore.ts";
-import type { FromWriter, OpenOrder, ToWriter } from "./writerMessages.ts";
+import { appendCore, createCore, resumeCore } from "./writerCore.ts";
+import type { AppendOrder, FromWriter, OpenOrder, ToWriter } from "./writerMessages.ts";
 
 const diskEveryMs = 1000;
 
-/** Opens the file and answers `opened` or `refused`. The function returned takes every later message; null where refused. */
-export function serveWriter(order: OpenOrder, answer: (message: FromWriter) => void): ((message: ToWriter) => void) | null {
+/** Opens the file and answers `opened` or `refused`. The function returned takes every later message; null where refused or all is done. */
+export function serveWriter(order: OpenOrder | AppendOrder, answer: (message: FromWriter) => void): ((message: ToWriter) => void) | null {
+  if (order.kind === "append") {
+    const appended = appendCore(order.file, order.run, order.bodies);
+    answer(appended.ok ? { kind: "appended", appended: appended.value } : { kind: "refused", fault: appended.error });
+    return null;
+  }
   const opened = order.kind === "create" ? createCore(order.file, order.info, order.limits) : resumeCore(order.file, order.run, order.limits);
   if (!opened.ok) {
     answer({ kind: "refused", fault: opened.error });

@@ -19,7 +19,11 @@ export type SessionRecordBody =
   | ClockRecord
   | MarkRecord
   | RewardRecord
-  | EventRecord;
+  | EventRecord
+  | NeuronModelRecord
+  | AblationRecord
+  | VisualisationRecord
+  | ExportRecord;
 
 export interface DevicesRecord {
   readonly kind: "devices";
@@ -163,6 +167,113 @@ export interface EventRecord {
   readonly message: string;
   /** JSON text with the details, "" where there are none. */
   readonly dataJson: string;
+}
+
+/** A linear model of one channel, fitted on the session: rate = coefficients . features + intercept, features being raw activations of the layer. */
+export interface NeuronModelRecord {
+  readonly kind: "neuronModel";
+  /** Of the encoder's id, layer, intercept and coefficients, hexadecimal: the name by which ablations and visualisations know the model. */
+  readonly weightsSha256: string;
+  readonly channel: number;
+  readonly channelName: string;
+  readonly encoderId: string;
+  readonly encoderSha256: string;
+  readonly layer: string;
+  readonly method: "pls" | "lasso" | "ridge";
+  /** PLS components; null for other methods. */
+  readonly components: number | null;
+  /** L1 or L2 penalty; null for PLS. */
+  readonly penalty: number | null;
+  readonly split: "none" | "holdOut" | "folds";
+  readonly splitSeed: number;
+  readonly trainImages: number;
+  /** 0 with split "none". */
+  readonly testImages: number;
+  /** Scores are null where they are undefined: constant responses, or no image held out. */
+  readonly r2Train: number | null;
+  readonly r2Test: number | null;
+  /** Pearson's, on the held-out images (on all with split "none"). */
+  readonly r: number | null;
+  /** Highest r that a perfect model could have; null without repeats. */
+  readonly noiseCeilingR: number | null;
+  readonly noiseCorrectedR: number | null;
+  /** Total positive over total absolute negative weight; null without a negative one. */
+  readonly positiveToNegative: number | null;
+  readonly converged: boolean;
+  /** JSON text: everything else that decides the model. */
+  readonly settingsJson: string;
+  readonly interceptHz: number;
+  /** [features], spikes/s per unit of activation. */
+  readonly coefficientsHz: Float32Array | Float64Array;
+}
+
+/** A model without the share `alpha` of the total weight of one sign. alpha 0 is the intact model. */
+export interface AblationRecord {
+  readonly kind: "ablation";
+  /** The model; it need not be stored in this session. */
+  readonly weightsSha256: string;
+  /** Name of the unit, e.g. of the channel. */
+  readonly unit: string;
+  readonly encoderId: string;
+  readonly encoderSha256: string;
+  readonly layer: string;
+  readonly sign: "positive" | "negative";
+  /** 0 to 1. */
+  readonly alpha: number;
+  /** "atMost": the largest k weights that sum to at most alpha of the total; "reach": the smallest k that reach it. */
+  readonly rule: "atMost" | "reach";
+  readonly weights: number;
+  readonly zeroed: number;
+  /** Share of the sign's total that was removed, 0 to 1. */
+  readonly removedShare: number;
+}
+
+/** An image evolved for an ablated model; model, sign, alpha and rule name the ablation. */
+export interface VisualisationRecord {
+  readonly kind: "visualisation";
+  readonly weightsSha256: string;
+  readonly sign: "positive" | "negative";
+  readonly alpha: number;
+  readonly rule: "atMost" | "reach";
+  readonly generatorId: string;
+  readonly generatorSha256: string;
+  /** 0-based. */
+  readonly run: number;
+  readonly seed: number;
+  /** The best single image of the evolution, or the one at the mean of its final search distribution. */
+  readonly imageOf: "best" | "mean";
+  /** In which the best image came, 0-based; null for the mean. */
+  readonly generation: number | null;
+  /** Predicted rate of the ablated and of the intact model, spikes/s. */
+  readonly activationHz: number;
+  readonly intactActivationHz: number;
+  /** Mean |image - background|, 0 to 1; null where the generator does not know them apart. */
+  readonly objectEnergy: number | null;
+  /** Highest box score of a detector, 0 to 1; null without one. */
+  readonly objectness: number | null;
+  /** JSON text: everything else that decides the evolution. */
+  readonly settingsJson: string;
+  readonly widthPx: number;
+  readonly heightPx: number;
+  /** RGB bytes, row-major. The writer stores them as PNG with their sha256. */
+  readonly rgb: Uint8Array;
+  readonly latent: Float32Array | Float64Array;
+}
+
+/** An export that was written and compared with the session. */
+export interface ExportRecord {
+  readonly kind: "export";
+  readonly atUtc: string;
+  /** "nwb", "mat", "csv", "parquet", "sqlite" or "images". */
+  readonly format: string;
+  /** Absolute path, a file or a folder. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Of the file, hexadecimal; null for a folder. */
+  readonly sha256: string | null;
+  /** Comparisons with the session, all equal. */
+  readonly checks: number;
+  readonly appVersion: string;
 }
 
 /** The subject as an archive needs it (DANDI: id, sex, Latin species name, and an age or a date of birth). */

@@ -1,5 +1,6 @@
 // The session file's versions, in order. Knows nothing about records.
 import { initial } from "./0001-initial.ts";
+import { analyses } from "./0002-analyses.ts";
 
 export interface Migration {
   readonly version: number;
@@ -8,7 +9,10 @@ export interface Migration {
 }
 
 /** Every released migration. A released one never changes: tests/unit/session/migrations.test.ts pins each hash. */
-export const migrations: readonly Migration[] = [{ version: 1, name: "initial", sql: initial }];
+export const migrations: readonly Migration[] = [
+  { version: 1, name: "initial", sql: initial },
+  { version: 2, name: "analyses", sql: analyses },
+];
 
 /** The version that this program writes. */
 export const latestVersion = migrations.length;

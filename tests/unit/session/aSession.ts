@@ -1,5 +1,6 @@
 // Seeded fake sessions for tests and benchmarks: every kind of record, in an order that a real session could have.
 // Knows nothing about SQL or the loop.
+import type { AddedRecordBody } from "../../../src/session/append.ts";
 import type { SessionInfo, SessionRecord, SessionRecordBody } from "../../../src/shared/records.ts";
 import { createRng } from "../../../src/shared/rng.ts";
 import type { Rng } from "../../../src/shared/rng.ts";
@@ -85,6 +86,29 @@ export function someRgb(rng: Rng, sizePx: number): Uint8Array {
     rgb[i] = 128 + 90 * Math.sin(fx * x + fy * y + phase + (i % 3)) + 6 * rng.uniform();
   }
   return rgb;
+}
+
+/** What can be made of a recording: a model, an ablation of it, two images evolved for that, an export. Some values are missing on purpose. */
+export function someAnalyses(rng: Rng, { channel = 1, features = 10, imagePx = 8 }: { channel?: number; features?: number; imagePx?: number } = {}): AddedRecordBody[] {
+  const name = { weightsSha256: `${rng.int(10)}f`.repeat(32), encoderId: "fake-encoder", encoderSha256: "cd".repeat(32), layer: "penultimate" };
+  const condition = { weightsSha256: name.weightsSha256, sign: "negative", alpha: 0.3, rule: "atMost" } as const;
+  const image = (run: number): AddedRecordBody => ({
+    kind: "visualisation", ...condition, generatorId: "fake-generator", generatorSha256: "ab".repeat(32), run, seed: 7, imageOf: run === 0 ? "best" : "mean", generation: run === 0 ? 12 : null,
+    activationHz: run === 0 ? 40 + rng.uniform() : Number.NaN, intactActivationHz: 30 + rng.uniform(), objectEnergy: run === 0 ? 0.2 : null, objectness: null,
+    settingsJson: JSON.stringify({ generations: 20 }), widthPx: imagePx, heightPx: imagePx, rgb: someRgb(rng, imagePx), latent: Float32Array.from({ length: 6 }, () => rng.gaussian()),
+  });
+  return [
+    {
+      kind: "neuronModel", ...name, channel, channelName: `CH${channel + 1}`, method: "pls", components: 2, penalty: null, split: "holdOut", splitSeed: 7, trainImages: 40, testImages: 10,
+      r2Train: 0.8, r2Test: 0.5 + 0.1 * rng.uniform(), r: 0.7, noiseCeilingR: 0.9, noiseCorrectedR: 0.7 / 0.9, positiveToNegative: null, converged: true,
+      settingsJson: JSON.stringify({ kinds: ["evolved"] }), interceptHz: rng.gaussian(), coefficientsHz: Float64Array.from({ length: features }, () => rng.gaussian()),
+    },
+    { kind: "ablation", ...name, unit: `CH${channel + 1}`, sign: condition.sign, alpha: condition.alpha, rule: condition.rule, weights: features, zeroed: 2, removedShare: 0.25 + 0.01 * rng.uniform() },
+    image(0),
+    image(1),
+    { kind: "export", atUtc: "2025-11-22T16:00:00.000Z", format: "nwb", path: "/exports/one.nwb", sizeBytes: 123456, sha256: "ef".repeat(32), checks: 321, appVersion: "0.1.0" },
+    { kind: "export", atUtc: "2025-11-22T16:05:00.000Z", format: "csv", path: "/exports/one-csv", sizeBytes: 2345, sha256: null, checks: 12, appVersion: "0.1.0" },
+  ];
 }
 
 /** The one constructor of session records in tests. Lazy: a long session need not fit in memory. */
@@ -215,5 +239,6 @@ export function* aSession(options: SessionOptions = {}): Generator<SessionRecord
     });
     state = after;
   }
+  for (const body of someAnalyses(rng.fork("analyses"), { channel: target })) yield make(body);
   yield make({ kind: "event", category: "operator", severity: "info", code: "stop", message: "Session ended", dataJson: JSON.stringify({ by: "operator" }) });
 }

@@ -9,11 +9,13 @@ import type { Migration } from "../../../src/session/migrations/index.ts";
 import { openSession } from "../../../src/session/reader.ts";
 import { isSafeVersion, migrate } from "../../../src/session/sqlite.ts";
 import { createSession, resumeSession } from "../../../src/session/writer.ts";
+import type { SessionRecord } from "../../../src/shared/records.ts";
 import { unwrap } from "../../../src/shared/result.ts";
-import { anInfo } from "./aSession.ts";
+import { aSession, anInfo } from "./aSession.ts";
+import { rowsByTable, writeOlderFile } from "./olderFile.ts";
 
 /** Released migrations. A line is added with each; a line never changes. */
-const released = ["e0d43c26e487263a37753077771fd307f3a13601379202dfa1bda2a838a93695"];
+const released = ["e0d43c26e487263a37753077771fd307f3a13601379202dfa1bda2a838a93695", "163d9e4c3a4c65644cacdac1a66bedd65600293d22d7cf9551e56bafe112d6e4"];
 
 let folder = "";
 beforeEach(() => {
@@ -65,6 +67,72 @@ describe("migrations", () => {
     expect(() => migrate(db, steps)).toThrow(/already exists/);
     expect(db.pragma("user_version", { simple: true })).toBe(1);
     expect(db.prepare("SELECT count(*) FROM sqlite_master").pluck().get()).toBe(1);
+  });
+});
+
+describe("every released migration", () => {
+  test("keeps every value of every row that the version before held", async () => {
+    const writer = unwrap(await createSession({ folder, info: anInfo(), thread: "caller" }));
+    for (const record of aSession({ seed: 2, generations: 2 })) writer.append(record);
+    await writer.close();
+    for (const { version } of migrations.slice(1)) {
+      const older = join(folder, `version-${version - 1}.evoked`);
+      writeOlderFile(writer.file, older, version - 1);
+      const db = new Database(older);
+      const before = rowsByTable(db);
+      expect(Object.values(before).filter((rows) => rows.length === 0)).toStrictEqual([]);
+      expect(migrate(db, migrations.filter((step) => step.version <= version))).toBe(version - 1);
+      const after = rowsByTable(db);
+      for (const [table, rows] of Object.entries(before)) {
+        expect(after[table]?.map((row) => Object.fromEntries(Object.keys(rows[0] ?? {}).map((column) => [column, row[column]])))).toStrictEqual(rows);
+      }
+      expect(db.pragma("foreign_key_check")).toStrictEqual([]);
+      db.close();
+    }
+  });
+});
+
+describe("a session file of version 1", () => {
+  const isAdded = ({ kind }: SessionRecord): boolean => ["neuronModel", "ablation", "visualisation", "export"].includes(kind);
+
+  async function someVersion1(): Promise<{ readonly file: string; readonly recorded: readonly SessionRecord[] }> {
+    const recorded = [...aSession({ seed: 4, generations: 1 })].filter((record) => !isAdded(record)).map((record, i) => ({ ...record, seq: i + 1 }));
+    const writer = unwrap(await createSession({ folder, fileName: "new.evoked", info: anInfo(), thread: "caller" }));
+    for (const record of recorded) writer.append(record);
+    await writer.close();
+    const file = join(folder, "version-1.evoked");
+    writeOlderFile(writer.file, file, 1);
+    return { file, recorded };
+  }
+
+  test("is read as it is, and holds nothing that its version had no place for", async () => {
+    const { file, recorded } = await someVersion1();
+    const reader = unwrap(openSession(file));
+    expect([...reader.records()]).toStrictEqual(recorded);
+    expect(reader.lastSeq()).toBe(recorded.length);
+    expect(reader.resumePoint().nextSeq).toBe(recorded.length + 1);
+    expect(reader.summary()).toMatchObject({ state: "finished", generations: 1 });
+    expect(reader.runs()).toHaveLength(1);
+    expect([reader.additions(), reader.neuronModels(), reader.ablations(), reader.visualisations(), reader.exports()]).toStrictEqual([[], [], [], [], []]);
+    reader.close();
+    const db = new Database(file, { readonly: true });
+    expect(db.pragma("user_version", { simple: true })).toBe(1);
+    db.close();
+  });
+
+  test("becomes one of this version when something is written to it, with all that it held, also for a reader that has it open", async () => {
+    const { file, recorded } = await someVersion1();
+    const reader = unwrap(openSession(file));
+    expect(reader.exports()).toStrictEqual([]);
+    const writer = unwrap(await resumeSession(file, { startedUtc: "2025-11-22T15:00:00.000Z", appVersion: "0", hostKind: "test" }, { thread: "caller" }));
+    expect(writer.nextSeq).toBe(recorded.length + 1);
+    const more = [...aSession({ generations: 0, references: 0, firstSeq: recorded.length + 1 })].slice(-4);
+    for (const record of more) writer.append({ ...record, seq: writer.nextSeq });
+    await writer.close();
+    expect([...reader.records()].slice(0, recorded.length)).toStrictEqual(recorded);
+    expect(reader.exports()).toHaveLength(2);
+    expect(reader.runs()).toHaveLength(2);
+    reader.close();
   });
 });
 
