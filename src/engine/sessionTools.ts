@@ -11,7 +11,7 @@ import type { Fault, Result } from "../shared/result.ts";
 import { nsPerMs } from "../shared/units.ts";
 import type { Caller } from "./engineTypes.ts";
 import { exportSessions } from "./exportSession.ts";
-import type { ExportFormat } from "./exportSession.ts";
+import type { ExportJob } from "./exportSession.ts";
 import { spanOf } from "./playback.ts";
 import type { VerifyReport } from "./replay.ts";
 import { addNote, mergeNotes, readNotes } from "./sessionNotes.ts";
@@ -110,7 +110,7 @@ export function createSessionTools({ sessionFolder, hostKind, onJob }: SessionTo
         }
         return results;
       }),
-      "sessions.export": async ({ files, formats, outDir, overwrite }) => add("export", `${titleOf("Export", files)} as ${formats.join(", ")}`, files, (progress, signal) => exportAll({ files, formats, outDir, overwrite }, progress, signal)),
+      "sessions.export": async ({ files, formats, outDir, overwrite }) => add("export", `${titleOf("Export", files)} as ${formats.join(", ")}`, files, (progress, signal) => exportAll({ files, formats, outDir, overwrite, notedBy: hostKind }, progress, signal)),
       "sessions.import": async (args) => add("import", `Import ${basename(args.csvFile)}`, [args.csvFile], (progress, signal) => importOne(args, { folder: args.folder ?? sessionFolder, hostKind }, progress, signal)),
       "sessions.cancelJob": async ({ jobId }) => {
         const held = jobs.find(({ job }) => job.id === jobId);
@@ -136,12 +136,12 @@ function titleOf(verb: string, files: readonly string[]): string {
   return files.length === 1 ? `${verb} ${basename(files[0] ?? "")}` : `${verb} ${files.length} sessions`;
 }
 
-async function exportAll(order: { readonly files: readonly string[]; readonly formats: readonly ExportFormat[]; readonly outDir: string; readonly overwrite: boolean }, progress: Progress, signal: AbortSignal): Promise<readonly JobResult[]> {
+async function exportAll(order: ExportJob, progress: Progress, signal: AbortSignal): Promise<readonly JobResult[]> {
   const outcomes = await exportSessions(order, { signal, onProgress: ({ file, format, index, count, done, stage }) => progress((index + done) / count, `${basename(file)} to ${format}: ${stage}`) });
-  return outcomes.flatMap(({ file, format, result }): JobResult[] => {
+  return outcomes.flatMap(({ file, format, result, notNoted }): JobResult[] => {
     if (!result.ok) return said.includes(result.error.code) ? [] : [{ file, format, ok: false, differs: false, message: result.error.message, path: null }];
     const { path, sizeBytes, checks } = result.value;
-    return [{ file, format, ok: true, differs: false, message: `${(sizeBytes / 1e6).toFixed(1)} MB, ${checks.toLocaleString("en-US")} comparisons with the session equal`, path }];
+    return [{ file, format, ok: true, differs: false, message: `${(sizeBytes / 1e6).toFixed(1)} MB, ${checks.toLocaleString("en-US")} comparisons with the session equal${notNoted === null ? "" : `. Not noted in the session: ${notNoted}`}`, path }];
   });
 }
 

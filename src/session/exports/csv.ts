@@ -167,6 +167,7 @@ export function writeCsv(reader: SessionReader, task: ExportTask): void {
     matrixTable(sheets.counts, "presentation_id", presentationIds, channelNames.slice(0, sheets.counts.columns)),
     matrixTable(sheets.baselineCounts, "presentation_id", presentationIds, channelNames.slice(0, sheets.baselineCounts.columns)),
     matrixTable(sheets.latents, "image_id", idsOf(sheets.images, "image_id"), Array.from({ length: sheets.latents.columns }, (_, i) => `z${i}`)),
+    ...(sheets.coefficients.rows === 0 ? [] : [matrixTable(sheets.coefficients, "weights_sha256", idsOf(sheets.neuronModels, "weights_sha256"), Array.from({ length: sheets.coefficients.columns }, (_, i) => `feature_${i}`))]),
     spikesTable(reader, sheets),
     eyeTable(reader, sheets),
   ];

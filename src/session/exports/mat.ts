@@ -135,7 +135,7 @@ export function writeMat(reader: SessionReader, lib: H5, task: ExportTask): void
     mat.cell(session, "experimenters", info.experimenters);
     // Inputs are for replay from the session file; MATLAB would open a dataset for each of their texts.
     for (const name of sheetNames) if (name !== "inputs") writeSheet(mat, h5.root, sheets[name]);
-    for (const matrix of [sheets.counts, sheets.baselineCounts, sheets.latents]) {
+    for (const matrix of [sheets.counts, sheets.baselineCounts, sheets.latents, sheets.coefficients]) {
       // MATLAB's rows are our rows: the transpose of a row-major matrix is its column-major form.
       mat.numbers(h5.root, matrix.name, transposed(matrix.values, matrix.rows, matrix.columns), [matrix.rows, matrix.columns]);
     }

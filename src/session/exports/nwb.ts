@@ -156,6 +156,7 @@ export function writeNwb(reader: SessionReader, lib: H5, task: ExportTask, { now
     const processing = h5.group(h5.root, "processing");
     writeBehavior(nwb, reader, sheets, processing, task);
     writeEvolution(nwb, sheets, processing);
+    writeAnalyses(nwb, sheets, processing);
     writeEvents(nwb, sheets);
   } finally {
     h5.close();
@@ -515,6 +516,22 @@ function writeEvolution(nwb: Nwb, sheets: SessionSheets, processing: Group): voi
   }
 }
 
+function writeAnalyses(nwb: Nwb, sheets: SessionSheets, processing: Group): void {
+  const { h5, typed, table } = nwb;
+  const made = [sheets.neuronModels, sheets.ablations, sheets.visualisations].filter((sheet) => sheet.rows > 0);
+  if (made.length === 0) return;
+  const module = typed(h5.group(processing, "analysis"), "ProcessingModule");
+  h5.attribute(module, "description", "What was made of the recording afterwards: models of neurons with their weights, ablations of them, and what the images evolved for those came to.");
+  for (const sheet of made) {
+    table(module, {
+      name: sheet.name,
+      description: sheet.description,
+      rows: sheet.rows,
+      columns: [...plainColumns(sheet).map((column) => fromSheet(h5, column)), ...(sheet === sheets.neuronModels ? [fromMatrix(h5, sheets.coefficients)] : [])],
+    });
+  }
+}
+
 function writeEvents({ h5, typed }: Nwb, sheets: SessionSheets): void {
   const { events } = sheets;
   if (events.rows === 0) return;
@@ -542,6 +559,7 @@ function compareWithDatabase(lib: H5, file: File, reader: SessionReader, task: E
   task.check("presentations", reader.presentations().length, length("/intervals/presentations/id"));
   task.check("trials", reader.trials().length, length("/intervals/trials/id"));
   task.check("generations", reader.generations().length, length("/processing/evolution/generations/id"));
+  task.check("neuron models", reader.neuronModels().length, length("/processing/analysis/neuron_models/id"));
   task.check("eye samples", eyeSamples, length("/processing/behavior/EyeTracking/eye_position/data"));
   const images = reader.images();
   images.forEach(({ imageId }, i) => {

@@ -180,7 +180,7 @@ export async function writeParquet(reader: SessionReader, task: ExportTask): Pro
   const rows = new Map<string, number>();
   for (const [i, name] of sheetNames.entries()) {
     task.step((0.3 * i) / sheetNames.length, `writing ${name}`);
-    const further = name === "presentations" ? [sheets.counts, sheets.baselineCounts] : name === "images" ? [sheets.latents] : [];
+    const further = name === "presentations" ? [sheets.counts, sheets.baselineCounts] : name === "images" ? [sheets.latents] : name === "neuronModels" ? [sheets.coefficients] : [];
     rows.set(name, await writeSheet(folder, sheets[name], further, task));
   }
   const { timeline } = sheets;

@@ -79,7 +79,7 @@ export async function runExport(order: ExportOrder, hooks: ExportHooks): Promise
     const path = targetOf(reader.value, order);
     const done = await runTask({ target: path, overwrite: order.overwrite === true, ...hooks }, (task) => write(reader.value, order, task));
     if (!done.ok) return done;
-    return ok({ format: order.format, file: order.file, path, sizeBytes: done.value.sizeBytes, wallMs: performance.now() - started, checks: done.value.checks });
+    return ok({ format: order.format, file: order.file, path, ...done.value, wallMs: performance.now() - started });
   } finally {
     reader.value.close();
   }

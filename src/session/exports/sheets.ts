@@ -1,7 +1,7 @@
 // A session as sheets: named tables of plain columns that every format can write, with one sentence on each column. Times are seconds
 // since the session's start; the recorded clocks are beside them. Knows nothing about file formats.
 import { z } from "zod";
-import type { EventRecord, ImageRecord, PresentationRecord } from "../../shared/records.ts";
+import type { EventRecord, PresentationRecord } from "../../shared/records.ts";
 import type { SessionReader } from "../reader.ts";
 import type { Stored } from "../tables.ts";
 import { makeTimeline } from "./timeline.ts";
@@ -46,15 +46,21 @@ export interface SessionSheets {
   readonly devices: Sheet;
   readonly models: Sheet;
   readonly runs: Sheet;
+  /** What was made of the recording afterwards. */
+  readonly neuronModels: Sheet;
+  readonly ablations: Sheet;
+  readonly visualisations: Sheet;
   /** One row per presentation, in the order of the presentations sheet; columns by position in the channels sheet. */
   readonly counts: Matrix;
   readonly baselineCounts: Matrix;
   /** One row per image, in the order of the images sheet. */
   readonly latents: Matrix;
+  /** One row per model, in the order of the neuron models sheet. */
+  readonly coefficients: Matrix;
   readonly timeline: Timeline;
 }
 
-export const sheetNames = ["channels", "presentations", "trials", "generations", "scores", "images", "rewards", "events", "inputs", "marks", "clockMaps", "devices", "models", "runs"] as const;
+export const sheetNames = ["channels", "presentations", "trials", "generations", "scores", "images", "rewards", "events", "inputs", "marks", "clockMaps", "devices", "models", "runs", "neuronModels", "ablations", "visualisations"] as const;
 
 type Cell = number | null | undefined;
 
@@ -107,6 +113,7 @@ export function readSheets(reader: SessionReader): SessionSheets {
   const trials = [...reader.trials()].sort((a, b) => timeline.hostS(a.startHostNs, a.seq) - timeline.hostS(b.startHostNs, b.seq) || a.seq - b.seq);
   const generations = reader.generations();
   const images = reader.images();
+  const neuronModels = reader.neuronModels();
   const generationSpan = makeGenerationSpan(presentations, timeline, onMs);
   const individual = new Map(images.flatMap((image) => (image.individual === null ? [] : [[`${image.thread}/${image.generation}/${image.individual}`, image.imageId] as const])));
 
@@ -240,9 +247,63 @@ export function readSheets(reader: SessionReader): SessionSheets {
       whole("last_seq", "Last record", (r) => r.lastSeq),
       text("app_version", "Version of Evoked", (r) => r.appVersion),
     ]),
+    neuronModels: makeSheet("neuron_models", "Linear models of channels, fitted on this session: rate = coefficients . features + intercept.", neuronModels, [
+      whole("channel_index", "Channel whose rate the model predicts", (m) => m.channel),
+      text("channel_name", "Its name in the recording system", (m) => m.channelName),
+      word("encoder_id", "Network whose features the model reads", (m) => m.encoderId),
+      text("encoder_sha256", "Hash of the network's file", (m) => m.encoderSha256),
+      word("layer", "Layer of the network", (m) => m.layer),
+      word("method", "pls, lasso or ridge", (m) => m.method),
+      whole("components", "Components of PLS; empty for other methods", (m) => m.components),
+      real("penalty", "L1 or L2 penalty; empty for PLS", (m) => m.penalty),
+      word("split", "How images were held out: none, holdOut or folds", (m) => m.split),
+      real("split_seed", "Seed of the split", (m) => m.splitSeed),
+      whole("train_images", "Images fitted on", (m) => m.trainImages),
+      whole("test_images", "Images held out", (m) => m.testImages),
+      real("r2_train", "Coefficient of determination on the images fitted on", (m) => m.r2Train),
+      real("r2_test", "Coefficient of determination on the images held out", (m) => m.r2Test),
+      real("r", "Pearson's r on the images held out, on all where none were", (m) => m.r),
+      real("noise_ceiling_r", "Highest r that a perfect model could have; empty without repeats", (m) => m.noiseCeilingR),
+      real("noise_corrected_r", "r over the noise ceiling", (m) => m.noiseCorrectedR),
+      real("positive_to_negative", "Total positive over total absolute negative weight; empty without a negative one", (m) => m.positiveToNegative),
+      flag("converged", "Whether the fit converged", (m) => m.converged),
+      real("intercept_hz", "Intercept, spikes/s", (m) => m.interceptHz),
+      text("weights_sha256", "Name of the model, for its ablations", (m) => m.weightsSha256),
+      text("settings_json", "Further settings as JSON", (m) => m.settingsJson),
+    ]),
+    ablations: makeSheet("ablations", "Models without a share of their weights of one sign.", reader.ablations(), [
+      text("unit", "Unit that the model is of", (a) => a.unit),
+      text("weights_sha256", "Name of the model", (a) => a.weightsSha256),
+      word("encoder_id", "Network whose features the model reads", (a) => a.encoderId),
+      word("layer", "Layer of the network", (a) => a.layer),
+      word("sign", "Sign of the weights removed", (a) => a.sign),
+      real("alpha", "Share of the sign's total to remove, 0 to 1", (a) => a.alpha),
+      word("rule", "atMost: the largest weights that sum to at most alpha; reach: the fewest that reach it", (a) => a.rule),
+      whole("weights", "Weights of the model", (a) => a.weights),
+      whole("zeroed", "Weights removed", (a) => a.zeroed),
+      real("removed_share", "Share of the sign's total that was removed, 0 to 1", (a) => a.removedShare),
+    ]),
+    visualisations: makeSheet("visualisations", "Images evolved for ablated models; pixels and latent codes are in the session file.", reader.visualisations(), [
+      text("weights_sha256", "Name of the model", (v) => v.weightsSha256),
+      word("sign", "Sign of the weights removed", (v) => v.sign),
+      real("alpha", "Share of the sign's total to remove, 0 to 1", (v) => v.alpha),
+      word("rule", "Reading of alpha", (v) => v.rule),
+      word("generator_id", "Generator of the image", (v) => v.generatorId),
+      text("generator_sha256", "Hash of the generator's file", (v) => v.generatorSha256),
+      whole("run", "Run of the evolution, 0-based", (v) => v.run),
+      real("seed", "Seed of the evolution", (v) => v.seed),
+      word("image_of", "best: the best image; mean: the one at the mean of the final distribution", (v) => v.imageOf),
+      whole("generation", "Generation of the best image, 0-based", (v) => v.generation),
+      real("activation_hz", "Predicted rate of the ablated model, spikes/s", (v) => v.activationHz),
+      real("intact_activation_hz", "Predicted rate of the intact model, spikes/s", (v) => v.intactActivationHz),
+      real("object_energy", "Mean |image - background|, 0 to 1; empty where it is not known", (v) => v.objectEnergy),
+      real("objectness", "Highest box score of a detector, 0 to 1; empty without one", (v) => v.objectness),
+      text("settings_json", "Further settings as JSON", (v) => v.settingsJson),
+    ]),
     counts: countsMatrix("counts", "Spikes of each channel in the response window; -1 where the presentation does not count.", presentations, channels.length, (p) => p.counts),
     baselineCounts: countsMatrix("baseline_counts", "Spikes of each channel in the baseline window; -1 where there is no value.", presentations, channels.length, (p) => p.baselineCounts),
-    latents: latentMatrix(images),
+    latents: raggedMatrix("latents", "Latent code of each image; NaN for images that have none.", images.map((image) => image.latent)),
+    coefficients: raggedMatrix("coefficients_hz", "Weight of each feature, spikes/s per unit of activation; NaN beyond the features of the layer.", neuronModels.map((model) => model.coefficientsHz)),
   };
 }
 
@@ -270,9 +331,10 @@ function countsMatrix(name: string, description: string, presentations: readonly
   return { name, description, rows: presentations.length, columns: width, values };
 }
 
-function latentMatrix(images: readonly ImageRecord[]): Matrix {
-  const width = images.reduce((most, image) => Math.max(most, image.latent?.length ?? 0), 0);
-  const values = new Float64Array(images.length * width).fill(Number.NaN);
-  images.forEach((image, row) => image.latent?.forEach((value, column) => (values[row * width + column] = value)));
-  return { name: "latents", description: "Latent code of each image; NaN for images that have none.", rows: images.length, columns: width, values };
+/** Rows of different lengths side by side, NaN where a row is shorter or there is none. */
+function raggedMatrix(name: string, description: string, rows: readonly (Float32Array | Float64Array | null)[]): Matrix {
+  const width = rows.reduce((most, row) => Math.max(most, row?.length ?? 0), 0);
+  const values = new Float64Array(rows.length * width).fill(Number.NaN);
+  rows.forEach((row, at) => row !== null && values.set(row, at * width));
+  return { name, description, rows: rows.length, columns: width, values };
 }

@@ -1,6 +1,7 @@
 // One export at work: where it writes, how it says how far it is, how it is cancelled, and how it compares what it wrote.
 // Knows nothing about formats.
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { threadId } from "node:worker_threads";
 import { FaultError, fault, ok } from "../../shared/result.ts";
@@ -29,6 +30,8 @@ export interface ExportReport {
   readonly file: string;
   readonly path: string;
   readonly sizeBytes: number;
+  /** Of the file, hexadecimal; null where the export is a folder. */
+  readonly sha256: string | null;
   readonly wallMs: number;
   /** How many comparisons with the database were made on reading back; all were equal. */
   readonly checks: number;
@@ -42,7 +45,7 @@ export interface RunOptions {
 }
 
 /** Runs the writer on a temporary name, makes it last, and gives it its name. Errors: `exportExists`, `exportCancelled`, `exportMismatch`, and those of files. */
-export async function runTask(options: RunOptions, write: (task: ExportTask) => Promise<void> | void): Promise<Result<{ readonly checks: number; readonly sizeBytes: number }, Fault>> {
+export async function runTask(options: RunOptions, write: (task: ExportTask) => Promise<void> | void): Promise<Result<Pick<ExportReport, "checks" | "sizeBytes" | "sha256">, Fault>> {
   const { target, overwrite, onProgress, isCancelled } = options;
   if (existsSync(target) && !overwrite) return fault("exportExists", `${target} already exists. Choose another folder, or export again with overwriting.`);
   const temporary = join(dirname(target), `.${basename(target)}.partial-${process.pid}-${threadId}`);
@@ -64,9 +67,10 @@ export async function runTask(options: RunOptions, write: (task: ExportTask) => 
     });
     if (isCancelled()) throw new Cancelled();
     syncTree(temporary);
+    const sha256 = hashOf(temporary);
     if (overwrite) rmSync(target, { recursive: true, force: true });
     renameSync(temporary, target);
-    return ok({ checks, sizeBytes: treeBytes(target) });
+    return ok({ checks, sizeBytes: treeBytes(target), sha256 });
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
     if (made !== undefined) removeEmptyFolders(dirname(target), made);
@@ -98,6 +102,19 @@ function syncTree(path: string): void {
     fsyncSync(descriptor);
     closeSync(descriptor);
   }
+}
+
+function hashOf(path: string): string | null {
+  if (statSync(path).isDirectory()) return null;
+  const hash = createHash("sha256");
+  const descriptor = openSync(path, "r");
+  const block = Buffer.alloc(1 << 20);
+  try {
+    for (let read = readSync(descriptor, block); read > 0; read = readSync(descriptor, block)) hash.update(block.subarray(0, read));
+  } finally {
+    closeSync(descriptor);
+  }
+  return hash.digest("hex");
 }
 
 function treeBytes(path: string): number {
