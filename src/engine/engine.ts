@@ -64,7 +64,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
   const started = await startModels({
     modelsDirs: options.modelFolders, inProcess: options.modelsInProcess ?? false, ...(ownModels === undefined ? {} : { settingsFile: modelSettingsFile(ownModels) }),
     onNotice: ({ kind, message }) => {
-      if (running?.ended === false) running.session?.record({ kind: "event", category: "log", severity: kind === "providerLeft" || kind === "notFused" ? "info" : "warn", code: kind, message, dataJson: "" });
+      if (running?.ended === false) running.session?.record({ kind: "event", category: "engine", severity: kind === "providerLeft" || kind === "notFused" ? "info" : "warn", code: kind, message, dataJson: "" });
     },
   });
   if (!started.ok) return started;
@@ -235,7 +235,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
   }
 
   const done = async (): Promise<Result<null, Fault>> => ok(null);
-  const { close: stopAnalyses, ...insilicoHandlers } = createInsilicoHandlers({ models, modelFolders: options.modelFolders, sessionFolder: options.sessionFolder, emit: (line) => emit("insilico", line) });
+  const { close: stopAnalyses, ...insilicoHandlers } = createInsilicoHandlers({ models, modelFolders: options.modelFolders, sessionFolder: options.sessionFolder, hostKind: options.host, emit: (line) => emit("insilico", line) });
   const { close: stopFetching, ...modelsHandlers } = createModelsHandlers({
     models, modelFolders: options.modelFolders, emitFetch: (progress) => emit("modelFetch", progress), isSessionRunning: () => starting || running?.ended === false,
   });
@@ -305,7 +305,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       const { session } = current();
       if (session.rig.eye === null) return fault("noEye", "This rig has no eye tracker to recentre.");
       session.rig.eye.recentre();
-      session.record({ kind: "event", category: "operator", severity: "info", code: "recentre", message: "The operator recentred the gaze.", dataJson: "" });
+      session.record({ kind: "event", category: "engine", severity: "info", code: "recentre", message: "The operator recentred the gaze.", dataJson: "" });
       return done();
     },
     "reward.pulse": async ({ pulseMs }) => {

@@ -38,7 +38,7 @@ export interface VerifyReport {
 }
 
 /** Written by the engine, not by the loop: nothing to recompute. */
-const notOfTheLoop = new Set(["note", "recentre"]);
+const notOfTheLoop = new Set<string>(["note", "engine"]);
 const kindsNotOfTheLoop: ReadonlySet<string> = new Set<SessionRecord["kind"]>(["devices", "model", "neuronModel", "ablation", "visualisation", "export"]);
 
 /** Replays one run of a session. `step` takes the next record; the core and listener see what they saw then. */
@@ -81,7 +81,7 @@ export function createReplay(reader: SessionReader, run: SessionRun, listener: L
     core,
     take(record) {
       if (kindsNotOfTheLoop.has(record.kind)) return null;
-      if (record.kind === "event" && record.category !== "input" && notOfTheLoop.has(record.code)) return null;
+      if (record.kind === "event" && notOfTheLoop.has(record.category)) return null;
       const input = inputOfRecord(record, () => (record.kind === "image" ? pixelsOf(record) : emptyImage));
       if (input !== null) {
         const left = emitted[0];

@@ -160,8 +160,8 @@ export interface RewardRecord {
 /** Everything a reader of the log should see: operator actions, alarms, faults, notes. */
 export interface EventRecord {
   readonly kind: "event";
-  /** "input": something that reached the loop, written for replay; windows and people need not see it. */
-  readonly category: "operator" | "alarm" | "fault" | "note" | "log" | "state" | "input";
+  /** "note" and "engine" are written beside the loop: replay passes them over. "input": something that reached the loop, written for replay; windows and people need not see it. */
+  readonly category: "operator" | "alarm" | "fault" | "note" | "log" | "state" | "input" | "engine";
   readonly severity: "info" | "warn" | "fault";
   readonly code: string;
   readonly message: string;

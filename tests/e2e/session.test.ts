@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { coarse, decodePng, meanDifference, openApp } from "./app.ts";
+import { verifySession } from "../../src/engine/replay.ts";
 import type { TestApp, Picture } from "./app.ts";
 import type { Page } from "playwright-core";
 import type { TestCaller } from "../support/hosts/callerClient.ts";
@@ -128,6 +129,7 @@ test("a window that loses its link says so, tries again by itself and catches up
 });
 
 test("Stop asks once; leaving it keeps the session running, agreeing ends it", async () => {
+  await operator.keyboard.press("c");
   await at(operator, "stop-button").click();
   await app.shoot(operator, "confirm");
   await at(operator, "cancel").click();
@@ -136,6 +138,13 @@ test("Stop asks once; leaving it keeps the session running, agreeing ends it", a
   await at(operator, "confirm").click();
   await phaseIs(operator, "finished", 20_000);
   expect(snapshotShape.parse(await value(watcher.call("session.snapshot"))).phase).toBe("finished");
+});
+
+test("every decision of this session, recorded in real time, can be replayed bit for bit", async () => {
+  const [session] = z.array(z.object({ file: z.string() })).parse(await value(watcher.call("sessions.list")));
+  const report = await verifySession(session?.file ?? "");
+  expect(report.ok && report.value.firstDifference).toBeNull();
+  expect(report.ok && (report.value.compared["generation"] ?? 0)).toBeGreaterThan(generationsSeen - 1);
 });
 
 test("the session stands in the list and opens again with its curve and images", async () => {

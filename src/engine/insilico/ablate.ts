@@ -46,6 +46,7 @@ export interface AblationRequest {
 export interface AblationOutcome {
   readonly state: "finished" | "stopped";
   readonly folder: string;
+  readonly head: SweepHead;
   /** null where the sweep was stopped before its end. */
   readonly measures: SweepMeasures | null;
   readonly images: readonly MeasuredImage[];
@@ -95,7 +96,7 @@ async function withPool(request: AblationRequest, pool: FeaturePool, started: nu
       },
     }),
   );
-  const base = { state, folder, evaluated: pool.evaluated, scored };
+  const base = { state, folder, head, evaluated: pool.evaluated, scored };
   if (state === "stopped") return ok({ ...base, measures: null, images: [], written: [], wallSeconds: (performance.now() - started) / 1000 });
 
   const wanted = new Set(units.map((unit) => unit.id));

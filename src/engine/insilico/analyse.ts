@@ -2,14 +2,18 @@
 // Knows nothing about command lines or windows.
 import { join } from "node:path";
 import { openSession } from "../../session/reader.ts";
+import type { LinearModel } from "../../analysis/linearModel.ts";
 import type { FitMethod, FitSplit } from "../../analysis/neuronModels.ts";
 import type { Models } from "../../models/client.ts";
+import type { SessionInfo } from "../../shared/records.ts";
 import { FaultError, fault, ok, unwrap } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
 import type { ImageKind } from "../../shared/values.ts";
 import { fitFolderOf, fitSession, saveFit } from "./fit.ts";
 import type { SessionFit } from "./fit.ts";
 import { writeFitReport } from "./fitReport.ts";
+import { recordsOfFit, storeAnalysis } from "./storeAnalysis.ts";
+import type { StoredAnalysis } from "./storeAnalysis.ts";
 import { validateSession } from "./validation.ts";
 import type { SessionValidation } from "./validation.ts";
 
@@ -30,6 +34,8 @@ export interface AnalyseRequest {
   /** Features of images, kept for the next analysis; null = in the folder. */
   readonly cacheFolder?: string | null;
   readonly command: string;
+  /** Who stores the models in the session; null: nobody, the session stays as it is. */
+  readonly storedBy: SessionInfo["hostKind"] | null;
 }
 
 export interface AnalyseOutcome {
@@ -38,10 +44,21 @@ export interface AnalyseOutcome {
   readonly validation: SessionValidation | null;
   readonly folder: string;
   readonly written: readonly string[];
+  /** null where nothing was to be stored; a session that is being recorded or cannot be written is analysed all the same. */
+  readonly stored: Result<StoredAnalysis, Fault> | null;
 }
 
 /** Errors: those of the session file, the models, the fit, `layerUnknown`, `unitUnknown`, `reportWrite`. */
 export async function analyseSession(request: AnalyseRequest): Promise<Result<AnalyseOutcome, Fault>> {
+  const analysed = await analyse(request);
+  if (!analysed.ok) return analysed;
+  // Only now is the reader closed, and what is added goes into the file itself.
+  const { model, ...outcome } = analysed.value;
+  const stored = request.storedBy === null ? null : await storeAnalysis(request.file, recordsOfFit(outcome.fit, model), { hostKind: request.storedBy, sessionId: outcome.fit.session.id });
+  return ok({ ...outcome, stored });
+}
+
+async function analyse(request: AnalyseRequest): Promise<Result<Omit<AnalyseOutcome, "stored"> & { readonly model: LinearModel }, Fault>> {
   const opened = openSession(request.file);
   if (!opened.ok) return opened;
   const reader = opened.value;
@@ -58,7 +75,7 @@ export async function analyseSession(request: AnalyseRequest): Promise<Result<An
     const validation = unit === null ? null : unwrap(await validateSession({ reader, encoder, fitted, unit, cacheFolder, seed: request.seed }));
     const fitFile = unwrap(await saveFit(fitted, folder));
     const written = await writeFitReport({ folder, fit: fitted.fit, validation, command: request.command });
-    return ok({ fit: fitted.fit, fitFile, validation, folder, written });
+    return ok({ fit: fitted.fit, model: fitted.model, fitFile, validation, folder, written });
   } catch (error) {
     if (error instanceof FaultError) return fault(error.code, error.message);
     if (error instanceof Error && "code" in error && typeof error.code === "string") return fault("reportWrite", `Could not write the analysis: ${error.message}. Check the folder and the free space.`);

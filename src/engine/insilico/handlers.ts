@@ -6,10 +6,12 @@ import { join } from "node:path";
 import type { Models } from "../../models/client.ts";
 import type { Handlers, SweepArgs, SweepLine, SweepView } from "../../shared/contract/index.ts";
 import { sweepArgs } from "../../shared/contract/index.ts";
+import type { SessionInfo } from "../../shared/records.ts";
 import { FaultError, fault, ok, unwrap } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
 import type { Caller } from "../engineTypes.ts";
 import { runAblation } from "./ablate.ts";
+import type { AblationOutcome } from "./ablate.ts";
 import { analyseSession } from "./analyse.ts";
 import { fitFolderOf } from "./fit.ts";
 import type { SessionFit } from "./fit.ts";
@@ -17,6 +19,7 @@ import { defaultMeasures, measureImages, summariseSweep } from "./measures.ts";
 import type { MeasuredImage, MeasureSettings, SweepMeasures } from "./measures.ts";
 import { quoteCommand } from "./requests.ts";
 import { pngOf } from "./report/page.ts";
+import { recordsOfSweep, sessionOfFit, storeAnalysis } from "./storeAnalysis.ts";
 import type { EvolutionResult, SweepSettings } from "./sweep.ts";
 import { listGroups } from "./sweep.ts";
 import { readSweepFolder, writeWhole } from "./sweepFiles.ts";
@@ -28,6 +31,8 @@ export interface InsilicoHandlersOptions {
   readonly modelFolders: readonly string[];
   readonly sessionFolder: string;
   readonly emit: (line: SweepLine) => void;
+  /** Who stores results in the sessions they are of. */
+  readonly hostKind: SessionInfo["hostKind"];
   /** Wall time, for the names of folders. */
   readonly nowUtc?: () => Date;
   /** Model processes of a sweep; default one per core. Tests give models in `models` and take these. */
@@ -71,7 +76,7 @@ export function createInsilicoHandlers(options: InsilicoHandlersOptions): Insili
   async function fit(args: Parameters<InsilicoHandlers["insilico.fit"]>[0]) {
     const method = args.method === "pls" ? ({ kind: "pls", components: args.components } as const) : args.method === "lasso" ? ({ kind: "lasso", positive: args.positive } as const) : ({ kind: "ridge" } as const);
     const found = await analyseSession({
-      file: args.file, models, encoder: args.encoder, layer: args.layer, method, split: { kind: "holdOut" }, kinds: null, seed: args.seed, unit: null, folder: null,
+      file: args.file, models, encoder: args.encoder, layer: args.layer, method, split: { kind: "holdOut" }, kinds: null, seed: args.seed, unit: null, folder: null, storedBy: options.hostKind,
       command: quoteCommand(["analyse", args.file, "--encoder", args.encoder, ...(args.layer === null ? [] : ["--layer", args.layer]), "--method", args.method, ...(args.method === "pls" ? ["--components", String(args.components)] : []), ...(args.method === "lasso" && args.positive ? ["--positive"] : []), "--seed", String(args.seed)]),
     });
     return found.ok ? ok(viewOfFit(found.value.fit)) : found;
@@ -178,7 +183,8 @@ export function createInsilicoHandlers(options: InsilicoHandlersOptions): Insili
         entry.measures = null;
         tell(entry, { groupsDone: entry.line.groupsDone + 1 });
       },
-    }).then((outcome) => {
+    }).then(async (outcome) => {
+      const message = outcome.ok && outcome.value.state === "finished" ? await store(entry, outcome.value) : "";
       entry.control = null;
       running = null;
       if (!outcome.ok) return tell(entry, { state: "failed", message: outcome.error.message, remainingS: null });
@@ -186,13 +192,22 @@ export function createInsilicoHandlers(options: InsilicoHandlersOptions): Insili
       entry.results = outcome.value.images.map((image) => image.result);
       entry.measured.splice(0, entry.measured.length, ...outcome.value.images);
       entry.measures = outcome.value.measures;
-      tell(entry, { state: "finished", share: 1, groupsDone: entry.line.groups, message: "", remainingS: null });
+      tell(entry, { state: "finished", share: 1, groupsDone: entry.line.groups, message, remainingS: null });
     }).catch((error: unknown) => {
       entry.control = null;
       running = null;
       tell(entry, { state: "failed", message: `A defect in Evoked stopped the analysis: ${error instanceof Error ? error.message : String(error)}`, remainingS: null });
     });
     running = { id: entry.line.id, ended };
+  }
+
+  /** Ablations of neuron models go into the session that the neurons are of. Says why where they do not, "" where all is well. */
+  async function store(entry: Held, { head, images }: AblationOutcome): Promise<string> {
+    if (entry.args.units.from === "classes") return "";
+    const of = await sessionOfFit(join(fitFolderOf(entry.args.units.file), "fit.json"));
+    const records = recordsOfSweep({ units: entry.units, settings: settingsOf(entry.args), head, images, of: measuresOf(entry).of });
+    const stored = await storeAnalysis(entry.args.units.file, records, { hostKind: options.hostKind, sessionId: of?.id ?? null });
+    return stored.ok ? "" : `Not stored in the session: ${stored.error.message}`;
   }
 
   function commandOf(entry: Held): string {

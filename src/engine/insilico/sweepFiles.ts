@@ -41,7 +41,8 @@ export interface SweepFolder extends SweepStore {
   results(): readonly EvolutionResult[];
 }
 
-export function hashUnit(unit: LinearUnit): string {
+/** The name of a linear model: what it reads, and with which weights. */
+export function hashUnit(unit: Pick<LinearUnit, "network" | "layer" | "intercept" | "weights">): string {
   const hash = createHash("sha256");
   hash.update(`${unit.network}\n${unit.layer}\n${unit.intercept}\n`);
   hash.update(new Uint8Array(unit.weights.buffer, unit.weights.byteOffset, unit.weights.byteLength));
