@@ -5,11 +5,15 @@ import type { Command } from "commander";
 import { runAblation } from "../../engine/insilico/ablate.ts";
 import { parseAlphas, parseEpsilons, parseNames, quoteCommand } from "../../engine/insilico/requests.ts";
 import { defaultMeasures } from "../../engine/insilico/measures.ts";
+import { recordsOfSweep, sessionOfFit, storeAnalysis } from "../../engine/insilico/storeAnalysis.ts";
+import type { StoredAnalysis } from "../../engine/insilico/storeAnalysis.ts";
 import { defaultSweep, isOptimizerName } from "../../engine/insilico/sweep.ts";
+import type { SweepSettings } from "../../engine/insilico/sweep.ts";
 import { readClassUnits, readNeuronUnits } from "../../engine/insilico/units.ts";
 import { builtInModels, userModels } from "../../engine/paths.ts";
 import { exitCodes } from "../../engine/exit.ts";
 import { fault, unwrap } from "../../shared/result.ts";
+import type { Fault, Result } from "../../shared/result.ts";
 import { createProgress } from "./sessionOptions.ts";
 
 interface AblateOptions {
@@ -34,6 +38,8 @@ interface AblateOptions {
   readonly provider: string;
   readonly workers?: number;
   readonly out: string;
+  readonly session?: string;
+  readonly store: boolean;
   readonly json?: true;
 }
 
@@ -63,16 +69,20 @@ export function registerAblate(program: Command): void {
     .option("--provider <name>", "execution provider, or auto", "auto")
     .option("--workers <n>", "model processes (default: one per core on the CPU)", wholeFromOne)
     .requiredOption("--out <folder>", "folder for the sweep and its report; an unfinished sweep in it is resumed")
+    .option("--session <file>", "with --fit: session file that keeps the ablations and their images (default: the one that the fit names)")
+    .option("--no-store", "with --fit: leave the session as it is")
     .option("--json", "end with one JSON line on standard output")
     .addHelpText(
       "after",
       `
 In the folder: index.html (the report, one file), figures/*.svg and *.png, tables/*.csv, images/**.png, measures.json, sweep.json (settings,
 hashes), results.jsonl (one evolution a line). Ctrl-C keeps a checkpoint: the same command goes on where it stopped and gives the same numbers.
+With --fit the ablations and the images measured are also stored in the session that the models were fitted on (ablations, visualisations), each once.
 alpha is the share of the total absolute weight of one sign; 0 is the intact unit, 1 removes the sign.
 
 With --json the last line of standard output is
-  {"state", "folder", "report", "wallSeconds", "evaluated", "scored", "curves": [{"id", "network", "over", "control", "points"}], "robustness", "missing"}
+  {"state", "folder", "report", "wallSeconds", "evaluated", "scored", "curves": [{"id", "network", "over", "control", "points"}], "robustness", "missing",
+   "stored": {"session", "added", "known"} or null}
 
 Examples
   evoked ablate --model shapes-relu --units star,ring --alphas 0:1:0.25 --runs 3 --generations 50 --out star
@@ -80,23 +90,24 @@ Examples
     )
     .action(async (options: AblateOptions) => {
       const folders = [builtInModels, userModels];
+      if (options.session !== undefined && options.fit === undefined) return unwrap(fault("unitsMissing", "Expected --fit with --session: only neuron models are of a session."));
       if ((options.model === undefined) === (options.fit === undefined)) return unwrap(fault("unitsMissing", "Expected either --model (classes of a network) or --fit (neuron models), got both or neither."));
       if (options.optimizer !== undefined && !isOptimizerName(options.optimizer)) return unwrap(fault("optimizerUnknown", `Expected an optimizer of evoked evolve --help, got "${options.optimizer}".`));
       const names = options.units === "all" ? "all" : parseNames(options.units);
       const units = unwrap(
         options.fit !== undefined ? await readNeuronUnits(options.fit, options.units === "best" ? "best" : names) : await readClassUnits(folders, options.model ?? "", names),
       );
+      const settings: SweepSettings = {
+        seed: options.seed, generators: options.generators, optimizer: options.optimizer !== undefined && isOptimizerName(options.optimizer) ? options.optimizer : null, population: options.population ?? null,
+        generations: options.generations, runs: options.runs, signs: options.signs === "both" ? ["positive", "negative"] : [options.signs], alphas: options.alphas, rule: options.rule,
+      };
       const stop = new AbortController();
       const interrupt = (): void => stop.abort();
       process.once("SIGINT", interrupt);
       process.once("SIGTERM", interrupt);
       const progress = createProgress();
       const result = await runAblation({
-        units,
-        settings: {
-          seed: options.seed, generators: options.generators, optimizer: options.optimizer !== undefined && isOptimizerName(options.optimizer) ? options.optimizer : null, population: options.population ?? null,
-          generations: options.generations, runs: options.runs, signs: options.signs === "both" ? ["positive", "negative"] : [options.signs], alphas: options.alphas, rule: options.rule,
-        },
+        units, settings,
         measures: {
           of: options.image, ensemble: options.ensemble.length > 0 ? options.ensemble : [...new Set(units.map((unit) => unit.network))], detector: options.detector === "none" ? null : options.detector,
           permutations: options.permutations, interval: options.interval, seed: options.seed, epsilons: options.epsilons,
@@ -116,8 +127,10 @@ Examples
         process.exitCode = exitCodes.interrupted;
         return;
       }
+      const stored = options.fit === undefined || !options.store ? null : await storeInSession(options.fit, options.session ?? null, { units, settings, head: outcome.head, images: outcome.images, of: options.image });
+      if (stored !== null && !stored.ok) process.stderr.write(`The ablations are not stored in a session: ${stored.error.message}\n`);
       if (options.json === true) {
-        process.stdout.write(`${JSON.stringify({ state: outcome.state, folder: outcome.folder, report: outcome.written[0], wallSeconds: outcome.wallSeconds, evaluated: outcome.evaluated, scored: outcome.scored, curves: outcome.measures?.curves.map(({ id, network, over, control, points }) => ({ id, network, over, control, points })), robustness: outcome.measures?.robustness, missing: outcome.measures?.missing })}\n`);
+        process.stdout.write(`${JSON.stringify({ state: outcome.state, folder: outcome.folder, report: outcome.written[0], wallSeconds: outcome.wallSeconds, evaluated: outcome.evaluated, scored: outcome.scored, curves: outcome.measures?.curves.map(({ id, network, over, control, points }) => ({ id, network, over, control, points })), robustness: outcome.measures?.robustness, missing: outcome.measures?.missing, stored: stored?.ok === true ? { session: stored.value.file, added: stored.value.added, known: stored.value.known } : null })}\n`);
         return;
       }
       const lines = (outcome.measures?.curves ?? []).flatMap((curve) => [
@@ -126,7 +139,16 @@ Examples
         ...curve.points.map((point) => `  ${point.sign.padEnd(8)} ${point.alpha.toFixed(2)}  ${point.mean.toFixed(3).padStart(9)}${point.p === null ? "" : `  p ${point.p.toPrecision(2)}`}`),
       ]);
       process.stdout.write(`${lines.join("\n")}\n${outcome.evaluated} images in ${outcome.wallSeconds.toFixed(1)} s\nReport: ${outcome.written[0]}\n`);
+      if (stored?.ok === true) process.stdout.write(`Stored: ${stored.value.added} ablations and images in ${stored.value.file}${stored.value.known > 0 ? `, ${stored.value.known} were there` : ""}\n`);
     });
+}
+
+/** Errors: those of storeAnalysis, `sessionUnknown`. */
+async function storeInSession(fit: string, named: string | null, sweep: Parameters<typeof recordsOfSweep>[0]): Promise<Result<StoredAnalysis, Fault>> {
+  const of = await sessionOfFit(fit);
+  const file = named ?? of?.file ?? null;
+  if (file === null) return fault("sessionUnknown", `${fit} does not say which session it is of. Name the session with --session, or leave it as it is with --no-store.`);
+  return storeAnalysis(resolve(file), recordsOfSweep(sweep), { hostKind: "cli", sessionId: of?.id ?? null });
 }
 
 /** A parser that throws sentences becomes one that commander understands. */

@@ -1,4 +1,5 @@
 // What windows ask of recorded sessions: jobs, notes, timelines, what if; and replays in threads of their own.
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -13,6 +14,7 @@ import { addNote, mergeNotes, notesFileOf, readNotes } from "../../../src/engine
 import { createSessionTools } from "../../../src/engine/sessionTools.ts";
 import type { SessionTools } from "../../../src/engine/sessionTools.ts";
 import { openSession } from "../../../src/session/reader.ts";
+import { resumeSession } from "../../../src/session/writer.ts";
 import { startModels } from "../../../src/models/client.ts";
 import { job as jobSchema, methods, sessionConfig } from "../../../src/shared/contract/index.ts";
 import type { EventName, Job, MethodArgs, MethodInput, ReplayStatus } from "../../../src/shared/contract/index.ts";
@@ -127,6 +129,31 @@ describe("export", () => {
     const again = await tools.ended(unwrap(await tools.handlers["sessions.export"]({ ...order, formats: ["csv"] }, operator)).jobId);
     expect(again.results[0]).toMatchObject({ ok: false, format: "csv", path: null });
     expect(again.results[0]?.message).toContain("already exists");
+    await tools.close();
+  });
+
+  it("is noted in the session with where it went and its hash; a session that is being recorded is exported without, and says so", async () => {
+    const tools = someTools();
+    const mine = tampered("");
+    const order = { files: [mine], formats: ["sqlite" as const], outDir: join(folder, "noted"), overwrite: true };
+    const done = await tools.ended(unwrap(await tools.handlers["sessions.export"](order, operator)).jobId);
+    expect(done.results[0]?.message).toMatch(/comparisons with the session equal$/);
+    const noted = (): readonly { readonly path: string; readonly format: string; readonly sha256: string | null }[] => {
+      const reader = unwrap(openSession(mine));
+      const exports = reader.exports();
+      reader.close();
+      // Tests before may have exported the session that this is a copy of.
+      return exports.filter(({ path }) => path.startsWith(order.outDir));
+    };
+    const path = done.results[0]?.path ?? "";
+    expect(noted()).toMatchObject([{ format: "sqlite", path, sha256: createHash("sha256").update(readFileSync(path)).digest("hex") }]);
+    const writer = unwrap(await resumeSession(mine, { startedUtc: "2026-01-01T00:00:00.000Z", appVersion: "0", hostKind: "test" }, { thread: "caller" }));
+    const again = await tools.ended(unwrap(await tools.handlers["sessions.export"](order, operator)).jobId);
+    expect(again.results[0]).toMatchObject({ ok: true, path });
+    expect(again.results[0]?.message).toContain("Not noted in the session: ");
+    expect(again.results[0]?.message).toContain("is being recorded");
+    await writer.close();
+    expect(noted()).toHaveLength(1);
     await tools.close();
   });
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -95,6 +95,8 @@ describe("an export", () => {
     for (const report of reports.values()) {
       expect(report.checks).toBeGreaterThan(10);
       expect(report.sizeBytes).toBeGreaterThan(1000);
+      const isFile = existsSync(report.path) && !statSync(report.path).isDirectory();
+      expect(report.sha256).toBe(isFile ? createHash("sha256").update(readFileSync(report.path)).digest("hex") : null);
     }
   });
 
@@ -238,6 +240,19 @@ describe("an NWB file", () => {
     nwb.close();
   });
 
+  test("has the neuron models with their weights, and what was made of them", () => {
+    const nwb = openHdf5(pathOf("nwb"));
+    const [model] = kind("neuronModel");
+    const at = "/processing/analysis/neuron_models";
+    expect(nwb.attribute(at, "neurodata_type")).toBe("DynamicTable");
+    expect(nwb.shape(`${at}/coefficients_hz`)).toStrictEqual([1, 10]);
+    expect(nwb.numbers(`${at}/coefficients_hz`)).toStrictEqual([...(model?.coefficientsHz ?? [])]);
+    expect([nwb.numbers(`${at}/r2_test`)[0], nwb.numbers(`${at}/intercept_hz`)[0], nwb.texts(`${at}/layer`)[0]]).toStrictEqual([model?.r2Test, model?.interceptHz, model?.layer]);
+    expect(nwb.numbers("/processing/analysis/ablations/removed_share")).toStrictEqual(kind("ablation").map((ablation) => ablation.removedShare));
+    expect(nwb.numbers("/processing/analysis/visualisations/activation_hz")).toStrictEqual(kind("visualisation").map((image) => image.activationHz));
+    nwb.close();
+  });
+
   test("has the gaze, with NaN where the eye was not seen", () => {
     const nwb = openHdf5(pathOf("nwb"));
     const gaze = nwb.numbers("/processing/behavior/EyeTracking/eye_position/data");
@@ -290,6 +305,12 @@ describe("a folder of CSV files", () => {
     expect(rows("scores").map((row) => row["score_hz"])).toStrictEqual(kind("generation").flatMap((g) => Array.from(g.scores, (score) => (Number.isNaN(score) ? "" : String(score)))));
     const evolved = kind("image").find((image) => image.latent !== null);
     expect(rows("latents").find((row) => row["image_id"] === String(evolved?.imageId))?.["z5"]).toBe(String(evolved?.latent?.[5]));
+  });
+
+  test("has the weights of every model, by the model's name", () => {
+    const [model] = kind("neuronModel");
+    expect(rows("coefficients_hz")).toStrictEqual([{ weights_sha256: model?.weightsSha256, ...Object.fromEntries([...(model?.coefficientsHz ?? [])].map((weight, i) => [`feature_${i}`, String(weight)])) }]);
+    expect(rows("visualisations").map((row) => row["activation_hz"])).toStrictEqual(kind("visualisation").map((image) => (Number.isNaN(image.activationHz) ? "" : String(image.activationHz))));
   });
 
   test("explains every column of every file", () => {
