@@ -1,35 +1,36 @@
 // Records as rows and rows as records: one insert and one read per kind. Knows nothing about threads, queues or files.
-import { createHash } from "node:crypto";
-import type { Statement } from "better-sqlite3";
 import { assertNever } from "../shared/result.ts";
 import type {
-  AblationRecord,
   ChannelsRecord,
   ClockRecord,
   DevicesRecord,
   EventRecord,
-  ExportRecord,
   EyeRecord,
   GenerationRecord,
   ImageRecord,
   MarkRecord,
   ModelRecord,
-  NeuronModelRecord,
   PresentationRecord,
   RewardRecord,
   SessionRecord,
   SpikesRecord,
   TrialRecord,
-  VisualisationRecord,
 } from "../shared/records.ts";
 import { hostTimeNs, rigTimeNs } from "../shared/units.ts";
 import type { HostTimeNs, RigTimeNs } from "../shared/units.ts";
 import type { ChannelInfo, ExcludedBecause, ImageKind, OnsetSource, TrialOutcome } from "../shared/values.ts";
+import { prepareAnalysisInserts, readAblations, readExports, readNeuronModels, readVisualisations } from "./analysisTables.ts";
 import { bytesOf, decodeEye, encodeEye, encodeSpikes, float64From, latentFrom, latentType, spikeBatch, uint16From } from "./codec.ts";
 import type { LatentType } from "./codec.ts";
-import { decodePng, encodePng } from "./png.ts";
+import { encodePng } from "./png.ts";
+import { insertInto, keyOf, numberOrNaN, rgbOf, rowsOf, sha256 } from "./rows.ts";
+import type { Keyed, ReadOptions, Select, Stored, Value } from "./rows.ts";
 import { pragmaNumber } from "./sqlite.ts";
 import type { Connection } from "./sqlite.ts";
+
+export { everything, seqBetween, sha256 } from "./rows.ts";
+export type { ReadOptions, Select, Stored } from "./rows.ts";
+export { readAblations, readExports, readNeuronModels, readVisualisations } from "./analysisTables.ts";
 
 export type RecordKind = SessionRecord["kind"];
 
@@ -68,16 +69,6 @@ export function kindsOf(db: Connection): RecordKind[] {
   return recordKinds.filter((kind) => (sinceVersion[kind] ?? 1) <= version);
 }
 
-export function sha256(bytes: Uint8Array): Buffer {
-  return createHash("sha256").update(bytes).digest();
-}
-
-type Value = number | string | null | Uint8Array;
-
-function insertInto(db: Connection, table: string, columns: readonly string[]): Statement<Value[]> {
-  return db.prepare<Value[]>(`INSERT INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`);
-}
-
 /** Prepares the inserts once; the function returned stores one record. Call it inside a transaction. */
 export function prepareInserts(db: Connection): (record: SessionRecord) => void {
   const deviceList = insertInto(db, "device_lists", ["seq", "host_ns"]);
@@ -102,19 +93,7 @@ export function prepareInserts(db: Connection): (record: SessionRecord) => void 
   const mark = insertInto(db, "marks", ["seq", "host_ns", "mark_kind", "rig_ns", "line", "state", "word", "presentation_id"]);
   const reward = insertInto(db, "rewards", ["seq", "host_ns", "pulse_ms", "cause", "delivered"]);
   const event = insertInto(db, "events", ["seq", "host_ns", "category", "severity", "code", "message", "data_json"]);
-  const neuronModel = insertInto(db, "neuron_models", [
-    "seq", "host_ns", "weights_sha256", "channel", "channel_name", "encoder_id", "encoder_sha256", "layer", "method", "components", "penalty", "split", "split_seed",
-    "train_image_count", "test_image_count", "r2_train", "r2_test", "r", "noise_ceiling_r", "noise_corrected_r", "positive_to_negative", "converged", "settings_json",
-    "intercept_hz", "coefficients_type", "coefficients_hz",
-  ]);
-  const ablation = insertInto(db, "ablations", [
-    "seq", "host_ns", "weights_sha256", "unit", "encoder_id", "encoder_sha256", "layer", "sign", "alpha", "rule", "weight_count", "zeroed_count", "removed_share",
-  ]);
-  const visualisation = insertInto(db, "visualisations", [
-    "seq", "host_ns", "weights_sha256", "sign", "alpha", "rule", "generator_id", "generator_sha256", "run", "seed", "image_of", "generation", "activation_hz",
-    "intact_activation_hz", "object_energy", "objectness", "settings_json", "width_px", "height_px", "rgb_sha256", "latent_type", "latent", "png",
-  ]);
-  const exported = insertInto(db, "exports", ["seq", "host_ns", "at_utc", "format", "path", "size_bytes", "sha256", "check_count", "app_version"]);
+  const insertAnalysis = prepareAnalysisInserts(db);
 
   const storeState = (bytes: Uint8Array): Buffer => {
     const hash = sha256(bytes);
@@ -180,35 +159,15 @@ export function prepareInserts(db: Connection): (record: SessionRecord) => void 
         event.run(r.seq, r.hostNs, r.category, r.severity, r.code, r.message, r.dataJson);
         return;
       case "neuronModel":
-        neuronModel.run(
-          r.seq, r.hostNs, r.weightsSha256, r.channel, r.channelName, r.encoderId, r.encoderSha256, r.layer, r.method, r.components, r.penalty, r.split, r.splitSeed,
-          r.trainImages, r.testImages, r.r2Train, r.r2Test, r.r, r.noiseCeilingR, r.noiseCorrectedR, r.positiveToNegative, r.converged ? 1 : 0, r.settingsJson,
-          r.interceptHz, latentType(r.coefficientsHz), bytesOf(r.coefficientsHz),
-        );
-        return;
       case "ablation":
-        ablation.run(r.seq, r.hostNs, r.weightsSha256, r.unit, r.encoderId, r.encoderSha256, r.layer, r.sign, r.alpha, r.rule, r.weights, r.zeroed, r.removedShare);
-        return;
       case "visualisation":
-        visualisation.run(
-          r.seq, r.hostNs, r.weightsSha256, r.sign, r.alpha, r.rule, r.generatorId, r.generatorSha256, r.run, r.seed, r.imageOf, r.generation, r.activationHz,
-          r.intactActivationHz, r.objectEnergy, r.objectness, r.settingsJson, r.widthPx, r.heightPx, sha256(r.rgb), latentType(r.latent), bytesOf(r.latent), encodePng(r),
-        );
-        return;
       case "export":
-        exported.run(r.seq, r.hostNs, r.atUtc, r.format, r.path, r.sizeBytes, r.sha256, r.checks, r.appVersion);
+        insertAnalysis(r);
         return;
       default:
         assertNever(r);
     }
   };
-}
-
-// Rows as SQLite gives them. STRICT tables guarantee the types; a NaN was stored as NULL.
-
-interface Keyed {
-  readonly seq: number;
-  readonly host_ns: number;
 }
 
 interface ImageRow extends Keyed {
@@ -322,80 +281,6 @@ interface ModelRow extends Keyed {
   readonly provider: string;
 }
 
-interface NeuronModelRow extends Keyed {
-  readonly weights_sha256: string;
-  readonly channel: number;
-  readonly channel_name: string;
-  readonly encoder_id: string;
-  readonly encoder_sha256: string;
-  readonly layer: string;
-  readonly method: NeuronModelRecord["method"];
-  readonly components: number | null;
-  readonly penalty: number | null;
-  readonly split: NeuronModelRecord["split"];
-  readonly split_seed: number;
-  readonly train_image_count: number;
-  readonly test_image_count: number;
-  readonly r2_train: number | null;
-  readonly r2_test: number | null;
-  readonly r: number | null;
-  readonly noise_ceiling_r: number | null;
-  readonly noise_corrected_r: number | null;
-  readonly positive_to_negative: number | null;
-  readonly converged: number;
-  readonly settings_json: string;
-  readonly intercept_hz: number;
-  readonly coefficients_type: LatentType;
-  readonly coefficients_hz: Buffer;
-}
-
-interface AblationRow extends Keyed {
-  readonly weights_sha256: string;
-  readonly unit: string;
-  readonly encoder_id: string;
-  readonly encoder_sha256: string;
-  readonly layer: string;
-  readonly sign: AblationRecord["sign"];
-  readonly alpha: number;
-  readonly rule: AblationRecord["rule"];
-  readonly weight_count: number;
-  readonly zeroed_count: number;
-  readonly removed_share: number;
-}
-
-interface VisualisationRow extends Keyed {
-  readonly weights_sha256: string;
-  readonly sign: VisualisationRecord["sign"];
-  readonly alpha: number;
-  readonly rule: VisualisationRecord["rule"];
-  readonly generator_id: string;
-  readonly generator_sha256: string;
-  readonly run: number;
-  readonly seed: number;
-  readonly image_of: VisualisationRecord["imageOf"];
-  readonly generation: number | null;
-  readonly activation_hz: number | null;
-  readonly intact_activation_hz: number | null;
-  readonly object_energy: number | null;
-  readonly objectness: number | null;
-  readonly settings_json: string;
-  readonly width_px: number;
-  readonly height_px: number;
-  readonly latent_type: LatentType;
-  readonly latent: Buffer;
-  readonly png: Buffer;
-}
-
-interface ExportRow extends Keyed {
-  readonly at_utc: string;
-  readonly format: string;
-  readonly path: string;
-  readonly size_bytes: number;
-  readonly sha256: string | null;
-  readonly check_count: number;
-  readonly app_version: string;
-}
-
 interface DeviceRow {
   readonly role: "spikes" | "eye" | "reward" | "display";
   readonly name: string;
@@ -410,47 +295,12 @@ interface ChannelRow {
   readonly y_mm: number | null;
 }
 
-interface Key {
-  readonly seq: number;
-  readonly hostNs: HostTimeNs;
-}
-
-/** A record of one kind with its place in the session. */
-export type Stored<T> = T & Key;
-
-function keyOf(row: Keyed): Key {
-  return { seq: row.seq, hostNs: hostTimeNs(row.host_ns) };
-}
-
 function optionalHost(ns: number | null): HostTimeNs | null {
   return ns === null ? null : hostTimeNs(ns);
 }
 
 function optionalRig(ns: number | null): RigTimeNs | null {
   return ns === null ? null : rigTimeNs(ns);
-}
-
-function numberOrNaN(value: number | null): number {
-  return value ?? Number.NaN;
-}
-
-/** Reads of one kind: `condition` is SQL over the table's columns, `?` bound by `values`. Rows come in the order of seq unless it says otherwise. */
-export type Select = { readonly condition: string; readonly values: readonly (number | string)[] };
-
-/** Rows with seq from `first` to `last`, both included. */
-export function seqBetween(first: number, last: number): Select {
-  return { condition: "seq BETWEEN ? AND ? ORDER BY seq", values: [first, last] };
-}
-
-export const everything: Select = { condition: "1 ORDER BY seq", values: [] };
-
-function rowsOf<Row>(db: Connection, columns: string, table: string, where: Select): Row[] {
-  return db.prepare<(number | string)[], Row>(`SELECT ${columns} FROM ${table} WHERE ${where.condition}`).all(...where.values);
-}
-
-export interface ReadOptions {
-  /** Decode the pixels of images; without, `rgb` is empty. Default true. */
-  readonly pixels?: boolean;
 }
 
 export function readImages(db: Connection, where: Select, { pixels = true }: ReadOptions = {}): Stored<ImageRecord>[] {
@@ -469,12 +319,6 @@ export function readImages(db: Connection, where: Select, { pixels = true }: Rea
     rgb: pixels ? rgbOf(row.png, `image ${row.image_id}`) : new Uint8Array(),
     latent: row.latent === null || row.latent_type === null ? null : latentFrom(row.latent, row.latent_type),
   }));
-}
-
-function rgbOf(png: Uint8Array, name: string): Uint8Array {
-  const image = decodePng(png);
-  if (!image.ok) throw new Error(`${name}: ${image.error.message}`);
-  return image.value.rgb;
 }
 
 export function readTrials(db: Connection, where: Select): Stored<TrialRecord>[] {
@@ -609,97 +453,6 @@ export function readModels(db: Connection, where: Select): Stored<ModelRecord>[]
     id: row.model_id,
     sha256: row.sha256,
     provider: row.provider,
-  }));
-}
-
-export function readNeuronModels(db: Connection, where: Select): Stored<NeuronModelRecord>[] {
-  return rowsOf<NeuronModelRow>(db, "*", "neuron_models", where).map((row) => ({
-    ...keyOf(row),
-    kind: "neuronModel",
-    weightsSha256: row.weights_sha256,
-    channel: row.channel,
-    channelName: row.channel_name,
-    encoderId: row.encoder_id,
-    encoderSha256: row.encoder_sha256,
-    layer: row.layer,
-    method: row.method,
-    components: row.components,
-    penalty: row.penalty,
-    split: row.split,
-    splitSeed: row.split_seed,
-    trainImages: row.train_image_count,
-    testImages: row.test_image_count,
-    r2Train: row.r2_train,
-    r2Test: row.r2_test,
-    r: row.r,
-    noiseCeilingR: row.noise_ceiling_r,
-    noiseCorrectedR: row.noise_corrected_r,
-    positiveToNegative: row.positive_to_negative,
-    converged: row.converged === 1,
-    settingsJson: row.settings_json,
-    interceptHz: row.intercept_hz,
-    coefficientsHz: latentFrom(row.coefficients_hz, row.coefficients_type),
-  }));
-}
-
-export function readAblations(db: Connection, where: Select): Stored<AblationRecord>[] {
-  return rowsOf<AblationRow>(db, "*", "ablations", where).map((row) => ({
-    ...keyOf(row),
-    kind: "ablation",
-    weightsSha256: row.weights_sha256,
-    unit: row.unit,
-    encoderId: row.encoder_id,
-    encoderSha256: row.encoder_sha256,
-    layer: row.layer,
-    sign: row.sign,
-    alpha: row.alpha,
-    rule: row.rule,
-    weights: row.weight_count,
-    zeroed: row.zeroed_count,
-    removedShare: row.removed_share,
-  }));
-}
-
-export function readVisualisations(db: Connection, where: Select, { pixels = true }: ReadOptions = {}): Stored<VisualisationRecord>[] {
-  const columns =
-    "seq, host_ns, weights_sha256, sign, alpha, rule, generator_id, generator_sha256, run, seed, image_of, generation, activation_hz, intact_activation_hz, object_energy, objectness, " +
-    `settings_json, width_px, height_px, latent_type, latent, ${pixels ? "png" : "x'' AS png"}`;
-  return rowsOf<VisualisationRow>(db, columns, "visualisations", where).map((row) => ({
-    ...keyOf(row),
-    kind: "visualisation",
-    weightsSha256: row.weights_sha256,
-    sign: row.sign,
-    alpha: row.alpha,
-    rule: row.rule,
-    generatorId: row.generator_id,
-    generatorSha256: row.generator_sha256,
-    run: row.run,
-    seed: row.seed,
-    imageOf: row.image_of,
-    generation: row.generation,
-    activationHz: numberOrNaN(row.activation_hz),
-    intactActivationHz: numberOrNaN(row.intact_activation_hz),
-    objectEnergy: row.object_energy,
-    objectness: row.objectness,
-    settingsJson: row.settings_json,
-    widthPx: row.width_px,
-    heightPx: row.height_px,
-    rgb: pixels ? rgbOf(row.png, `visualisation ${row.seq}`) : new Uint8Array(),
-    latent: latentFrom(row.latent, row.latent_type),
-  }));
-}
-
-export function readExports(db: Connection, where: Select): Stored<ExportRecord>[] {
-  return rowsOf<ExportRow>(db, "*", "exports", where).map((row) => ({
-    ...keyOf(row),
-    kind: "export",
-    atUtc: row.at_utc,
-    format: row.format,
-    path: row.path,
-    sizeBytes: row.size_bytes,
-    sha256: row.sha256,
-    checks: row.check_count,
-    appVersion: row.app_version,
   }));
 }
 
