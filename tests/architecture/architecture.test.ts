@@ -97,7 +97,7 @@ test("no file has grown past the size that one head holds", () => {
 
 test("nothing in the repository names a folder of somebody's machine", () => {
   const tracked = execFileSync("git", ["ls-files", "-z"], { cwd: root, encoding: "utf8" }).split("\0").filter((path) => /\.(ts|tsx|mjs|js|json|md|yml|css|html|py|sh)$|^\.ci\/run$/.test(path) && path !== "package-lock.json" && !path.startsWith("tests/fixtures/"));
-  const own = new RegExp(["/work/", "/ro" + "ot/", "/home/(?!lab/)[a-z]+/", "[A-Z]:\\\\\\\\?Users\\\\"].join("|"));
+  const own = new RegExp(["/wo" + "rk/", "/ro" + "ot/", "/home/(?!lab/)[a-z]+/", "[A-Z]:\\\\\\\\?Users\\\\"].join("|"));
   const allowed = new Set(["tests/architecture/architecture.test.ts", "tests/unit/web/browser.test.ts"]);
   const found = tracked.filter((path) => !allowed.has(path) && existsSync(join(root, path))).flatMap((path) => readFileSync(join(root, path), "utf8").split("\n").flatMap((line, index) => own.test(line) ? [`${path}:${index + 1}`] : []));
   expect(found).toEqual([]);
