@@ -118,7 +118,7 @@ export interface OptimizerDefaults {
   readonly setups: Readonly<Record<OptimizerName, OptimizerSetup>>;
 }
 
-/** Up to here a session of some 30 generations has the evaluations to learn a full covariance matrix (64-d: docs/evolution.md). */
+/** Up to here a session of some 30 generations has the evaluations to learn a full covariance matrix: a choice made on the built-in 64-d generator, not a published limit. */
 const fullCovarianceDimMax = 128;
 
 /** A default that follows the generator and the noise. */
