@@ -1,21 +1,33 @@
-// From degrees of visual angle to pixels of the display (SPEC 1). Knows nothing about drawing.
+// From a session's display settings in degrees to what the stimulus window draws in pixels (SPEC 1). Knows nothing about drawing.
 import type { DisplayConfig } from "../shared/contract/config.ts";
+import { linearise } from "../shared/gamma.ts";
 import type { DisplayGeometry, StimulusPlacement } from "../shared/ports.ts";
+import { extentPx, placeSquare } from "../shared/visualAngle.ts";
+import type { PixelSquare, ScreenGeometry } from "../shared/visualAngle.ts";
 
-/** Pixels for `deg` degrees seen from `distanceCm`, at the centre of a flat screen. */
+/** Pixels for `deg` degrees at the centre of a flat screen. */
 export function pixelsOf(deg: number, screen: { readonly widthPx: number; readonly widthCm: number; readonly distanceCm: number }): number {
-  const cm = 2 * screen.distanceCm * Math.tan((deg * Math.PI) / 360);
-  return (cm * screen.widthPx) / screen.widthCm;
+  return extentPx(deg, screen);
+}
+
+export function screenOf(display: DisplayConfig, geometry: DisplayGeometry): ScreenGeometry {
+  return { widthPx: geometry.widthPx, heightPx: geometry.heightPx, widthCm: display.widthCm, distanceCm: display.distanceCm };
+}
+
+/** Where an image of this size in this direction is drawn: for `PlannedFlash.placement`. */
+export function placeImage(at: { readonly xDeg: number; readonly yDeg: number; readonly sizeDeg: number }, display: DisplayConfig, geometry: DisplayGeometry): PixelSquare {
+  return placeSquare(at, screenOf(display, geometry));
 }
 
 export function placementOf(display: DisplayConfig, geometry: DisplayGeometry): StimulusPlacement {
-  const screen = { widthPx: geometry.widthPx, widthCm: display.widthCm, distanceCm: display.distanceCm };
+  const screen = screenOf(display, geometry);
+  const lut = display.gamma === null ? null : linearise(display.gamma);
   return {
-    centreXPx: Math.round(geometry.widthPx / 2 + pixelsOf(display.centreXDeg, screen)),
-    centreYPx: Math.round(geometry.heightPx / 2 - pixelsOf(display.centreYDeg, screen)),
-    sizePx: Math.max(1, Math.round(pixelsOf(display.imageSizeDeg, screen))),
+    ...placeSquare({ xDeg: display.centreXDeg, yDeg: display.centreYDeg, sizeDeg: display.imageSizeDeg }, screen),
     fixationDiameterPx: Math.max(2, Math.round(pixelsOf(display.fixationDeg, screen))),
     backgroundGrey: display.backgroundGrey,
     photodiodePx: display.photodiodePx,
+    photodiodeCode: display.photodiodeCode,
+    lut,
   };
 }

@@ -1,6 +1,7 @@
 // The stimulus window as the loop's display: commands out as contract events, reports in as contract calls. Knows nothing about how the
 // window draws. A window that falls silent or goes away is reported as lost; images are sent again to one that comes back.
 import type { StimulusCommand, StimulusReport } from "../shared/contract/stimulus.ts";
+import type { GammaTables } from "../shared/gamma.ts";
 import type { Clock, Display, DisplayGeometry, DisplayReport, StimulusPlacement } from "../shared/ports.ts";
 import { assertNever } from "../shared/result.ts";
 import { addMs, hostTimeNs } from "../shared/units.ts";
@@ -36,7 +37,7 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
   }
 
   function sendImage(imageId: number, image: ImageBatch, sizePx: number | null): void {
-    command({ kind: "prepare", imageId, widthPx: image.width, heightPx: image.height, rgbaBase64: toRgbaBase64(image), sizePx });
+    command({ kind: "prepare", imageId, widthPx: image.width, heightPx: image.height, rgbaBase64: toRgbaBase64(image, placement?.lut ?? null), sizePx });
   }
 
   function lose(reason: string): void {
@@ -74,7 +75,7 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
         watching = true;
         watch();
       }
-      if (placement !== null) command({ kind: "place", ...placement });
+      if (placement !== null) command({ kind: "place", ...placement, lut: plainLut(placement.lut) });
       for (const [imageId, { image, sizePx }] of images) sendImage(imageId, image, sizePx);
       command({ kind: "fixation", visible: fixation });
       listener({ kind: "attached", geometry });
@@ -113,7 +114,7 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
     geometry: () => geometry,
     place(next) {
       placement = next;
-      command({ kind: "place", ...next });
+      command({ kind: "place", ...next, lut: plainLut(next.lut) });
     },
     onReport(next) {
       listener = next;
@@ -139,7 +140,7 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
         listener({ kind: "end", trialId, aborted: true, endHostNs: clock.now() });
         return;
       }
-      command({ kind: "run", trialId, flashes: [...flashes] });
+      command({ kind: "run", trialId, flashes: flashes.map((flash) => ({ ...flash, placement: flash.placement ?? null })) });
     },
     abort(trialId) {
       command({ kind: "abort", trialId });
@@ -153,13 +154,21 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
   };
 }
 
-function toRgbaBase64(image: ImageBatch): string {
+function plainLut(lut: GammaTables | null): { r: number[]; g: number[]; b: number[] } | null {
+  return lut === null ? null : { r: [...lut.r], g: [...lut.g], b: [...lut.b] };
+}
+
+/** The screen's gamma is taken care of here, once an image, never while drawing. */
+function toRgbaBase64(image: ImageBatch, lut: GammaTables | null): string {
   const pixels = image.width * image.height;
   const rgba = Buffer.alloc(pixels * 4, 255);
+  const [r, g, b] = lut === null ? [identity, identity, identity] : [lut.r, lut.g, lut.b];
   for (let i = 0; i < pixels; i++) {
-    rgba[i * 4] = image.data[i * 3] ?? 0;
-    rgba[i * 4 + 1] = image.data[i * 3 + 1] ?? 0;
-    rgba[i * 4 + 2] = image.data[i * 3 + 2] ?? 0;
+    rgba[i * 4] = r[image.data[i * 3] ?? 0] ?? 0;
+    rgba[i * 4 + 1] = g[image.data[i * 3 + 1] ?? 0] ?? 0;
+    rgba[i * 4 + 2] = b[image.data[i * 3 + 2] ?? 0] ?? 0;
   }
   return rgba.toString("base64");
 }
+
+const identity: readonly number[] = Array.from({ length: 256 }, (_, value) => value);

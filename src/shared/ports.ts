@@ -1,9 +1,11 @@
 // The ports between the closed loop and the world: time, chance, rig, display, models, store.
 // Knows nothing about who implements them. Every implementation passes the contract suite of its port in tests/contract.
+import type { GammaTables } from "./gamma.ts";
 import type { Fault, Result } from "./result.ts";
 import type { HostTimeNs, RigTimeNs } from "./units.ts";
 import type { ChannelInfo, EyeBatch, ImageBatch, LatentBatch, SourceEvent, SourceStatus } from "./values.ts";
 import type { SessionRecord } from "./records.ts";
+import type { PixelSquare } from "./visualAngle.ts";
 
 export type { Rng, RngState } from "./rng.ts";
 
@@ -51,6 +53,8 @@ export interface PlannedFlash {
   readonly imageId: number;
   readonly onFrames: number;
   readonly offFrames: number;
+  /** Where this one is drawn, in pixels of the display; null or absent = where the session's images are. */
+  readonly placement?: PixelSquare | null;
 }
 
 export interface DisplayGeometry {
@@ -69,6 +73,10 @@ export interface StimulusPlacement {
   readonly fixationDiameterPx: number;
   readonly backgroundGrey: number;
   readonly photodiodePx: number;
+  /** "onset": the patch is lit while an image is on. "frames": its grey tells image and frame (shared/patchCode.ts). */
+  readonly photodiodeCode: "onset" | "frames";
+  /** What to send for each value of an image; null = the value itself. */
+  readonly lut: GammaTables | null;
 }
 
 export type DisplayReport =

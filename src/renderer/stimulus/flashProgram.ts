@@ -7,6 +7,8 @@ export interface ProgramFlash {
   readonly imageId: number;
   readonly onFrames: number;
   readonly offFrames: number;
+  /** Where it is drawn; null or absent = where the session's images are. */
+  readonly placement?: { readonly centreXPx: number; readonly centreYPx: number; readonly sizePx: number } | null | undefined;
 }
 
 export interface ProgramState {
@@ -73,6 +75,16 @@ export function advanceProgram(state: ProgramState, frameMs: number): ProgramSte
     case "off":
       return advanceOff(state, frameMs);
   }
+}
+
+/** The flash that is on after a step; null = blank. */
+export function flashOn(state: ProgramState): ProgramFlash | null {
+  return state.stage === "on" ? flashAt(state) : null;
+}
+
+/** Refreshes since the image that is on was drawn: 0 at its first frame. */
+export function frameOfImage(state: ProgramState, frameMs: number): number {
+  return refreshesIn(state, frameMs);
 }
 
 /** Blanks at this frame, whatever was on. */

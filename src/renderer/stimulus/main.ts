@@ -4,12 +4,13 @@
 import "../csp.ts";
 import "./stimulus.css";
 import { connectWindow } from "../client.ts";
-import { abortProgram, advanceProgram, countLateFrames, createProgram, nextRefreshMs } from "./flashProgram.ts";
+import { abortProgram, advanceProgram, countLateFrames, createProgram, flashOn, frameOfImage, nextRefreshMs } from "./flashProgram.ts";
 import { addPing, toHostNs, unknownHostClock } from "./hostClock.ts";
 import { createImageShelf } from "./imageShelf.ts";
 import { estimateRefresh } from "./refreshRate.ts";
-import { createScreen, type Placement } from "./screen.ts";
-import type { FrameReport, ProgramState } from "./flashProgram.ts";
+import { createScreen, type Placement, type Square } from "./screen.ts";
+import { patchLevelMax, patchLevelOf } from "../../shared/patchCode.ts";
+import type { FrameReport, ProgramFlash, ProgramState } from "./flashProgram.ts";
 import type { Phase, StimulusCommand, StimulusReport } from "../../shared/contract/index.ts";
 
 const measuredFrames = 60;
@@ -45,14 +46,15 @@ let lateFrames = 0;
 let dirty = true;
 /** The window changed size: the engine must place its images anew, after the program in progress. */
 let resized = false;
-let shownImageId: number | null = null;
+/** What is on the screen: presentation 0 is the blank. */
+let shownPresentationId = 0;
+let shownPatchLevel = 0;
 let outbox: StimulusReport[] = [];
 
 function onFrame(frameMs: number): void {
   requestAnimationFrame(onFrame);
   countFrame(frameMs);
   const step = program === null ? null : abortAsked ? abortProgram(program, frameMs) : advanceProgram(program, frameMs);
-  const imageId = step?.imageId ?? null;
   if (step !== null) program = step.state.stage === "ended" ? null : step.state;
   if (program === null) abortAsked = false;
   if (screen.fit()) {
@@ -63,21 +65,34 @@ function onFrame(frameMs: number): void {
     resized = false;
     void measureAndAttach();
   }
-  if (dirty || imageId !== shownImageId) draw(imageId);
+  const flash = program === null ? null : flashOn(program);
+  const patchLevel = flash === null || program === null ? 0 : placement?.photodiodeCode === "frames" ? patchLevelOf(flash.presentationId, frameOfImage(program, frameMs)) : patchLevelMax;
+  if (dirty || (flash?.presentationId ?? 0) !== shownPresentationId) draw(flash, patchLevel);
+  else if (patchLevel !== shownPatchLevel) drawPatch(patchLevel);
   for (const report of step?.reports ?? []) outbox.push(inHostTime(report));
   sendReports();
 }
 
-/** Images whose side is not that of the placement, px. */
+/** Side of an image whose flash says nothing else, px: its own, or that of the placement. */
 function sizeOf(imageId: number): number | null {
   return sizes.get(imageId) ?? placement?.sizePx ?? null;
 }
 
-function draw(imageId: number | null): void {
-  const sizePx = imageId === null ? null : sizeOf(imageId);
-  screen.draw({ placement: placement === null || sizePx === null ? placement : { ...placement, sizePx }, image: imageId === null ? null : (shelf.get(imageId) ?? null), fixation });
-  shownImageId = imageId;
+function squareOf(flash: ProgramFlash): Square | null {
+  if (flash.placement !== undefined && flash.placement !== null) return flash.placement;
+  return placement === null || !sizes.has(flash.imageId) ? placement : { ...placement, sizePx: sizes.get(flash.imageId) ?? placement.sizePx };
+}
+
+function draw(flash: ProgramFlash | null, patchLevel: number): void {
+  screen.draw(flash === null ? null : (shelf.get(flash.imageId) ?? null), flash === null ? null : squareOf(flash), fixation, patchLevel);
+  shownPresentationId = flash?.presentationId ?? 0;
+  shownPatchLevel = patchLevel;
   dirty = false;
+}
+
+function drawPatch(patchLevel: number): void {
+  screen.drawPatch(patchLevel);
+  shownPatchLevel = patchLevel;
 }
 
 function countFrame(frameMs: number): void {
@@ -116,6 +131,7 @@ function obey(command: StimulusCommand): void {
     case "place": {
       const { kind: _, ...place } = command;
       placement = place;
+      screen.place(place);
       dirty = true;
       return;
     }
@@ -145,7 +161,7 @@ function obey(command: StimulusCommand): void {
 
 function run({ trialId, flashes }: Extract<StimulusCommand, { kind: "run" }>): void {
   if (program !== null) endNow();
-  const missing = [...new Set(flashes.map((flash) => flash.imageId))].filter((imageId) => shelf.get(imageId) === undefined);
+  const missing = [...new Set(flashes.map((flash) => flash.imageId))].filter((imageId) => imageId !== 0 && shelf.get(imageId) === undefined);
   if (missing.length > 0) {
     outbox.push(...missing.map((imageId): StimulusReport => ({ kind: "missing", trialId, imageId })));
     return sendReports();
@@ -165,7 +181,7 @@ function endNow(): void {
   const step = abortProgram(program, performance.now());
   program = null;
   abortAsked = false;
-  draw(null);
+  draw(null, 0);
   outbox.push(...step.reports.map(inHostTime));
   sendReports();
 }
@@ -257,7 +273,7 @@ client.onLink((up) => {
     attachedHz = null;
     outbox = [];
     forgetSession();
-    draw(null);
+    draw(null, 0);
   }
   showHint();
 });

@@ -1,13 +1,15 @@
 // What the subject sees: background, image, fixation spot, photodiode patch, on a 2D canvas of the window's size in device pixels.
-// Knows nothing about time.
+// Colours are worked out when a placement comes, so that drawing allocates nothing. Knows nothing about time.
+import { patchGreys, patchLevelMax } from "../../shared/patchCode.ts";
+import type { StimulusCommand } from "../../shared/contract/index.ts";
 
-export interface Placement {
+export type Placement = Omit<Extract<StimulusCommand, { kind: "place" }>, "kind">;
+
+/** Centre and side of an image, device pixels. */
+export interface Square {
   readonly centreXPx: number;
   readonly centreYPx: number;
   readonly sizePx: number;
-  readonly fixationDiameterPx: number;
-  readonly backgroundGrey: number;
-  readonly photodiodePx: number;
 }
 
 export interface Screen {
@@ -15,15 +17,21 @@ export interface Screen {
   readonly heightPx: number;
   /** Follows the window's size. true where it changed. */
   fit(): boolean;
-  draw(scene: { readonly placement: Placement | null; readonly image: ImageBitmap | null; readonly fixation: boolean }): void;
+  place(placement: Placement): void;
+  /** Everything. image null = blank; patchLevel as in shared/patchCode.ts. Before the first placement: grey. */
+  draw(image: ImageBitmap | null, square: Square | null, fixation: boolean, patchLevel: number): void;
+  /** Only the patch: the rest stays as it is. */
+  drawPatch(patchLevel: number): void;
 }
 
 export const restingGrey = 128;
 
 export function createScreen(canvas: HTMLCanvasElement): Screen {
   // Not desynchronized: Chromium then painted nothing while callbacks looked normal.
-  const context = canvas.getContext("2d", { alpha: false });
-  if (context === null) throw new Error("expected a 2D canvas, the browser gave none; restart it with canvas enabled");
+  const context = contextOf(canvas);
+  let placement: Placement | null = null;
+  let background = greyOf(restingGrey, null);
+  let patch = patchGreys(false).map((grey) => greyOf(grey, null));
 
   const fit = (): boolean => {
     const widthPx = Math.max(1, Math.round(window.innerWidth * window.devicePixelRatio));
@@ -34,40 +42,59 @@ export function createScreen(canvas: HTMLCanvasElement): Screen {
     return true;
   };
 
+  function drawPatch(level: number): void {
+    if (placement === null || placement.photodiodePx === 0) return;
+    const side = placement.photodiodePx;
+    context.fillStyle = patch[Math.min(level, patchLevelMax)] ?? "#000";
+    context.fillRect(canvas.width - side, canvas.height - side, side, side);
+  }
+
   fit();
   return {
     get widthPx() { return canvas.width; },
     get heightPx() { return canvas.height; },
     fit,
-    draw({ placement, image, fixation }) {
-      const grey = placement?.backgroundGrey ?? restingGrey;
-      context.fillStyle = `rgb(${grey} ${grey} ${grey})`;
+    place(next) {
+      placement = next;
+      background = greyOf(next.backgroundGrey, next.lut);
+      patch = patchGreys(next.lut !== null).map((grey) => greyOf(grey, next.lut));
+    },
+    draw(image, square, fixation, patchLevel) {
+      context.fillStyle = background;
       context.fillRect(0, 0, canvas.width, canvas.height);
       if (placement === null) return;
-      if (image !== null) drawImage(context, placement, image);
-      if (fixation) drawFixation(context, placement);
-      if (placement.photodiodePx > 0) {
-        context.fillStyle = image === null ? "#000" : "#fff";
-        context.fillRect(canvas.width - placement.photodiodePx, canvas.height - placement.photodiodePx, placement.photodiodePx, placement.photodiodePx);
-      }
+      if (image !== null && square !== null) drawImage(context, square, image);
+      if (fixation) drawFixation(context, placement.fixationDiameterPx);
+      drawPatch(patchLevel);
     },
+    drawPatch,
   };
 }
 
-function drawImage(context: CanvasRenderingContext2D, { centreXPx, centreYPx, sizePx }: Placement, image: ImageBitmap): void {
-  const size = Math.round(sizePx);
-  const left = Math.round(centreXPx - size / 2);
-  const top = Math.round(centreYPx - size / 2);
+function contextOf(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
+  const context = canvas.getContext("2d", { alpha: false });
+  if (context === null) throw new Error("expected a 2D canvas, the browser gave none; restart it with canvas enabled");
+  return context;
+}
+
+function greyOf(value: number, lut: Placement["lut"]): string {
+  return lut === null ? `rgb(${value} ${value} ${value})` : `rgb(${lut.r[value] ?? value} ${lut.g[value] ?? value} ${lut.b[value] ?? value})`;
+}
+
+function drawImage(context: CanvasRenderingContext2D, square: Square, image: ImageBitmap): void {
+  const size = Math.round(square.sizePx);
+  const left = Math.round(square.centreXPx - size / 2);
+  const top = Math.round(square.centreYPx - size / 2);
   context.imageSmoothingEnabled = image.width !== size;
   context.imageSmoothingQuality = "high";
   context.drawImage(image, left, top, size, size);
 }
 
 /** A white disc with a dark rim, at the middle of the screen whatever the image's place: visible on any image. */
-function drawFixation(context: CanvasRenderingContext2D, { fixationDiameterPx }: Placement): void {
+function drawFixation(context: CanvasRenderingContext2D, diameterPx: number): void {
   const x = context.canvas.width / 2;
   const y = context.canvas.height / 2;
-  const radius = Math.max(1, fixationDiameterPx / 2);
+  const radius = Math.max(1, diameterPx / 2);
   context.fillStyle = "#000";
   context.beginPath();
   context.arc(x, y, radius + Math.max(1, radius * 0.25), 0, 2 * Math.PI);

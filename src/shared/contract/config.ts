@@ -1,6 +1,7 @@
 // What a session is started with. Every field has a default, a unit in its name and a range; the session file records the parsed whole.
 // Knows nothing about forms or files.
 import { z } from "zod";
+import { gammaConfig } from "../gamma.ts";
 
 export const subjectConfig = z.object({
   id: z.string().trim().min(1).max(64).regex(/^[A-Za-z0-9_-]+$/, "expected letters, digits, - or _").default("synthetic"),
@@ -107,6 +108,12 @@ export const displayConfig = z.object({
   fixationDeg: z.number().min(0.05).max(2).default(0.25),
   backgroundGrey: z.number().int().min(0).max(255).default(128),
   photodiodePx: z.number().int().min(0).max(400).default(60),
+  /** What the patch shows. "onset": white while an image is on, for boxes that give one pulse. "frames": a grey code of image and frame, for a photodiode on an analogue input. */
+  photodiodeCode: z.enum(["onset", "frames"]).default("onset"),
+  /** The patch is flashed this often before the first trial to measure the display's lag; 0 = not at all. */
+  calibrationFlashes: z.number().int().min(0).max(200).default(20),
+  /** The screen's measured luminance; null = values are sent as they are. */
+  gamma: gammaConfig.nullable().default(null),
 });
 
 export const modelsConfig = z.object({

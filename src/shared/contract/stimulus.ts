@@ -6,7 +6,9 @@ export const stimulusCommand = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("place"),
     centreXPx: z.number(), centreYPx: z.number(), sizePx: z.number(), fixationDiameterPx: z.number(),
-    backgroundGrey: z.number(), photodiodePx: z.number(),
+    backgroundGrey: z.number(), photodiodePx: z.number(), photodiodeCode: z.enum(["onset", "frames"]),
+    /** Value to send for each value asked for, 256 a channel; images come with it applied, greys of the window's own do not. */
+    lut: z.object({ r: z.array(z.number()), g: z.array(z.number()), b: z.array(z.number()) }).nullable(),
   }),
   /** RGBA bytes, base64. sizePx: side on the screen; null = that of the placement. */
   z.object({ kind: z.literal("prepare"), imageId: z.number(), widthPx: z.number(), heightPx: z.number(), rgbaBase64: z.string(), sizePx: z.number().positive().nullable() }),
@@ -14,7 +16,11 @@ export const stimulusCommand = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("fixation"), visible: z.boolean() }),
   z.object({
     kind: z.literal("run"), trialId: z.number(),
-    flashes: z.array(z.object({ presentationId: z.number(), imageId: z.number(), onFrames: z.number(), offFrames: z.number() })),
+    /** imageId 0: no image, only the photodiode patch. */
+    flashes: z.array(z.object({
+      presentationId: z.number(), imageId: z.number(), onFrames: z.number(), offFrames: z.number(),
+      placement: z.object({ centreXPx: z.number(), centreYPx: z.number(), sizePx: z.number() }).nullable().optional(),
+    })),
   }),
   z.object({ kind: z.literal("abort"), trialId: z.number() }),
 ]);
