@@ -40,11 +40,12 @@ export interface WebHost {
 /** WebSocket close codes of this host; the text goes with them as the reason. */
 export const closeCodes = { engineDown: 4001, noToken: 4401, tooSlow: 4408, hostClosing: 1001 } as const;
 
-/** Above this a socket gets no decimated frames until it has caught up. */
+/** Above this a socket is behind: of what the next frame replaces it gets the newest alone, once it has caught up. */
 const bufferedBytesForLive = 256 * 1024;
 /** A socket that is this far behind is ended: its window links again and takes a fresh snapshot. */
-const bufferedBytesMax = 64 * 1024 * 1024;
-const decimated: ReadonlySet<EventName> = new Set(["live", "eye"]);
+const bufferedBytesMax = 16 * 1024 * 1024;
+/** State that the next frame of its kind replaces. */
+const decimated: ReadonlySet<string> = new Set<EventName>(["live", "eye", "screen"]);
 const heartbeatMs = 5000;
 const callerFrameBytesMax = 4 * 1024 * 1024;
 const linksMax = 64;
@@ -123,14 +124,35 @@ let callerCount = 0;
 function createLink(engine: EngineLink, socket: WebSocket, access: readonly Access[], wants: ReadonlySet<string> | null, onGone: () => void): Link {
   callerCount += 1;
   let alive = true;
+  /** The newest of each kind of state, for when a socket that is behind has caught up; and how many older ones it did not get. */
+  const waiting = new Map<string, string>();
+  let skipped = 0;
+  const send = (text: string): void => {
+    if (socket.bufferedAmount > bufferedBytesMax) return endSocket(socket, closeCodes.tooSlow, "This window fell too far behind and links anew.");
+    socket.send(text, catchUp);
+  };
+  const catchUp = (): void => {
+    if (waiting.size === 0 || socket.readyState !== socket.OPEN || socket.bufferedAmount > bufferedBytesForLive) return;
+    const newest = [...waiting.values()];
+    waiting.clear();
+    if (skipped > 0) newest.unshift(JSON.stringify({ event: "linkSlow", payload: { skipped } } satisfies EngineFrame));
+    skipped = 0;
+    for (const text of newest) send(text);
+  };
   const tell = (frame: EngineFrame, text: string): void => {
     if (socket.readyState !== socket.OPEN) return;
     if ("event" in frame) {
       if (wants !== null && !wants.has(frame.event)) return;
-      if (isDecimated(frame) && socket.bufferedAmount > bufferedBytesForLive) return;
+      const state = stateOf(frame);
+      if (state !== null && socket.bufferedAmount > bufferedBytesForLive) {
+        if (waiting.has(state)) skipped += 1;
+        waiting.set(state, text);
+        return;
+      }
+      // Older than this one.
+      if (state !== null) waiting.delete(state);
     }
-    if (socket.bufferedAmount > bufferedBytesMax) return endSocket(socket, closeCodes.tooSlow, "This window fell too far behind and links anew.");
-    socket.send(text);
+    send(text);
   };
   const caller = engine.attach({ id: `web-${callerCount}`, access }, (frame) => tell(frame, JSON.stringify(frame)));
   socket.on("message", (data, isBinary) => caller.send(isBinary ? undefined : parseJson(textOf(data))));
@@ -154,11 +176,12 @@ function createLink(engine: EngineLink, socket: WebSocket, access: readonly Acce
   };
 }
 
-/** State that the next frame replaces, live or in a replay. */
-function isDecimated(frame: EventFrame): boolean {
-  if (frame.event !== "replayed") return decimated.has(frame.event);
-  const inner = events.replayed.safeParse(frame.payload);
-  return inner.success && decimated.has(inner.data.event);
+/** Which state a frame is the newest of, live or in a replay; null = every one of its kind counts. */
+function stateOf(frame: EventFrame): string | null {
+  if (frame.event !== "replayed") return decimated.has(frame.event) ? frame.event : null;
+  const { payload } = frame;
+  if (typeof payload !== "object" || payload === null || !("event" in payload) || typeof payload.event !== "string") return null;
+  return decimated.has(payload.event) ? `replayed ${payload.event}` : null;
 }
 
 function broadcast(links: ReadonlySet<Link>, frame: EventFrame): void {

@@ -148,6 +148,8 @@ export const events = {
   insilico: insilico.sweepLine,
   /** Work on recorded sessions went on or ended. */
   job: tools.job,
+  /** Only to a window that reads more slowly than it is told: states that were replaced by newer ones before it got them. */
+  linkSlow: z.object({ skipped: z.number() }),
   /** Only to the attached stimulus window. */
   stimulus: stimulusCommand,
 } as const;

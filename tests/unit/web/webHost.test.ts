@@ -6,6 +6,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
+import { z } from "zod";
 import { linkInProcess } from "../../../src/engine/link.ts";
 import { fileOf } from "../../../src/engine/pageFiles.ts";
 import { unwrap } from "../../../src/shared/result.ts";
@@ -178,6 +179,33 @@ test("a watcher that does not read loses live frames, never results, and holds n
   expect(tookMs).toBeLessThan(5000);
   for (const { socket } of [slow, quick]) socket.close();
 }, 30_000);
+
+test("a watcher that never reads: what waits for it is bounded, and when it reads again it gets the newest state and the count of what it missed", async () => {
+  const engine = aStandInEngine();
+  const host = await aHost(engine);
+  const slow = await link(host, `?token=${tokens.view}`);
+  slow.socket.pause();
+  const before = process.memoryUsage();
+  const frames = 20_000;
+  for (let n = 0; n < frames; n++) {
+    engine.emit({ event: "live", payload: aLive(n), callerId: null });
+    if (n % 100 === 0) await new Promise((done) => setImmediate(done));
+  }
+  const after = process.memoryUsage();
+  // All of them would be 50 MB and more.
+  expect(after.external + after.arrayBuffers + after.heapUsed - before.external - before.arrayBuffers - before.heapUsed).toBeLessThan(30e6);
+  slow.socket.resume();
+  const live = (): number[] => slow.messages.filter((m) => m.includes('"event":"live"')).map((m) => liveShape.parse(JSON.parse(m)).payload.progress.generation);
+  await until("the newest state came", () => live().at(-1) === frames - 1, 10_000);
+  const skipped = slow.messages.filter((m) => m.includes('"event":"linkSlow"')).map((m) => slowShape.parse(JSON.parse(m)).payload.skipped).reduce((a, b) => a + b, 0);
+  expect(skipped).toBeGreaterThan(frames / 2);
+  expect(live().length + skipped).toBe(frames);
+  expect(live()).toEqual(live().toSorted((a, b) => a - b));
+  slow.socket.close();
+}, 30_000);
+
+const liveShape = z.object({ payload: z.object({ progress: z.object({ generation: z.number() }) }) });
+const slowShape = z.object({ payload: z.object({ skipped: z.number() }) });
 
 test("a port in use, a foreign address and a remote address without leave are sentences", async () => {
   const first = await aHost();
