@@ -11,6 +11,7 @@ import type { OptimizerName } from "../evolve/index.ts";
 import type { ModelManifest } from "../shared/manifest.ts";
 import { FaultError, fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
+import { nsPerMs } from "../shared/units.ts";
 import type { ImageBatch } from "../shared/values.ts";
 import { checkSession } from "./check.ts";
 import { modelSettingsFile } from "./modelsCommands.ts";
@@ -29,6 +30,8 @@ import { createSessionTools } from "./sessionTools.ts";
 import { createTelemetry } from "./telemetry.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { createTimedDisplay } from "./timedDisplay.ts";
+import { createWatch } from "./watch.ts";
+import type { Watch } from "./watch.ts";
 import { appVersion } from "./version.ts";
 import { createWindowDisplay } from "./windowDisplay.ts";
 import type { WindowDisplay } from "./windowDisplay.ts";
@@ -50,6 +53,7 @@ const idleSnapshot: Snapshot = {
 interface Running {
   readonly session: LiveSession | null;
   readonly telemetry: Telemetry;
+  readonly watch: Watch;
   readonly images: Map<number, { readonly image: ImageBatch; readonly label: string }>;
   ticker: NodeJS.Timeout | null;
   ended: boolean;
@@ -98,10 +102,14 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       const images: Running["images"] = new Map();
       const display = config.display.kind === "window" ? screen : createTimedDisplay({ clock });
       const early: Parameters<Telemetry["onRecord"]>[] = [];
+      const watch = createWatch();
       const opened = await openLiveSession({
         config, clock, models, display, sessionFolder: folderOf(config), hostKind: options.host, ...(resumeFile === undefined ? {} : { resumeFile }),
         listener: {
-          presentation: (p) => telemetryHolder.telemetry?.listener.presentation?.(p),
+          presentation: (p) => {
+            watch.presentation(p.excluded === null ? "counted" : p.excluded === "noOnsetMark" || p.excluded === "lateFrame" ? p.excluded : "other");
+            telemetryHolder.telemetry?.listener.presentation?.(p);
+          },
           raster: (p, spikes, channel) => telemetryHolder.telemetry?.listener.raster?.(p, spikes, channel),
           generation: (g) => {
             telemetryHolder.telemetry?.listener.generation?.(g);
@@ -109,7 +117,10 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
           },
           trial: (outcome, id) => telemetryHolder.telemetry?.listener.trial?.(outcome, id),
           screen: (imageId, fixation, i, n) => telemetryHolder.telemetry?.listener.screen?.(imageId, fixation, i, n),
-          eye: (batch, inside) => telemetryHolder.telemetry?.listener.eye?.(batch, inside),
+          eye: (batch, inside) => {
+            watch.eye({ valid: batch.valid.includes(1), atMs: clock.now() / nsPerMs });
+            telemetryHolder.telemetry?.listener.eye?.(batch, inside);
+          },
           report: (thread, report) => telemetryHolder.telemetry?.listener.report?.(thread, report),
           ended: (reason, message) => void finish(reason, message),
         },
@@ -136,7 +147,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       telemetryHolder.telemetry = telemetry;
       for (const record of early) telemetry.onRecord(...record);
       telemetry.attach(session.loop);
-      running = { session, telemetry, images, ticker: setInterval(() => tick(), liveMs), ended: false };
+      running = { session, telemetry, watch, images, ticker: setInterval(() => tick(), liveMs), ended: false };
       telemetry.setPhase("starting");
       await session.loop.start();
       if (config.display.kind === "window" && screen.attachedCaller === null) session.loop.displayLost("it was closed while the session started");
@@ -178,6 +189,9 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     const disk = running.session.store.status();
     if (disk.diskLevel === "stop") running.session.loop.stop("The disk is full.");
     else if (disk.diskLevel === "low") running.session.loop.alarm({ code: "disk", severity: "warn", message: `The disk is nearly full${disk.minutesLeft === null ? "" : `: about ${Math.round(disk.minutesLeft)} minutes are left`}. Make room now.` });
+    const { begun, over } = running.watch.ask({ atMs: clock.now() / nsPerMs, hasEye: running.session.rig.eye !== null, queuedRecords: disk.queuedRecords });
+    for (const alarm of begun) running.session.loop.alarm(alarm);
+    for (const alarm of over) running.session.loop.alarmOver(alarm);
   }
 
   async function finish(reason: "completed" | "stopped" | "failed", message: string): Promise<void> {

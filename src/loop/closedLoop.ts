@@ -52,6 +52,7 @@ export interface ClosedLoop {
   /** After the streams have stopped: nothing reaches the session any more. */
   close(): void;
   alarm(alarm: { readonly code: string; readonly severity: "warn" | "fault"; readonly message: string }): void;
+  alarmOver(over: { readonly code: string; readonly message: string }): void;
   readonly alarms: Alarms;
   readonly channels: ChannelFigures;
   readonly status: LoopStatus;
@@ -199,6 +200,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
       timers.clear();
     },
     alarm: (alarm) => give({ kind: "alarm", ...alarm }),
+    alarmOver: (over) => give({ kind: "alarmOver", ...over }),
     get status() {
       return core.status;
     },

@@ -16,7 +16,7 @@ import { ResultDialog, ResultPanel, reportsShown } from "./panels/ResultPanel.ts
 import { RigPanel } from "./panels/RigPanel.tsx";
 import { ScreenPanel } from "./panels/ScreenPanel.tsx";
 import { TrialsPanel } from "./panels/TrialsPanel.tsx";
-import { ActButton, Confirm, Key } from "./parts.tsx";
+import { ActButton, Confirm, Key, RewardContext } from "./parts.tsx";
 import { NotesDialog } from "./replay/NotesDialog.tsx";
 import { Transport } from "./replay/Transport.tsx";
 import { WhatIfDialog } from "./replay/WhatIf.tsx";
@@ -154,7 +154,9 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
   const commands = useMemo(() => ({ run }), [run]);
   const acting = mayOperate && review === null && !ended ? commands : null;
   const close = (): void => setOpen(null);
+  const reward = useMemo(() => (acting === null ? null : () => acting.run("reward")), [acting]);
   return (
+    <RewardContext value={reward}>
     <div className={`console${review === null ? "" : " reviewing"}${unlinked ? " unlinked" : ""}`} data-testid="console">
       {review === null
         ? <><Header commands={commands} mayOperate={mayOperate} /><StatusLine notice={props.notice} onAlarms={() => setOpen("alarms")} downReason={() => client.downReason} /></>
@@ -195,6 +197,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       {open === "log" ? <LogDialog onClose={close} /> : null}
       {open === "generation" && generations.length > 0 ? <GenerationDialog client={client} thread={thread} generation={standing ?? generations.at(-1) ?? 0} generations={generations} onMove={choose} onClose={close} /> : null}
     </div>
+    </RewardContext>
   );
 }
 

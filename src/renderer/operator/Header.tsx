@@ -1,5 +1,6 @@
 // The top line: whose session, how far, what it is doing, pause and stop. And under it the one line that says whether all is well.
 import { memo } from "react";
+import { adviceFor } from "./alarmAdvice.ts";
 import { formatAge, formatDate, formatDuration, formatRemaining } from "./format.ts";
 import { ActButton, Key, LevelMark } from "./parts.tsx";
 import { useNowMs, useTheme } from "./hooks.ts";
@@ -130,11 +131,12 @@ function LinkLost({ downReason }: { readonly downReason: () => string | null }) 
 function AlarmLine({ worst, others, onAlarms }: { readonly worst: Alarm; readonly others: number; readonly onAlarms: () => void }) {
   const elapsedS = useUi(selectElapsedS);
   const ageS = Math.max(0, elapsedS - Math.floor(worst.sinceMs / 1000));
+  const title = adviceFor(worst.code)?.title ?? null;
   return (
     <button type="button" className={`status ${worst.severity}`} data-testid="alarms" data-count={others + 1} onMouseDown={(e) => e.preventDefault()} onClick={onAlarms}>
-      <span role="alert">{worst.severity === "fault" ? "■" : "▲"} {worst.message}</span>
+      <span role="alert">{worst.severity === "fault" ? "■" : "▲"} {title === null ? null : <b className="alarm-title">{title}</b>}{worst.message}</span>
       <span className="since">for {formatDuration(ageS * 1000)}{worst.count > 1 ? `, ${worst.count} times` : ""}</span>
-      {others > 0 ? <b>{others} more</b> : null}<Key>A</Key>
+      {others > 0 ? <b>{others} more</b> : null}<span className="what-to-do">what to do</span><Key>A</Key>
     </button>
   );
 }

@@ -1,5 +1,6 @@
 // What opens over the console: note, keys, alarms, log, all images of a generation. Knows nothing about panels.
 import { useEffect, useRef, useState } from "react";
+import { adviceFor } from "./alarmAdvice.ts";
 import { formatDuration, formatRate } from "./format.ts";
 import { bindings, type Place } from "./keys.ts";
 import { Dialog, Key, SessionImage } from "./parts.tsx";
@@ -78,7 +79,7 @@ export function KeysDialog({ place, onClose }: { readonly place: Place; readonly
           <div key={b.action}><dt>{b.shown.map((k) => <Key key={k}>{k}</Key>)}</dt><dd>{b.does}</dd></div>
         ))}
       </dl>
-      <p className="quiet">Tab goes through buttons and fields. The reward keys also work while a question is open.</p>
+      <p className="quiet">Tab goes through buttons and fields. The reward keys also work while a question is open, F8 even while you type.</p>
     </Dialog>
   );
 }
@@ -88,13 +89,22 @@ const noAlarms: readonly Alarm[] = [];
 export function AlarmsDialog({ onClose }: { readonly onClose: () => void }) {
   const alarms = useUi((s) => s.snapshot?.live?.alarms ?? noAlarms);
   return (
-    <Dialog title={alarms.length === 0 ? "No alarm" : "Alarms"} onClose={onClose} testid="alarms-dialog" wide>
+    <Dialog title={alarms.length === 0 ? "No alarm" : "Alarms, and what to do"} onClose={onClose} testid="alarms-dialog" wide>
       <ul className="alarm-list">
-        {alarms.map((a) => (
-          <li key={a.code} className={a.severity}>
-            <b>{a.severity === "fault" ? "■" : "▲"}</b><span>{a.message}</span><small>since {formatDuration(a.sinceMs)}{a.count > 1 ? `, ${a.count} times` : ""}</small>
-          </li>
-        ))}
+        {alarms.toSorted((a, b) => Number(b.severity === "fault") - Number(a.severity === "fault") || b.sinceMs - a.sinceMs).map((a) => {
+          const advice = adviceFor(a.code);
+          return (
+            <li key={a.code} className={a.severity} data-testid="alarm" data-code={a.code}>
+              <b>{a.severity === "fault" ? "■" : "▲"}</b>
+              <div>
+                {advice === null ? null : <h4>{advice.title}</h4>}
+                <p>{a.message}</p>
+                {advice === null ? null : <><p className="meanwhile">{advice.meanwhile}</p><ol>{advice.todo.map((line) => <li key={line}>{line}</li>)}</ol></>}
+              </div>
+              <small>since {formatDuration(a.sinceMs)}{a.count > 1 ? `, ${a.count} times` : ""}</small>
+            </li>
+          );
+        })}
       </ul>
       {alarms.length === 0 ? <p className="quiet">What was wrong before stands in the log with its beginning and end.</p> : null}
     </Dialog>

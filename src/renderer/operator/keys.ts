@@ -14,6 +14,8 @@ export interface KeyBinding {
   readonly footer?: string;
   /** Also while a dialog is open (never while text is being typed). */
   readonly always?: boolean;
+  /** Even while text is being typed: keys that no text has. */
+  readonly typing?: boolean;
   readonly watcher?: boolean;
 }
 
@@ -28,6 +30,7 @@ export const bindings: readonly KeyBinding[] = [
   { action: "togglePause", keys: [" "], shown: ["Space"], does: "Pause after the present image, or go on", places: ["console"], footer: "pause" },
   { action: "stop", keys: ["escape"], shown: ["Esc"], does: "Stop the session (asks)", places: ["console"] },
   { action: "reward", keys: ["r"], shown: ["R"], does: "Give one reward, at any time", places: ["console"], footer: "reward", always: true },
+  { action: "reward", keys: ["f8"], shown: ["F8"], does: "Give one reward, also while you type", places: ["console"], always: true, typing: true },
   { action: "rewardShorter", keys: ["-", "_"], shown: ["-"], does: "Reward 10 ms shorter", places: ["console"], always: true },
   { action: "rewardLonger", keys: ["=", "+"], shown: ["="], does: "Reward 10 ms longer", places: ["console"], always: true },
   { action: "recentre", keys: ["c"], shown: ["C"], does: "Make the present gaze the centre", places: ["console"], footer: "recentre gaze" },
@@ -95,10 +98,9 @@ export interface KeyPress {
 export function actionFor(press: KeyPress, context: KeyContext): Action | null {
   if (press.ctrlKey || press.metaKey || press.altKey) return null;
   const key = press.key.toLowerCase();
-  if (context.typing) return null;
   if (context.onControl && (key === " " || key === "enter")) return null;
   const binding = bindings.find((b) => b.places.includes(context.place) && b.keys.includes(key) && (context.mayOperate || b.watcher === true));
-  if (binding === undefined) return null;
+  if (binding === undefined || (context.typing && binding.typing !== true)) return null;
   if (context.dialogOpen && binding.always !== true) return null;
   if (press.repeat && !["back", "forward", "rewardShorter", "rewardLonger", "stepBack", "stepForward"].includes(binding.action)) return null;
   return binding.action;

@@ -1,5 +1,5 @@
 // Building blocks of every screen: panel, key cap, age, level mark, image, dialog. Knows nothing about sessions.
-import { useEffect, useRef, type ReactNode } from "react";
+import { createContext, useContext, useEffect, useRef, type ReactNode } from "react";
 import { formatAge } from "./format.ts";
 import { useNowMs } from "./hooks.ts";
 import { useImage } from "./images.ts";
@@ -55,7 +55,18 @@ export function SessionImage(props: { readonly session: string; readonly file: s
   return image === null ? <span className="image-wait" role="img" aria-label={props.alt} /> : <img className="session-image" src={image.url} alt={props.alt} draggable={false} />;
 }
 
-/** A modal dialog: Esc and the backdrop close it; focus comes back to where it was. */
+/** Gives a reward; null where there is none to give (no session, or a watching window). */
+export const RewardContext = createContext<(() => void) | null>(null);
+
+/** The one button that a dialog must not hide: everything behind a modal dialog is out of reach. */
+export function RewardAnyway() {
+  const reward = useContext(RewardContext);
+  const pulseMs = useUi((s) => s.snapshot?.live?.reward.pulseMs ?? null);
+  if (reward === null) return null;
+  return <ActButton className="reward-anyway" data-testid="reward-anyway" tabIndex={-1} onClick={reward}>Reward {pulseMs === null ? "" : `${pulseMs} ms`} <Key>R</Key><Key>F8</Key></ActButton>;
+}
+
+/** A modal dialog: Esc and the backdrop close it; focus comes back to where it was. The reward stays within reach. */
 export function Dialog(props: { readonly title: ReactNode; readonly onClose: () => void; readonly wide?: boolean; readonly children: ReactNode; readonly testid?: string }) {
   const ref = useRef<HTMLDialogElement>(null);
   useEffect(() => {
@@ -76,7 +87,7 @@ export function Dialog(props: { readonly title: ReactNode; readonly onClose: () 
       }}
     >
       <div className="dialog-body">
-        <h3>{props.title}</h3>
+        <div className="dialog-head"><h3>{props.title}</h3><RewardAnyway /></div>
         {props.children}
       </div>
     </dialog>
