@@ -1,14 +1,18 @@
 // The rigs that this program knows: what they are called, what can be set, how their spike source is made. Knows nothing about the loop.
 import { z } from "zod";
 import type { Clock, Encoder, SpikeSource } from "../shared/ports.ts";
-import { fault, ok } from "../shared/result.ts";
+import { FaultError, fault, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import type { OptionSpec } from "../shared/contract/state.ts";
 import { describeOptions } from "./optionSpecs.ts";
 import { openEphysOptionsSchema } from "./drivers/open-ephys/options.ts";
 import { createOpenEphysSource } from "./drivers/open-ephys/source.ts";
+import type { SyntheticRigOptions } from "./synthetic/options.ts";
 import { syntheticRigOptionsSchema } from "./synthetic/options.ts";
 import { createSyntheticRig } from "./synthetic/rig.ts";
+import type { SyntheticRig } from "./synthetic/rig.ts";
+import { findPlayer } from "./sim/index.ts";
+import { createThroughDriver } from "./sim/throughDriver.ts";
 
 /** What a source may need from the world around it. Real rigs need the clock only. */
 export interface RigWorld {
@@ -56,7 +60,13 @@ function rigKind<T>(definition: {
     },
     open(options, world) {
       const parsed = parse(options);
-      return parsed.ok ? ok(make(parsed.value, world)) : parsed;
+      if (!parsed.ok) return parsed;
+      try {
+        return ok(make(parsed.value, world));
+      } catch (error) {
+        if (error instanceof FaultError) return fault(error.code, error.message);
+        throw error;
+      }
     },
   };
 }
@@ -69,7 +79,7 @@ export const rigRegistry: readonly RigKind[] = [
     options: syntheticRigOptionsSchema,
     carriesContinuousData: false,
     transportMs: (options) => options.delayMs,
-    make: (options, { clock, seed, encoder }) => createSyntheticRig({ seed, clock, encoder, options }).source,
+    make: (options, world) => unwrap(openSyntheticRig(options, world)).source,
   }),
   rigKind({
     kind: "open-ephys",
@@ -87,4 +97,14 @@ export function openSource(kind: string, options: unknown, world: RigWorld): Res
   const found = rigRegistry.find((candidate) => candidate.kind === kind);
   if (found === undefined) return fault("unknownRig", `Expected a rig of ${rigRegistry.map((candidate) => candidate.kind).join(", ")}, got "${kind}".`);
   return found.open(options, world);
+}
+
+/** The synthetic rig, heard directly or through the driver that its options name. Errors: `unknownPlayer`. */
+export function openSyntheticRig(options: SyntheticRigOptions, world: RigWorld): Result<SyntheticRig, Fault> {
+  const { clock, seed, encoder } = world;
+  if (options.through === null) return ok(createSyntheticRig({ seed, clock, encoder, options }));
+  const kind = findPlayer(options.through);
+  if (!kind.ok) return kind;
+  const rig = createSyntheticRig({ seed, clock, encoder, options: { ...options, ...kind.value.grid } });
+  return ok({ ...rig, source: createThroughDriver({ clock, seed, kind: kind.value, played: rig.source, openDriver: (name, driverOptions) => openSource(name, driverOptions, world) }) });
 }

@@ -1,7 +1,6 @@
 // From the rig's configuration to its ports. Knows nothing about the loop.
-import { openSource, rigRegistry } from "../acquisition/index.ts";
+import { openSource, openSyntheticRig, rigRegistry } from "../acquisition/index.ts";
 import { syntheticRigOptionsSchema } from "../acquisition/synthetic/options.ts";
-import { createSyntheticRig } from "../acquisition/synthetic/rig.ts";
 import type { GroundTruth } from "../acquisition/synthetic/truth.ts";
 import type { AppDescription } from "../shared/contract/index.ts";
 import type { Clock, Encoder, EyeTracker, Retina, Reward, SpikeSource } from "../shared/ports.ts";
@@ -36,7 +35,10 @@ export function openRig(config: RigChoice, world: { readonly clock: Clock; reado
   if (!transport.ok) return transport;
   const common = { kind: kind.kind, title: kind.title, shortestTransportMs: transport.value };
   if (kind.kind === "synthetic") {
-    return ok({ ...common, ...createSyntheticRig({ seed: world.seed, clock: world.clock, encoder: world.encoder, options: syntheticRigOptionsSchema.parse(config.options) }) });
+    const options = syntheticRigOptionsSchema.safeParse(config.options);
+    if (!options.success) return fault("rigOptions", `The synthetic rig's settings are not right: ${options.error.issues[0]?.message ?? ""}`);
+    const rig = openSyntheticRig(options.data, world);
+    return rig.ok ? ok({ ...common, ...rig.value }) : rig;
   }
   const source = openSource(kind.kind, config.options, world);
   return source.ok ? ok({ ...common, source: source.value, eye: null, reward: null, retina: null, truth: null }) : source;

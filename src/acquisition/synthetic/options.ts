@@ -46,6 +46,9 @@ export const syntheticRigOptionsSchema = z.strictObject({
   lineFrequencyHz: z.union([z.literal(50), z.literal(60)]).default(50).meta({ description: "Frequency of the mains.", unit: "Hz" }),
   rewardMsMax: z.number().positive().max(2000).default(500).meta({ description: "Longest reward pulse.", unit: "ms" }),
   eye: eyeOptionsSchema.prefault({}),
+  tickHz: z.number().positive().max(1e9).nullable().default(null).meta({ description: "Spikes and marks fall on ticks of this clock, as a recording system's do; none: they keep their nanosecond.", unit: "Hz" }),
+  blockTicks: z.number().int().min(1).max(100_000).default(1).meta({ description: "With ticks: the stream advances by whole blocks of so many." }),
+  through: z.string().nullable().default(null).meta({ description: "Play the rig over this protocol and listen to it through that protocol's driver, e.g. open-ephys; none: directly." }),
   faults: z.array(rigFaultSchema).default([]).meta({ description: "Faults to inject." }),
 });
 

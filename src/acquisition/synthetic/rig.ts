@@ -75,6 +75,14 @@ export function createSyntheticRig(options: {
     return rigTimeNs(innerNs + totalNs);
   };
 
+  // What a recording system with this sample clock would say: the tick in which it happened. Without ticks, the nanosecond.
+  const { tickHz, blockTicks } = settings;
+  const nsOfTick = (tick: number) => Math.round((tick * 1e9) / (tickHz ?? 1e9));
+  // A tick's own nanosecond was rounded, by half of one at most.
+  const tickOf = (ns: number) => Math.floor(((Math.floor(ns) + 0.5) * (tickHz ?? 1e9)) / 1e9);
+  const onTick = (ns: number) => (tickHz === null ? ns : nsOfTick(tickOf(ns)));
+  const onBlock = (ns: number) => (tickHz === null ? ns : nsOfTick(Math.floor(tickOf(ns) / blockTicks) * blockTicks));
+
   // ------------------------------------------------------------------------------------------------------------
   // Neurons
   const layers = chooseLayers(encoder.layers, settings.layers);
@@ -143,7 +151,7 @@ export function createSyntheticRig(options: {
 
   function schedule(atRigNs: number, happen: () => void): void {
     // Something told too late for its place in the stream comes as soon as it can.
-    moments.push({ atRigNs: Math.max(atRigNs, emittedRigNs), order: momentCount++, happen });
+    moments.push({ atRigNs: Math.max(onTick(atRigNs), emittedRigNs), order: momentCount++, happen });
     moments.sort((a, b) => a.atRigNs - b.atRigNs || a.order - b.order);
   }
 
@@ -184,7 +192,7 @@ export function createSyntheticRig(options: {
       const timeNs = i < taken.count ? (taken.timesRigNs[i] ?? 0) : Infinity;
       for (; buzzNext < buzz.length && (buzz[buzzNext] ?? 0) <= timeNs; buzzNext++) {
         for (const channel of buzzing) {
-          timesRigNs[count] = (buzz[buzzNext] ?? 0) + shiftNs;
+          timesRigNs[count] = onTick(buzz[buzzNext] ?? 0) + shiftNs;
           channels[count++] = channel;
         }
       }
@@ -192,7 +200,7 @@ export function createSyntheticRig(options: {
       const unit = taken.units[i] ?? 0;
       const channel = channelOf[unit] ?? 0;
       if (silenced.has(channel)) continue;
-      timesRigNs[count] = timeNs + shiftNs;
+      timesRigNs[count] = onTick(timeNs) + shiftNs;
       channels[count] = channel;
       unitIds[count++] = sortedUnitOf[unit] ?? 0;
     }
@@ -223,7 +231,7 @@ export function createSyntheticRig(options: {
   function tick(): void {
     if (listener === null) return;
     const nowNs = clock.now();
-    const untilRigNs = innerRigNs(nowNs - settings.delayMs * nsPerMs);
+    const untilRigNs = onBlock(innerRigNs(nowNs - settings.delayMs * nsPerMs));
     const stall = stalls.find((candidate) => untilRigNs >= candidate.fromInnerNs && untilRigNs < candidate.toInnerNs);
     if (stall === undefined) {
       if (staleSinceRigNs !== null) report({ kind: "reconnected", awayMs: (untilRigNs - staleSinceRigNs) / nsPerMs });
@@ -241,7 +249,7 @@ export function createSyntheticRig(options: {
   }
 
   function emitMark(kind: RigMark["kind"], innerNs: number, state: boolean): void {
-    listener?.({ kind: "mark", mark: { kind, rigNs: reported(innerNs), line: 0, state, word: null }, arrivedHostNs: clock.now() });
+    listener?.({ kind: "mark", mark: { kind, rigNs: reported(onTick(innerNs)), line: 0, state, word: null }, arrivedHostNs: clock.now() });
   }
 
   // ------------------------------------------------------------------------------------------------------------
@@ -454,7 +462,7 @@ export function createSyntheticRig(options: {
         }
         // Stopped while tuning.
         if (listener !== newListener) return ok(undefined);
-        startRigNs = innerRigNs(clock.now());
+        startRigNs = onBlock(innerRigNs(clock.now()));
         emittedRigNs = startRigNs;
         trains = createTrains(startRigNs);
         moments = [];

@@ -24,6 +24,8 @@ export interface DecoderOptions {
   readonly electrodes: readonly string[];
   /** Electrode name -> area, by the beginning of the name; "" where none fits. */
   readonly areas: readonly { readonly prefix: string; readonly area: string }[];
+  /** TTL line that carries the photodiode; left out or null: none. */
+  readonly photodiodeLine?: number | null;
 }
 
 export interface DecoderStatus {
@@ -189,7 +191,7 @@ export function createOpenEphysDecoder(options: DecoderOptions, emit: (event: So
     if (marks.length > 0) {
       heldMarks = heldMarks.filter((mark) => mark.timeNs >= upToNs);
       for (const { timeNs, ttl, arrivedHostNs: markArrived } of marks) {
-        emit({ kind: "mark", mark: { kind: "ttl", rigNs: rigTimeNs(timeNs), line: ttl.line, state: ttl.state, word: ttl.word }, arrivedHostNs: markArrived });
+        emit({ kind: "mark", mark: { kind: ttl.line === options.photodiodeLine ? "photodiode" : "ttl", rigNs: rigTimeNs(timeNs), line: ttl.line, state: ttl.state, word: ttl.word }, arrivedHostNs: markArrived });
       }
     }
     const due = held.filter((spike) => spike.timeNs < upToNs).sort((a, b) => a.timeNs - b.timeNs || a.channel - b.channel);

@@ -11,6 +11,7 @@ export const openEphysOptionsSchema = z.strictObject({
   holdBackMs: z.number().min(0).max(100).default(4).meta({ description: "How much older than its block a spike may be.", unit: "ms" }),
   electrodes: z.array(z.string().min(1)).default([]).meta({ description: "Electrodes to list from the start, in this order; others follow as they appear." }),
   areas: z.array(z.strictObject({ prefix: z.string(), area: z.string() })).default([]).meta({ description: "Area of the electrodes whose names begin so." }),
+  photodiodeLine: z.number().int().min(0).max(255).nullable().default(null).meta({ description: "TTL line on which the photodiode is; none: its marks are those of a TTL line." }),
   staleMs: z.number().min(100).default(1000).meta({ description: "Silence after which the stream is reported stale.", unit: "ms" }),
   lostMs: z.number().min(500).default(5000).meta({ description: "Silence after which the connection is made afresh.", unit: "ms" }),
   startTimeoutMs: z.number().min(100).default(5000).meta({ description: "How long a start waits for the program to answer.", unit: "ms" }),

@@ -54,7 +54,7 @@ export function createOpenEphysSource({ clock, options }: { readonly clock: Cloc
     }
 
     const decoder = createOpenEphysDecoder(
-      { sampleRateHz: options.sampleRateHz, holdBackMs: options.holdBackMs, blockSamplesMax, electrodes: options.electrodes, areas: options.areas },
+      { sampleRateHz: options.sampleRateHz, holdBackMs: options.holdBackMs, blockSamplesMax, electrodes: options.electrodes, areas: options.areas, photodiodeLine: options.photodiodeLine },
       (event) => {
         if (running?.decoder === decoder) listener(event);
       },

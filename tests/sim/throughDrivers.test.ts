@@ -1,0 +1,50 @@
+// A whole evolution heard through each driver over its real transport, against the same rig heard directly: not one score differs.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { playerRegistry } from "../../src/acquisition/sim/index.ts";
+import { runHeadless } from "../../src/engine/headless.ts";
+import { startModels } from "../../src/models/client.ts";
+import type { Models } from "../../src/models/client.ts";
+import { openSession } from "../../src/session/reader.ts";
+import { sessionConfig } from "../../src/shared/contract/index.ts";
+import { unwrap } from "../../src/shared/result.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "evoked-through-"));
+let models: Models;
+
+beforeAll(async () => {
+  models = unwrap(await startModels({ modelsDirs: [join(import.meta.dirname, "..", "..", "models")], inProcess: true, provider: "cpu", threads: 1 }));
+});
+afterAll(async () => {
+  await models.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function evolve(options: Readonly<Record<string, unknown>>) {
+  return unwrap(
+    await runHeadless({
+      models, fast: true, sessionFolder: folder,
+      config: sessionConfig.parse({
+        seed: 7, rig: { kind: "synthetic", options: { channelsPerArray: 8, ...options } }, display: { kind: "timed" },
+        evolution: { generations: 2, referencesPerGeneration: 2, tuningRepeats: 1, confirmRepeats: 1, threads: [{ populationSize: 6 }] },
+      }),
+    }),
+  );
+}
+
+describe.each(playerRegistry.map((player) => ({ kind: player.kind, player })))("an evolution through the driver of $kind", ({ kind, player }) => {
+  it("has the scores and the optimizer's states of the same rig heard directly", async () => {
+    const direct = await evolve(player.grid);
+    const through = await evolve({ through: kind });
+    expect(through.sha256).toBe(direct.sha256);
+    const [one, other] = [openSession(direct.session), openSession(through.session)].map((opened) => unwrap(opened));
+    if (one === undefined || other === undefined) throw new Error("expected two sessions");
+    expect([...other.spikeCounts()]).toEqual([...one.spikeCounts()]);
+    expect(other.presentations().map((p) => [p.imageId, p.onsetRigNs, p.onsetSource, p.excluded, p.rateHz])).toEqual(one.presentations().map((p) => [p.imageId, p.onsetRigNs, p.onsetSource, p.excluded, p.rateHz]));
+    expect(other.events().filter((event) => event.category === "fault")).toEqual([]);
+    one.close();
+    other.close();
+  }, 60_000);
+});
