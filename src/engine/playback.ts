@@ -3,15 +3,14 @@
 import type { EventName, EventPayload, PresentationEvent, ReplayStatus, Snapshot } from "../shared/contract/index.ts";
 import type { SessionReader, SessionRun } from "../session/reader.ts";
 import { openSession } from "../session/reader.ts";
-import type { SessionRecord } from "../shared/records.ts";
 import { FaultError, err, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
-import { hostTimeNs, nsPerMs } from "../shared/units.ts";
-import { createReplay } from "./replay.ts";
-import type { Replay } from "./replay.ts";
+import { nsPerMs } from "../shared/units.ts";
+import { createParkedCursors } from "./parkedCursors.ts";
+import { createReplayCursor } from "./replayCursor.ts";
+import type { ReplayCursor } from "./replayCursor.ts";
 import { configOf } from "./resume.ts";
-import { createTelemetry } from "./telemetry.ts";
-import type { Telemetry } from "./telemetry.ts";
+import type { Emit } from "./telemetry.ts";
 
 export interface Playback {
   readonly file: string;
@@ -31,6 +30,8 @@ const tickMs = 20;
 const liveMs = 100;
 /** A tick works at most this long before it lets others have the thread. */
 const busyMs = 16;
+/** While the session plays or a seek is under way, states for later seeks are made this seldom. */
+const fillMs = 60;
 /** Gaze and screen are sent at most this often, however fast the session runs: nobody sees more. */
 const glimpseMs = 30;
 
@@ -48,27 +49,14 @@ export function openPlayback(file: string, send: Send): Result<Playback, Fault> 
 
 function createPlayback(reader: SessionReader, send: Send): Playback {
   const config = configOf(reader);
-  const info = reader.info();
   const runs = reader.runs();
   const spans = runs.map((run) => spanOf(reader, run));
   const durationMs = spans.reduce((sum, s) => sum + (s.toNs - s.fromNs) / nsPerMs, 0);
-  const models = reader.models();
-  const generatorId = models.find((m) => m.role === "generator")?.id ?? "";
+  const session = { reader, config, runs, spans };
 
-  let runIndex = 0;
-  let replay: Replay;
-  let telemetry: Telemetry;
-  let records: Iterator<SessionRecord>;
-  let upcoming: SessionRecord | null = null;
-  let nowNs = 0;
-  let beforeMs = 0;
   let quiet = true;
-  let presentations = 0;
-  let generations = 0;
-  let difference: string | null = null;
   let playing = false;
   let speed = 1;
-  let atEnd = false;
   let wallMs = 0;
   let fromMs = 0;
   let lastLive = 0;
@@ -80,8 +68,17 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
   let wasPlaying = false;
   const glimpses = new Map<EventName, { sentMs: number; held: (() => void) | null }>();
 
-  const emit = <E extends EventName>(event: E, payload: EventPayload<E>): void => {
-    if (quiet || event === "stimulus" || event === "replay" || event === "replayed") return;
+  /** Only what the shown place says reaches the window. */
+  function openCursor(): ReplayCursor {
+    let cursor: ReplayCursor | null = null;
+    cursor = createReplayCursor(session, (event, payload) => {
+      if (!quiet && cursor !== null && cursor === shown) emit(event, payload);
+    });
+    return cursor;
+  }
+
+  const emit: Emit = (event, payload) => {
+    if (event === "stimulus" || event === "replay" || event === "replayed") return;
     const pass = (): void => send("replayed", { event: event as EventPayload<"replayed">["event"], payload });
     if (event !== "eye" && event !== "screen") return pass();
     const glimpse = glimpses.get(event) ?? { sentMs: 0, held: null };
@@ -93,6 +90,17 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
     pass();
   };
 
+  let shown = openCursor();
+  const parked = createParkedCursors({ durationMs, open: openCursor });
+  let filler: NodeJS.Timeout | null = setTimeout(fill, fillMs);
+
+  /** A little at a time, whatever else goes on. */
+  function fill(): void {
+    filler = null;
+    if (closed) return;
+    if (parked.fill(performance.now() + busyMs / 2)) filler = setTimeout(fill, playing || seekingToMs !== null ? fillMs : 0);
+  }
+
   /** What the last glimpses held back. */
   function showHeld(): void {
     for (const glimpse of glimpses.values()) {
@@ -101,90 +109,16 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
     }
   }
 
-  const positionMs = (): number => beforeMs + Math.max(0, (nowNs - (spans[runIndex]?.fromNs ?? 0)) / nsPerMs);
-
   function status(jumped = false): ReplayStatus {
-    return { file: reader.file, playing, speed, jumped, positionMs: positionMs(), durationMs, generation: generations, generations: config.evolution.generations, presentations, atEnd, seekingToMs, difference };
-  }
-
-  function startRun(index: number): void {
-    const run = runs[index];
-    const span = spans[index];
-    if (run === undefined || span === undefined) throw new Error(`expected run ${index} of ${runs.length}, got none`);
-    runIndex = index;
-    nowNs = span.fromNs;
-    replay = createReplay(reader, run, {
-      presentation: (p) => {
-        presentations += 1;
-        telemetry.listener.presentation?.(p);
-      },
-      raster: (p, spikes, channel) => telemetry.listener.raster?.(p, spikes, channel),
-      generation: (g) => {
-        generations += 1;
-        telemetry.listener.generation?.(g);
-      },
-      report: (thread, report) => telemetry.listener.report?.(thread, report),
-      trial: (outcome, id) => telemetry.listener.trial?.(outcome, id),
-      screen: (imageId, fixation, i, n) => telemetry.listener.screen?.(imageId, fixation, i, n),
-      eye: (batch, inside) => telemetry.listener.eye?.(batch, inside),
-    });
-    telemetry.attach(replay.core);
-    records = reader.records({ fromSeq: run.firstSeq, toSeq: run.lastSeq, pixels: false })[Symbol.iterator]();
-    upcoming = nextRecord();
-  }
-
-  function rewind(): void {
-    presentations = 0;
-    generations = 0;
-    difference = null;
-    atEnd = false;
-    beforeMs = 0;
-    nowNs = spans[0]?.fromNs ?? 0;
-    telemetry = createTelemetry({
-      config,
-      session: {
-        id: info.id, file: reader.file, subject: info.subject.id, startedUtc: info.startedUtc, seed: config.seed, rig: info.rig,
-        generator: generatorId, optimizer: config.evolution.threads[0]?.optimizer ?? "", provider: models[0]?.provider ?? "",
-      },
-      now: () => hostTimeNs((spans[0]?.fromNs ?? 0) + positionMs() * nsPerMs),
-      channels: () => reader.channels(),
-      devices: () => [],
-      emit,
-    });
-    startRun(0);
-    telemetry.setPhase("review");
-  }
-
-  function nextRecord(): SessionRecord | null {
-    const next = records.next();
-    return next.done === true ? null : next.value;
-  }
-
-  /** Takes the next record; false at the end of the session. */
-  function takeOne(): boolean {
-    if (upcoming === null) {
-      const span = spans[runIndex];
-      if (span === undefined || runIndex + 1 >= runs.length) {
-        atEnd = true;
-        return false;
-      }
-      beforeMs += (span.toNs - span.fromNs) / nsPerMs;
-      startRun(runIndex + 1);
-      return true;
-    }
-    nowNs = upcoming.hostNs;
-    const found = replay.take(upcoming);
-    if (found !== null) difference ??= `record ${found.seq} (${found.kind}${found.field === "" ? "" : `, ${found.field}`}): recorded ${found.recorded}, replayed ${found.replayed}`;
-    telemetry.onRecord(upcoming, upcoming.hostNs);
-    upcoming = nextRecord();
-    return true;
+    const { positionMs, generations, presentations, atEnd, difference } = shown;
+    return { file: reader.file, playing, speed, jumped, positionMs, durationMs, generation: generations, generations: config.evolution.generations, presentations, atEnd, seekingToMs, difference };
   }
 
   /** Goes on until `until` says so, letting others have the thread in between. */
   async function run(until: () => boolean): Promise<boolean> {
     const mine = asked;
     let since = performance.now();
-    while (!closed && !until() && takeOne()) {
+    while (!closed && !until() && shown.takeOne()) {
       const now = performance.now();
       if (now - since <= busyMs) continue;
       if (seekingToMs !== null && now - lastLive >= liveMs) {
@@ -202,27 +136,25 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
     if (!playing || closed) return;
     const began = performance.now();
     const target = speed === 0 ? Number.POSITIVE_INFINITY : fromMs + (began - wallMs) * speed;
-    while (positionOfNext() <= target && performance.now() - began < busyMs) {
-      if (!takeOne()) {
+    while (shown.nextMs <= target && performance.now() - began < busyMs) {
+      if (!shown.takeOne()) {
         playing = false;
         stopTicker();
         break;
       }
     }
     // A machine that cannot keep up plays more slowly instead of skipping.
-    if (speed !== 0 && positionOfNext() < target - 200) {
-      fromMs = positionMs();
+    if (speed !== 0 && shown.nextMs < target - 200) {
+      fromMs = shown.positionMs;
       wallMs = performance.now();
     }
-    if (began - lastLive >= liveMs || atEnd) {
+    if (began - lastLive >= liveMs || shown.atEnd) {
       lastLive = began;
       showHeld();
-      telemetry.tick();
+      shown.telemetry.tick();
       send("replay", status());
     }
   }
-
-  const positionOfNext = (): number => (upcoming === null ? positionMs() : beforeMs + (upcoming.hostNs - (spans[runIndex]?.fromNs ?? 0)) / nsPerMs);
 
   function stopTicker(): void {
     if (ticker !== null) clearInterval(ticker);
@@ -233,7 +165,7 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
     playing = false;
     stopTicker();
     showHeld();
-    telemetry.tick();
+    shown.telemetry.tick();
     send("replay", status());
   }
 
@@ -245,7 +177,17 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
     send("replay", status(true));
   }
 
-  rewind();
+  /** The shown place becomes the nearest one before `toMs`: this one, a parked one, or the beginning. */
+  function jumpBefore(toMs: number): void {
+    const reachable = shown.positionMs <= toMs ? shown.positionMs : Number.NEGATIVE_INFINITY;
+    const nearest = parked.nearestBefore(toMs);
+    if (nearest === null ? reachable >= 0 : nearest <= reachable) return;
+    const next = parked.takeBefore(toMs) ?? openCursor();
+    parked.park(shown);
+    shown = next;
+    filler ??= setTimeout(fill, fillMs);
+  }
+
   quiet = false;
 
   return {
@@ -253,10 +195,10 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
     play(next) {
       asked += 1;
       interruptSeek();
-      if (atEnd) rewind();
+      if (shown.atEnd) shown = openCursor();
       speed = next;
       playing = true;
-      fromMs = positionMs();
+      fromMs = shown.positionMs;
       wallMs = performance.now();
       ticker ??= setInterval(tick, tickMs);
       send("replay", status());
@@ -270,8 +212,8 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
       asked += 1;
       interruptSeek();
       pause();
-      const [p, g] = [presentations, generations];
-      if (await run(() => (unit === "presentation" ? presentations > p : generations > g))) pause();
+      const { presentations, generations } = shown;
+      if (await run(() => (unit === "presentation" ? shown.presentations > presentations : shown.generations > generations))) pause();
     },
     async seek(toMs) {
       asked += 1;
@@ -281,22 +223,23 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
       quiet = true;
       seekingToMs = toMs;
       glimpses.clear();
-      if (toMs < positionMs()) rewind();
-      if (!(await run(() => positionOfNext() > toMs))) return;
+      jumpBefore(toMs);
+      if (!(await run(() => shown.nextMs > toMs))) return;
       seekingToMs = null;
       quiet = false;
-      playing = wasPlaying && !atEnd;
-      fromMs = positionMs();
+      playing = wasPlaying && !shown.atEnd;
+      fromMs = shown.positionMs;
       wallMs = performance.now();
       if (playing) ticker ??= setInterval(tick, tickMs);
       send("replay", status(true));
     },
-    snapshot: () => telemetry.snapshot(),
-    responses: (channel, last) => telemetry.responses(channel, last),
+    snapshot: () => shown.telemetry.snapshot(),
+    responses: (channel, last) => shown.telemetry.responses(channel, last),
     close() {
       if (closed) return;
       closed = true;
       stopTicker();
+      if (filler !== null) clearTimeout(filler);
       reader.close();
     },
   };

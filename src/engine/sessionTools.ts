@@ -14,7 +14,7 @@ import { exportSessions } from "./exportSession.ts";
 import type { ExportJob } from "./exportSession.ts";
 import { spanOf } from "./playback.ts";
 import type { VerifyReport } from "./replay.ts";
-import { addNote, mergeNotes, readNotes } from "./sessionNotes.ts";
+import { addNote, mergeNotes, readNotes } from "../session/laterNotes.ts";
 import { runTask } from "./sessionTasks.ts";
 import type { WhatIfReport } from "./whatIf.ts";
 

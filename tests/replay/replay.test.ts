@@ -15,6 +15,7 @@ import { events, sessionConfig } from "../../src/shared/contract/index.ts";
 import { openSession } from "../../src/session/reader.ts";
 import { decodeOptimizerState, restoreOptimizer } from "../../src/evolve/index.ts";
 import { unwrap } from "../../src/shared/result.ts";
+import { createRng } from "../../src/shared/rng.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "evoked-replay-"));
 let file: string;
@@ -105,6 +106,25 @@ describe("a replay for a window", () => {
     expect(playback.snapshot().live?.trials).toEqual(then.live?.trials);
     playback.close();
   });
+
+  it("shows after any seeks, forward from whatever state is nearest, what a replay from the beginning shows there", async () => {
+    const { playback, status } = play();
+    await playback.seek(0);
+    const { durationMs } = status();
+    const rng = createRng(5);
+    // Long enough for states to be parked along the session, also while it is asked for others.
+    for (let i = 0; i < 6; i++) {
+      const toMs = rng.uniform() * durationMs;
+      await playback.seek(toMs);
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      const fresh = play();
+      await fresh.playback.seek(toMs);
+      expect(status()).toEqual({ ...fresh.status(), difference: null });
+      expect(playback.snapshot()).toEqual(fresh.playback.snapshot());
+      fresh.playback.close();
+    }
+    playback.close();
+  }, 60_000);
 });
 
 describe("what if", () => {

@@ -518,10 +518,10 @@ function writeEvolution(nwb: Nwb, sheets: SessionSheets, processing: Group): voi
 
 function writeAnalyses(nwb: Nwb, sheets: SessionSheets, processing: Group): void {
   const { h5, typed, table } = nwb;
-  const made = [sheets.neuronModels, sheets.ablations, sheets.visualisations].filter((sheet) => sheet.rows > 0);
+  const made = [sheets.neuronModels, sheets.ablations, sheets.visualisations, sheets.laterNotes].filter((sheet) => sheet.rows > 0);
   if (made.length === 0) return;
   const module = typed(h5.group(processing, "analysis"), "ProcessingModule");
-  h5.attribute(module, "description", "What was made of the recording afterwards: models of neurons with their weights, ablations of them, and what the images evolved for those came to.");
+  h5.attribute(module, "description", "What was made of the recording afterwards: models of neurons with their weights, ablations of them, what the images evolved for those came to, and later notes.");
   for (const sheet of made) {
     table(module, {
       name: sheet.name,

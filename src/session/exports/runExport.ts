@@ -1,9 +1,11 @@
 // One export from beginning to end in the thread that calls it: opens the session, picks the writer and the name, runs the task.
 // Knows nothing about threads.
+import { copyFileSync, existsSync } from "node:fs";
 import { join, parse } from "node:path";
 import { performance } from "node:perf_hooks";
 import { ok } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
+import { notesFileOf } from "../laterNotes.ts";
 import { dandiPath } from "../metadata.ts";
 import { openSession } from "../reader.ts";
 import type { SessionReader } from "../reader.ts";
@@ -79,6 +81,8 @@ export async function runExport(order: ExportOrder, hooks: ExportHooks): Promise
     const path = targetOf(reader.value, order);
     const done = await runTask({ target: path, overwrite: order.overwrite === true, ...hooks }, (task) => write(reader.value, order, task));
     if (!done.ok) return done;
+    // A copy of the session is whole only with the notes that lie beside it.
+    if (order.format === "sqlite" && existsSync(notesFileOf(order.file))) copyFileSync(notesFileOf(order.file), notesFileOf(path));
     return ok({ format: order.format, file: order.file, path, ...done.value, wallMs: performance.now() - started });
   } finally {
     reader.value.close();

@@ -1,7 +1,9 @@
 // A session as sheets: named tables of plain columns that every format can write, with one sentence on each column. Times are seconds
 // since the session's start; the recorded clocks are beside them. Knows nothing about file formats.
 import { z } from "zod";
+import { unwrap } from "../../shared/result.ts";
 import type { EventRecord, PresentationRecord } from "../../shared/records.ts";
+import { readLaterNotes } from "../laterNotes.ts";
 import type { SessionReader } from "../reader.ts";
 import type { Stored } from "../tables.ts";
 import { makeTimeline } from "./timeline.ts";
@@ -41,6 +43,8 @@ export interface SessionSheets {
   /** What a person should see; what only replay needs is in `inputs`. */
   readonly events: Sheet;
   readonly inputs: Sheet;
+  /** Written after the session, in the file beside it. */
+  readonly laterNotes: Sheet;
   readonly marks: Sheet;
   readonly clockMaps: Sheet;
   readonly devices: Sheet;
@@ -60,7 +64,7 @@ export interface SessionSheets {
   readonly timeline: Timeline;
 }
 
-export const sheetNames = ["channels", "presentations", "trials", "generations", "scores", "images", "rewards", "events", "inputs", "marks", "clockMaps", "devices", "models", "runs", "neuronModels", "ablations", "visualisations"] as const;
+export const sheetNames = ["channels", "presentations", "trials", "generations", "scores", "images", "rewards", "events", "inputs", "laterNotes", "marks", "clockMaps", "devices", "models", "runs", "neuronModels", "ablations", "visualisations"] as const;
 
 type Cell = number | null | undefined;
 
@@ -212,6 +216,11 @@ export function readSheets(reader: SessionReader): SessionSheets {
     ]),
     events: eventSheet("events", "Operator actions, alarms, faults and notes.", events.filter((e) => e.category !== "input")),
     inputs: eventSheet("inputs", "What reached the closed loop besides spikes, gaze and marks, kept for replay.", events.filter((e) => e.category === "input")),
+    laterNotes: makeSheet("later_notes", "Notes that were written after the session.", unwrap(readLaterNotes(reader.file)), [
+      text("at_utc", "When it was written", (n) => n.atUtc),
+      text("text", "The note", (n) => n.text),
+      text("note_id", "Its name in every copy of the session's notes", (n) => n.id),
+    ]),
     marks: makeSheet("marks", "Photodiode and digital marks on the rig's clock.", reader.marks(), [
       real("time_s", "Seconds since the session's start", (m) => timeline.rigS(m.rigNs, m.seq)),
       word("mark_kind", "photodiode, strobe or ttl", (m) => m.markKind),

@@ -10,7 +10,7 @@ import { runHeadless } from "../../../src/engine/headless.ts";
 import { reviewSnapshot } from "../../../src/engine/review.ts";
 import { createPlaybacks } from "../../../src/engine/playbacks.ts";
 import { readResumePoint } from "../../../src/engine/resume.ts";
-import { addNote, mergeNotes, notesFileOf, readNotes } from "../../../src/engine/sessionNotes.ts";
+import { addNote, mergeNotes, notesFileOf, readNotes } from "../../../src/session/laterNotes.ts";
 import { createSessionTools } from "../../../src/engine/sessionTools.ts";
 import type { SessionTools } from "../../../src/engine/sessionTools.ts";
 import { openSession } from "../../../src/session/reader.ts";

@@ -15,6 +15,7 @@ import type { ExportOrder } from "../../../src/session/exports/runExport.ts";
 import { runTask } from "../../../src/session/exports/task.ts";
 import { makeTimeline } from "../../../src/session/exports/timeline.ts";
 import { decodePng } from "../../../src/session/png.ts";
+import { addNote, readNotes } from "../../../src/session/laterNotes.ts";
 import { openSession } from "../../../src/session/reader.ts";
 import { createSession, resumeSession } from "../../../src/session/writer.ts";
 import type { SessionRecord, SessionRecordBody } from "../../../src/shared/records.ts";
@@ -36,6 +37,7 @@ const spikes = kind("spikes").flatMap(({ batch }) =>
   Array.from(batch.timesRigNs, (time, i) => ({ timeS: sessionS(time), channel: batch.channels[i] ?? 0, unit: batch.units[i] ?? 0 })),
 );
 
+const later = { text: 'The headstage was loose, "perhaps", from 13:50', atUtc: "2025-11-23T09:00:00.000Z" };
 let folder = "";
 let file = "";
 let h5: H5;
@@ -47,6 +49,7 @@ beforeAll(async () => {
   for (const record of records) writer.append(record);
   await writer.close();
   file = writer.file;
+  unwrap(addNote(file, later.text, later.atUtc));
   h5 = await loadHdf5();
   // One in a thread of its own, as the app does; the rest here, to save starting threads.
   for (const format of exportFormats) reports.set(format, unwrap(await (format === "nwb" ? exportSession : exportHere)({ file, format, outDir: join(folder, "out") })));
@@ -90,7 +93,7 @@ function openHdf5(path: string): { readonly numbers: (at: string) => number[]; r
 describe("an export", () => {
   test("appears under its name, compared with the session, with nothing left beside it", () => {
     const left = readdirSync(join(folder, "out")).sort();
-    expect(left).toStrictEqual(["one-csv", "one-images", "one-parquet", "one.mat", "one.sqlite", "sub-A1"]);
+    expect(left).toStrictEqual(["one-csv", "one-images", "one-parquet", "one.mat", "one.notes.json", "one.sqlite", "sub-A1"]);
     expect(readdirSync(join(folder, "out", "sub-A1"))).toStrictEqual(["sub-A1_ses-20251122T134500_behavior+ecephys+image.nwb"]);
     for (const report of reports.values()) {
       expect(report.checks).toBeGreaterThan(10);
@@ -311,6 +314,18 @@ describe("a folder of CSV files", () => {
     const [model] = kind("neuronModel");
     expect(rows("coefficients_hz")).toStrictEqual([{ weights_sha256: model?.weightsSha256, ...Object.fromEntries([...(model?.coefficientsHz ?? [])].map((weight, i) => [`feature_${i}`, String(weight)])) }]);
     expect(rows("visualisations").map((row) => row["activation_hz"])).toStrictEqual(kind("visualisation").map((image) => (Number.isNaN(image.activationHz) ? "" : String(image.activationHz))));
+  });
+
+  test("has the notes that were written afterwards, as every other format has", async () => {
+    expect(rows("later_notes")).toMatchObject([{ at_utc: later.atUtc, text: later.text }]);
+    expect(await parquetReadObjects({ file: await asyncBufferFromFile(join(pathOf("parquet"), "later_notes.parquet")) })).toMatchObject([{ text: later.text }]);
+    const nwb = openHdf5(pathOf("nwb"));
+    expect(nwb.texts("/processing/analysis/later_notes/text")).toStrictEqual([later.text]);
+    nwb.close();
+    const mat = openHdf5(pathOf("mat"));
+    expect(mat.attribute("/later_notes/text", "MATLAB_class")).toBe("cell");
+    mat.close();
+    expect(unwrap(readNotes(pathOf("sqlite"))).later).toMatchObject([later]);
   });
 
   test("explains every column of every file", () => {

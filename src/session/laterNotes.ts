@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, parse } from "node:path";
 import { z } from "zod";
-import { openSession } from "../session/reader.ts";
+import { openSession } from "./reader.ts";
 import { laterNote } from "../shared/contract/index.ts";
 import type { LaterNote, SessionNotes } from "../shared/contract/index.ts";
 import { fault, ok } from "../shared/result.ts";
@@ -70,6 +70,12 @@ function write(sessionFile: string, added: readonly LaterNote[]): Result<Session
     return fault("notWritable", `Expected to write notes to ${file}, got: ${error instanceof Error ? error.message : String(error)}. Give yourself the right to write there.`);
   }
   return ok({ recorded, later });
+}
+
+/** Notes that were written after a session, oldest first; none where there is no such file. Errors: `notesUnreadable`. */
+export function readLaterNotes(sessionFile: string): Result<readonly LaterNote[], Fault> {
+  const later = readLater(notesFileOf(sessionFile));
+  return later.ok ? ok(later.value?.notes ?? []) : later;
 }
 
 function readLater(file: string): Result<z.infer<typeof notesFile> | null, Fault> {
