@@ -21,8 +21,10 @@ import { describeDevices } from "./devices.ts";
 import type { Caller, Engine, EngineEvent, EngineOptions } from "./engineTypes.ts";
 import { openLiveSession } from "./liveSession.ts";
 import type { LiveSession } from "./liveSession.ts";
+import { createPlanHandlers } from "./plans.ts";
 import { createPlaybacks } from "./playbacks.ts";
 import { createRealClock } from "./realClock.ts";
+import { defaultPlanFolder } from "./paths.ts";
 import { readResumePoint } from "./resume.ts";
 import { rigKinds } from "./rig.ts";
 import { reviewSnapshot, recordedResponses, recordedGeneration, toSummary } from "./review.ts";
@@ -47,7 +49,7 @@ const windowWaitMs = 20_000;
 
 const idleSnapshot: Snapshot = {
   phase: "idle", session: null, channels: [], response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 },
-  live: null, curve: [], gallery: [], log: [], reports: [], failure: null,
+  live: null, curve: [], gallery: [], log: [], reports: [], views: [], stepReports: [], failure: null,
 };
 
 interface Running {
@@ -311,6 +313,13 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       current().session.loop.skipGeneration();
       return done();
     },
+    "session.skipBlock": async () => {
+      current().session.loop.skipGeneration();
+      return done();
+    },
+    "session.skipStep": async () => fault("notYet", "Steps cannot be skipped yet."),
+    "session.repeatStep": async () => fault("notYet", "Steps cannot be repeated yet."),
+    "session.queueImages": async () => fault("notYet", "Images cannot be queued yet."),
     "session.note": async ({ text }) => {
       current().session.record({ kind: "event", category: "note", severity: "info", code: "note", message: text, dataJson: "" });
       return done();
@@ -355,6 +364,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       if (from === undefined) return ok([]);
       return withReader(from, (reader) => recordedGeneration(reader, thread, generation));
     },
+    ...createPlanHandlers({ planFolder: options.planFolder ?? defaultPlanFolder }),
     ...modelsHandlers,
     ...insilicoHandlers,
     "stimulus.attach": async ({ widthPx, heightPx, refreshHz }, caller) => {

@@ -21,6 +21,8 @@ export interface EngineOptions {
   /** Folders that hold models, the built-in one first. */
   readonly modelFolders: readonly string[];
   readonly sessionFolder: string;
+  /** Folder of the user's plans; left out: the usual one. */
+  readonly planFolder?: string;
   /** Run the models inside this process (tests); default is a process of their own. */
   readonly modelsInProcess?: boolean;
 }

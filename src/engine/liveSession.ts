@@ -13,7 +13,7 @@ import { createSession, resumeSession } from "../session/writer.ts";
 import type { SessionWriter } from "../session/writer.ts";
 import { createClockAligner } from "../acquisition/align.ts";
 import type { GeneratorManifest } from "../shared/manifest.ts";
-import type { SessionConfig, ThreadConfig } from "../shared/contract/config.ts";
+import type { SessionConfig, ThreadConfig } from "../shared/contract/index.ts";
 import type { Clock, Display, Encoder, Generator } from "../shared/ports.ts";
 import type { SessionInfo, SessionRecordBody } from "../shared/records.ts";
 import { FaultError, err, ok, unwrap } from "../shared/result.ts";

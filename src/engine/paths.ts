@@ -19,5 +19,9 @@ export const builtInModels = join(root, "models");
 export const builtInReferences = join(builtInModels, "references");
 /** Session files of a user who chose no folder. */
 export const defaultSessionFolder = process.env["EVOKED_SESSIONS"] ?? join(homedir(), "Evoked", "sessions");
+/** Session plans that the user saved. */
+export const defaultPlanFolder = process.env["EVOKED_PLANS"] ?? join(homedir(), "Evoked", "plans");
+/** Protocols of the lab's own. */
+export const defaultProtocolFolder = process.env["EVOKED_PROTOCOLS"] ?? join(homedir(), "Evoked", "protocols");
 /** Models that the user imports or fetches. */
 export const userModels = process.env["EVOKED_MODELS"] ?? join(homedir(), "Evoked", "models");

@@ -1,7 +1,7 @@
 // A recorded session as the console shows it: the same snapshot as a live one, read from the file. Knows nothing about SQL or windows.
 import type { ChannelLive, GalleryItem, LogEntry, PresentationEvent, SessionSummary, Snapshot } from "../shared/contract/index.ts";
 import { z } from "zod";
-import { sessionConfig } from "../shared/contract/index.ts";
+import { emptyPlan, sessionConfig } from "../shared/contract/index.ts";
 import type { SessionList, SessionReader } from "../session/reader.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { nsPerMs } from "../shared/units.ts";
@@ -60,6 +60,7 @@ export function reviewSnapshot(reader: SessionReader): Snapshot {
       alarms: [],
       targets,
       trialState: "stopped",
+      plan: emptyPlan,
     },
     curve: generations.map((g) => ({
       thread: g.thread, generation: g.generation, evolvedMean: zero(g.evolvedMean), evolvedSem: zero(g.evolvedSem), evolvedBest: zero(Math.max(...[...g.scores].filter((s) => !Number.isNaN(s)))),
@@ -72,6 +73,8 @@ export function reviewSnapshot(reader: SessionReader): Snapshot {
       return [{ thread: g.thread, generation: g.generation, imageId: g.bestImageId, role: "best", rateHz, label: `${rateHz.toFixed(0)} spikes/s` }];
     }),
     log: events.slice(-500).map((e, i): LogEntry => ({ id: i + 1, atMs: Math.max(0, (e.hostNs - startNs) / nsPerMs), severity: e.severity, code: e.code, message: e.message })),
+    views: [],
+    stepReports: [],
     reports: events.flatMap((e) => (e.code === "report" ? [reportOf(e.dataJson)] : [])),
     failure: summary.state === "interrupted" ? "This session was interrupted: everything up to the interruption is here." : null,
   };

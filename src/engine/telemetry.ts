@@ -1,4 +1,5 @@
 // What windows are told about a running session: a snapshot when they attach, decimated events after. Knows nothing about transport or SQL.
+import { emptyPlan } from "../shared/contract/index.ts";
 import type { EventName, EventPayload, Snapshot } from "../shared/contract/index.ts";
 import type { Alarm, ChannelState, CurvePoint, Device, GalleryItem, Live, LogEntry, Phase, PresentationEvent, SessionConfig } from "../shared/contract/index.ts";
 import type { ClosedLoop } from "../loop/closedLoop.ts";
@@ -160,6 +161,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       alarms: l.alarms.active.map((a): Alarm => ({ code: a.code, severity: a.severity, sinceMs: sinceStartMs(a.sinceHostNs), message: a.message, count: a.count })),
       targets: [...status.targets],
       trialState: status.trialState,
+      plan: emptyPlan,
     };
   }
 
@@ -206,6 +208,8 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       gallery: [...gallery],
       log: [...log],
       reports: [...reports],
+      views: [],
+      stepReports: [],
       failure,
     }),
     responses: (channel, last) => responses.filter((r) => r.channel === channel).slice(-last),

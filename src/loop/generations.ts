@@ -2,7 +2,7 @@
 // shuffled together; last a block that shows the results again, for a report that luck has no part in. Scores kept, optimizers told.
 // Knows nothing about trials, screens or spikes.
 import type { Rng } from "../shared/rng.ts";
-import type { EvolutionConfig } from "../shared/contract/config.ts";
+import type { EvolutionConfig } from "../shared/contract/evolution.ts";
 import type { SessionRecordBody } from "../shared/records.ts";
 import { reportConvergence } from "../evolve/index.ts";
 import type { ConvergenceReport, GenerationScores } from "../evolve/index.ts";

@@ -1,5 +1,6 @@
 // What the loop tells and what it is started with. Knows nothing about how it works.
-import type { EvolutionConfig, ResponseConfig, TrialConfig } from "../shared/contract/config.ts";
+import type { ResponseConfig, TrialConfig } from "../shared/contract/config.ts";
+import type { EvolutionConfig } from "../shared/contract/evolution.ts";
 import type { ConvergenceReport, GenerationScores } from "../evolve/index.ts";
 import type { RigTimeNs } from "../shared/units.ts";
 import type { ExcludedBecause, EyeBatch, ImageKind, OnsetSource, TrialOutcome } from "../shared/values.ts";

@@ -57,6 +57,13 @@ export interface PlannedFlash {
   readonly placement?: PixelSquare | null;
 }
 
+/** Centre and side of an image as the subject sees it: degrees of visual angle from the fixation spot, right and up positive. */
+export interface VisualPlacement {
+  readonly centreXDeg: number;
+  readonly centreYDeg: number;
+  readonly sizeDeg: number;
+}
+
 export interface DisplayGeometry {
   readonly kind: "timed" | "window";
   readonly widthPx: number;
@@ -110,8 +117,8 @@ export interface Display {
 export interface Retina {
   /** Announces an image before it can be shown. */
   see(imageId: number, image: ImageBatch): Promise<void>;
-  /** The image is lit (null: blank) from this host time on. */
-  lit(imageId: number | null, presentationId: number, atHostNs: HostTimeNs): void;
+  /** The image is lit (null: blank) from this host time on. `where` it is seen; left out = where the rig's eyes expect images. */
+  lit(imageId: number | null, presentationId: number, atHostNs: HostTimeNs, where?: VisualPlacement): void;
   /** The fixation spot appears or disappears at this host time. */
   fixationSpot?(visible: boolean, atHostNs: HostTimeNs): void;
 }

@@ -1,6 +1,9 @@
 // What a session is started with. Every field has a default, a unit in its name and a range; the session file records the parsed whole.
 // Knows nothing about forms or files.
 import { z } from "zod";
+import { evolutionConfig } from "./evolution.ts";
+import { planSteps } from "./plan.ts";
+import type { PlanStep } from "./plan.ts";
 import { gammaConfig } from "../gamma.ts";
 
 export const subjectConfig = z.object({
@@ -30,9 +33,17 @@ export const trialConfig = z.object({
   waitMsMax: z.number().min(100).max(60000).default(3000),
   /** Excursions shorter than this (and blinks) do not break fixation. */
   graceMs: z.number().min(0).max(500).default(30),
+  /** A lost track of the eye (a blink) shorter than this does not break fixation; below the grace time it is an excursion like any other. */
+  blinkMsMax: z.number().min(0).max(1000).default(0),
   interTrialMs: z.number().min(0).max(30000).default(300),
   timeoutMs: z.number().min(0).max(60000).default(600),
   rewardMs: z.number().int().min(0).max(1000).default(120),
+  /** Added to the reward for every correct trial in a row, up to `rewardMsMax`; a failed trial takes it back to `rewardMs`. 0 = fixed. */
+  rewardGrowMs: z.number().int().min(0).max(500).default(0),
+  rewardMsMax: z.number().int().min(0).max(1000).default(300),
+  /** After this many trials the subject has a break without a spot; 0 = no breaks. */
+  breakAfterTrials: z.number().int().min(0).max(10_000).default(0),
+  breakMs: z.number().min(0).max(1_800_000).default(30_000),
   /** Calibrated flow of the juice line. */
   rewardMlPerS: z.number().min(0).max(20).default(1.2),
 });
@@ -52,48 +63,6 @@ export const responseConfig = z.object({
   streamTimeoutMs: z.number().min(50).max(10000).default(1000),
 }).refine((r) => r.windowEndMs > r.windowStartMs, { message: "expected windowEndMs after windowStartMs", path: ["windowEndMs"] })
   .refine((r) => r.baselineEndMs > r.baselineStartMs, { message: "expected baselineEndMs after baselineStartMs", path: ["baselineEndMs"] });
-
-/** One evolution of the session; several are interleaved image by image. */
-export const threadConfig = z.object({
-  generator: z.string().default("shapes-g1"),
-  /** "auto" = what suits the generator and the noise of a recording. */
-  optimizer: z.string().default("auto"),
-  optimizerOptions: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])).default({}),
-  /** Images in a population; null = the optimizer's default for the latent dimension. */
-  populationSize: z.number().int().min(4).max(400).nullable().default(null),
-  /** null = the model's own. */
-  initialStepSize: z.number().positive().nullable().default(null),
-  /** Channel index; "auto" = the channel that the references drive best and most selectively. */
-  target: z.union([z.number().int().min(0), z.literal("auto")]).default("auto"),
-  /** Start from an image of another session (its latent), or, without an image, from where that session's evolution ended; null = the generator's own start. */
-  startFrom: z.object({ file: z.string().min(1), imageId: z.number().int().min(1).nullable().default(null), thread: z.number().int().min(0).default(0) }).nullable().default(null),
-  /** What the codes must keep; null = what suits the optimizer and the generator. Norms are of the whole code. */
-  constraints: z.object({
-    normCap: z.number().positive().optional(),
-    fixedNorm: z.number().positive().optional(),
-    box: z.object({ min: z.number(), max: z.number() }).optional(),
-    /** Only coordinates begin to end - 1 evolve: a part of the code, e.g. BigGAN's noise (0 to 128) or class (128 to 256). */
-    subspace: z.object({ begin: z.number().int().min(0), end: z.number().int().min(1) }).optional(),
-  }).nullable().default(null),
-  /** Side of this thread's images, degrees of visual angle; null = the display's image size. */
-  imageSizeDeg: z.number().min(0.2).max(40).nullable().default(null),
-});
-
-export const evolutionConfig = z.object({
-  generations: z.number().int().min(1).max(1000).default(30),
-  repeats: z.number().int().min(1).max(20).default(1),
-  /** At the end the mean of the distribution, the best image and the start are shown this often again, for a report without luck; 0 = not at all. */
-  confirmRepeats: z.number().int().min(0).max(50).default(6),
-  /** Presentations tried for one planned presentation before its score is given up as missing. */
-  attemptsMax: z.number().int().min(1).max(50).default(8),
-  /** Folder of PNG or JPEG files; null = the built-in references. */
-  referenceFolder: z.string().nullable().default(null),
-  /** With target "auto": presentations of every reference before the first generation, to choose the target by the channels' tuning. */
-  tuningRepeats: z.number().int().min(0).max(50).default(2),
-  /** References shown in every generation. */
-  referencesPerGeneration: z.number().int().min(0).max(64).default(8),
-  threads: z.array(threadConfig).min(1).max(4).default([threadConfig.parse({})]),
-});
 
 export const displayConfig = z.object({
   /** "window" = the stimulus window; "timed" = no window, onsets by the engine's clock (headless and fast runs). */
@@ -129,7 +98,10 @@ export const sessionConfig = z.object({
   rig: rigConfig.prefault({}),
   trial: trialConfig.prefault({}),
   response: responseConfig.prefault({}),
+  /** Of a session without a plan: its one step. */
   evolution: evolutionConfig.prefault({}),
+  /** The steps of the session, one after the other; empty = one evolution with the settings of `evolution`. */
+  plan: planSteps.default([]),
   display: displayConfig.prefault({}),
   models: modelsConfig.prefault({}),
   /** Folder for the session file; null = the app's own. */
@@ -141,6 +113,9 @@ export type SessionConfig = z.infer<typeof sessionConfig>;
 export type SessionConfigInput = z.input<typeof sessionConfig>;
 export type TrialConfig = z.infer<typeof trialConfig>;
 export type ResponseConfig = z.infer<typeof responseConfig>;
-export type EvolutionConfig = z.infer<typeof evolutionConfig>;
-export type ThreadConfig = z.infer<typeof threadConfig>;
 export type DisplayConfig = z.infer<typeof displayConfig>;
+
+/** The steps of a session: those of its plan, or its one evolution. */
+export function stepsOf(config: Pick<SessionConfig, "plan" | "evolution">): readonly PlanStep[] {
+  return config.plan.length > 0 ? config.plan : [{ protocol: "evolution", title: "", imagesPerTrial: null, onMs: null, offMs: null, ...config.evolution }];
+}

@@ -5,14 +5,17 @@ import { sessionConfig } from "./config.ts";
 import * as insilico from "./insilico.ts";
 import { modelFetch } from "./models.ts";
 import type { ModelsOverview, ModelVerdict } from "./models.ts";
+import * as plan from "./plan.ts";
 import * as state from "./state.ts";
 import { stimulusCommand, stimulusReport } from "./stimulus.ts";
 import * as tools from "./tools.ts";
 import type { Fault, Result } from "../result.ts";
 
 export * from "./config.ts";
+export * from "./evolution.ts";
 export * from "./insilico.ts";
 export * from "./models.ts";
+export * from "./plan.ts";
 export * from "./state.ts";
 export * from "./stimulus.ts";
 export * from "./tools.ts";
@@ -54,10 +57,26 @@ export const methods = {
   /** From the next generation on, this channel is what a thread evolves. */
   "session.setTarget": method<null>()("operate", z.object({ thread: z.number().int().min(0), channel: z.number().int().min(0) }).strict()),
   "session.skipGeneration": method<null>()("operate", none),
+  /** The rest of the block under way (of an evolution: of the generation) is given up as missing. */
+  "session.skipBlock": method<null>()("operate", none),
+  /** The step under way ends here, with a report on what it has. */
+  "session.skipStep": method<null>()("operate", none),
+  /** A copy of a step that has begun runs after the one under way; step null = the one under way. */
+  "session.repeatStep": method<null>()("operate", z.object({ step: z.number().int().min(0).nullable().default(null) }).strict()),
+  /** Images for the first step, running or to come, that takes them. Answers how many wait now. */
+  "session.queueImages": method<{ queued: number }>()("operate", plan.queueImagesArgs),
   "session.note": method<null>()("operate", z.object({ text: z.string().trim().min(1).max(4000) }).strict()),
   "eye.recentre": method<null>()("operate", none),
   "reward.pulse": method<{ pulseMs: number }>()("operate", z.object({ pulseMs: z.number().int().min(1).max(1000) }).strict()),
   "reward.setPulse": method<null>()("operate", z.object({ pulseMs: z.number().int().min(0).max(1000) }).strict()),
+
+  "plans.list": method<readonly plan.PlanSummary[]>()("view", none),
+  "plans.load": method<plan.PlanFile>()("view", z.object({ name: z.string().min(1) }).strict()),
+  /** Writes it to the folder of plans, over an older one of that name. */
+  "plans.save": method<plan.PlanSummary>()("operate", z.object({ plan: plan.planFile }).strict()),
+  "plans.remove": method<null>()("operate", z.object({ name: z.string().min(1) }).strict()),
+  /** Every protocol that a plan may have, those of the lab's own folder included. */
+  "protocols.list": method<readonly plan.ProtocolDescription[]>()("view", none),
 
   "sessions.list": method<readonly state.SessionSummary[]>()("view", none),
   "sessions.open": method<state.Snapshot>()("view", sessionFile),
@@ -138,10 +157,14 @@ export const events = {
   presentation: state.presentationEvent,
   generation: state.generationEvent,
   log: state.logEntry,
+  /** What a step has so far: at most once a second while it runs. */
+  stepView: plan.stepView,
+  /** A step ended. */
+  stepReport: plan.stepReport,
   /** Only to the window that replays: where it stands. After a seek (`jumped`) it fetches `replay.snapshot`. */
   replay: state.replayStatus,
   /** Only to the window that replays: an event of the recorded session, as windows got it then. */
-  replayed: z.object({ event: z.enum(["live", "eye", "screen", "presentation", "generation", "log", "session"]), payload: z.unknown() }),
+  replayed: z.object({ event: z.enum(["live", "eye", "screen", "presentation", "generation", "log", "session", "stepView", "stepReport"]), payload: z.unknown() }),
   /** A download of a model: a few times a second, then once with its end. */
   modelFetch,
   /** An ablation analysis moved on, ended or failed. */

@@ -1,6 +1,7 @@
 // What a window knows about a session: one snapshot when it attaches, then decimated events. Never raw spikes.
 // Knows nothing about transport or layout. Times are ms since the session started unless the name says otherwise.
 import { z } from "zod";
+import { planState, stepReport, stepView } from "./plan.ts";
 
 const level = z.enum(["ok", "warn", "fault", "off"]);
 export type Level = z.infer<typeof level>;
@@ -84,6 +85,7 @@ export const live = z.object({
   targets: z.array(z.number()),
   /** What the trial controller is doing, e.g. "waitFixation", "hold", "images", "interTrial". */
   trialState: z.string(),
+  plan: planState,
 });
 export type Live = z.infer<typeof live>;
 
@@ -96,6 +98,10 @@ export const snapshot = z.object({
   curve: z.array(curvePoint),
   gallery: z.array(galleryItem),
   log: z.array(logEntry),
+  /** The newest view of every step that has begun, in order. */
+  views: z.array(stepView),
+  /** Of every step that has ended, in order. */
+  stepReports: z.array(stepReport),
   /** How every thread's evolution went, at its end: empty before. */
   reports: z.array(z.object({ thread: z.number(), verdict: z.enum(["rose", "unclear", "endedBelowStart", "noData"]), sentences: z.array(z.string()) })),
   /** Why the last session failed or stopped early; null otherwise. */
@@ -126,7 +132,10 @@ export const generationEvent = z.object({ point: curvePoint, gallery: z.array(ga
 
 export const sessionSummary = z.object({
   file: z.string(), id: z.string(), subject: z.string(), startedUtc: z.string(), durationS: z.number(),
-  rig: z.string(), protocol: z.string(), generations: z.number(), presentations: z.number(), target: z.string(),
+  rig: z.string(),
+  /** The protocols of its steps in order, with ", " between: "rfMapping, diverseSet, evolution". */
+  protocol: z.string(),
+  generations: z.number(), presentations: z.number(), target: z.string(),
   evolvedLast: z.number().nullable(), referenceLast: z.number().nullable(),
   state: z.enum(["finished", "interrupted", "recording", "unreadable"]),
   thumbnailImageId: z.number().nullable(), sizeBytes: z.number(),

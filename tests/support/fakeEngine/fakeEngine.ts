@@ -3,6 +3,7 @@
 import { paint, pngBase64, seeded, sidePx } from "./pictures.ts";
 import { optimizerRegistry, reportConvergence } from "../../../src/evolve/index.ts";
 import { fault, ok } from "../../../src/shared/result.ts";
+import { emptyPlan } from "../../../src/shared/contract/index.ts";
 import type { Handlers, EventName, EventPayload, Alarm, AppDescription, ChannelState, CurvePoint, GalleryItem, Live, LogEntry, Phase, PresentationEvent, SessionSummary, Snapshot, StimulusCommand, StimulusReport } from "../../../src/shared/contract/index.ts";
 
 export interface FakeOptions {
@@ -243,7 +244,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
       devices: devices(),
       alarms: options.alarms ? alarms() : [],
       targets: [...targets],
-      trialState: trial.state === "on" || trial.state === "off" ? "images" : trial.state,
+      plan: emptyPlan, trialState: trial.state === "on" || trial.state === "off" ? "images" : trial.state,
     };
   }
 
@@ -266,7 +267,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
     return {
       phase, session, channels: phase === "idle" ? [] : [...channels],
       response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 },
-      live: phase === "idle" ? null : makeLive(), curve: [...curve], gallery: [...gallery], log: [...log], reports: [...reports], failure,
+      live: phase === "idle" ? null : makeLive(), curve: [...curve], gallery: [...gallery], log: [...log], reports: [...reports], views: [], stepReports: [], failure,
     };
   }
 

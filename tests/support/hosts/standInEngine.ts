@@ -1,5 +1,5 @@
 // An engine with nothing behind it, for tests of dispatch, links and hosts. Knows nothing about rigs, models or sessions.
-import { sessionConfig } from "../../../src/shared/contract/index.ts";
+import { emptyPlan, planFile, sessionConfig } from "../../../src/shared/contract/index.ts";
 import { FaultError, fault, ok } from "../../../src/shared/result.ts";
 import type { Caller, Engine, EngineEvent } from "../../../src/engine/engineTypes.ts";
 import type { Handlers, Live, Phase, Snapshot } from "../../../src/shared/contract/index.ts";
@@ -32,7 +32,7 @@ export function aStandInEngine(): StandIn {
   };
   const snapshot = (): Snapshot => ({
     phase, session: null, channels: [], response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 },
-    live: null, curve: [], gallery: [], log: [], reports: [], failure: null,
+    live: null, curve: [], gallery: [], log: [], reports: [], views: [], stepReports: [], failure: null,
   });
   const handlers: Handlers<Caller> = {
     "app.describe": (_, caller) => noted("app.describe", caller, { version: "0.0.0", host: "web", sessionFolder: "sessions", rigs: [], optimizers: [], models: [], provider: "cpu", mayOperate: caller.access.includes("operate") }),
@@ -53,6 +53,15 @@ export function aStandInEngine(): StandIn {
     "session.dismiss": (_, caller) => noted("session.dismiss", caller, null),
     "session.setTarget": (_, caller) => noted("session.setTarget", caller, null),
     "session.skipGeneration": (_, caller) => noted("session.skipGeneration", caller, null),
+    "session.skipBlock": (_, caller) => noted("session.skipBlock", caller, null),
+    "session.skipStep": (_, caller) => noted("session.skipStep", caller, null),
+    "session.repeatStep": (_, caller) => noted("session.repeatStep", caller, null),
+    "session.queueImages": (args, caller) => noted("session.queueImages", caller, { queued: args.images.length }),
+    "plans.list": (_, caller) => noted("plans.list", caller, []),
+    "plans.load": (args, caller) => noted("plans.load", caller, planFile.parse({ name: args.name, steps: [{ protocol: "evolution" }] })),
+    "plans.save": (args, caller) => noted("plans.save", caller, { name: args.plan.name, description: "", file: "", builtIn: false, protocols: [], problem: null }),
+    "plans.remove": (_, caller) => noted("plans.remove", caller, null),
+    "protocols.list": (_, caller) => noted("protocols.list", caller, []),
     "session.note": async (args, caller) => {
       switch (args.text) {
         case "bug":
@@ -144,7 +153,7 @@ export function aLive(generation: number): Live {
     trials: { correct: 0, broken: 0, noFixation: 0, other: 0, recent: [] },
     reward: { pulses: 0, manualPulses: 0, totalMs: 0, totalMl: 0, pulseMs: 120 },
     channels: { rateHz: perChannel, evokedHz: perChannel, tuning: perChannel, status: perChannel.map(() => "ok" as const) },
-    devices: [], alarms: [], targets: [0], trialState: "images",
+    devices: [], alarms: [], targets: [0], trialState: "images", plan: emptyPlan,
   };
 }
 

@@ -11,7 +11,7 @@ const point = (generation: number): CurvePoint => ({ thread: 0, generation, evol
 const snapshotTo = (generations: number): Snapshot => ({
   phase: "review", session: { id: "s", file: "f", subject: "otto", startedUtc: "", seed: 1, rig: "", generator: "", optimizer: "", provider: "" }, channels: [],
   response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 }, live: { ...aLive(generations), phase: "review" },
-  curve: Array.from({ length: generations }, (_, g) => point(g)), gallery: [], log: [], reports: [], failure: null,
+  curve: Array.from({ length: generations }, (_, g) => point(g)), gallery: [], log: [], reports: [], views: [], stepReports: [], failure: null,
 });
 const timeline: SessionTimeline = {
   durationMs: 4000, generations: [0, 1, 2].map((generation) => ({ thread: 0, generation, atMs: 1000 * (generation + 1) })), presentationsMs: [200, 500, 900, 1400, 1900, 2400, 2900, 3500], resumedMs: [], notReplayable: null,

@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { channelLabel, curveUpTo, emptyState, foldState, galleryOf, gazeSamplesMax, presentationsMax, stageOf, targetOf, targetsOf, threadsOf, type UiAction, type UiState } from "../../../src/renderer/operator/uiState.ts";
+import { emptyPlan } from "../../../src/shared/contract/index.ts";
 import type { CurvePoint, GalleryItem, Live, PresentationEvent, Snapshot } from "../../../src/shared/contract/index.ts";
 
 function aLive(over: Partial<Live> = {}): Live {
   return {
     phase: "running", progress: { generation: 3, generations: 30, imageInBlock: 1, imagesInBlock: 38, presentations: 100, excluded: 0, elapsedMs: 60_000, remainingMs: null },
     trials: { correct: 1, broken: 0, noFixation: 0, other: 0, recent: ["correct"] }, reward: { pulses: 1, manualPulses: 0, totalMs: 120, totalMl: 0.1, pulseMs: 120 },
-    channels: { rateHz: [1, 2], evokedHz: [3, 4], tuning: [0.1, 0.2], status: ["ok", "ok"] }, devices: [], alarms: [], targets: [1], trialState: "images", ...over,
+    channels: { rateHz: [1, 2], evokedHz: [3, 4], tuning: [0.1, 0.2], status: ["ok", "ok"] }, devices: [], alarms: [], targets: [1], trialState: "images", plan: emptyPlan, ...over,
   };
 }
 
@@ -14,7 +15,7 @@ function aSnapshot(over: Partial<Snapshot> = {}): Snapshot {
   return {
     phase: "running", session: { id: "s1", file: "/s1", subject: "a", startedUtc: "2026-01-01T00:00:00Z", seed: 1, rig: "r", generator: "g", optimizer: "o", provider: "CPU" },
     channels: [{ index: 0, name: "CH1", area: "V1", row: 0, column: 0 }, { index: 1, name: "CH2", area: "PIT", row: 0, column: 0 }],
-    response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 }, live: aLive(), curve: [], gallery: [], log: [], reports: [], failure: null, ...over,
+    response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 }, live: aLive(), curve: [], gallery: [], log: [], reports: [], views: [], stepReports: [], failure: null, ...over,
   };
 }
 

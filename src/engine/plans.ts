@@ -1,0 +1,103 @@
+// Session plans as JSON files of the user's, one file a plan, beside those that come with Evoked. Knows nothing about sessions.
+import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { planFile, planStep } from "../shared/contract/index.ts";
+import type { Handlers, PlanFile, PlanSummary, ProtocolDescription } from "../shared/contract/index.ts";
+import { fault, ok } from "../shared/result.ts";
+import type { Fault, Result } from "../shared/result.ts";
+import { builtInPlans } from "./builtInPlans.ts";
+import type { Caller } from "./engineTypes.ts";
+
+/** Errors: `planUnreadable`, `badPlan` with the place that is not right. */
+export async function readPlanFile(file: string): Promise<Result<PlanFile, Fault>> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    return fault("planUnreadable", `Expected a session plan in ${file}, could not read it: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    return fault("badPlan", `Expected JSON in ${file}, got: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const plan = planFile.safeParse(json);
+  if (plan.success) return ok(plan.data);
+  const first = plan.error.issues[0];
+  return fault("badPlan", `The plan in ${file} is not right at "${first?.path.join(".") ?? ""}": ${first?.message ?? "unknown"}. Correct it there, or save the plan again.`);
+}
+
+/** Names: a built-in plan, a plan of the folder, or the path of a file. Errors: those of readPlanFile, `unknownPlan`. */
+export async function findPlan(nameOrFile: string, planFolder: string): Promise<Result<PlanFile, Fault>> {
+  const builtIn = builtInPlans.find((p) => p.name === nameOrFile);
+  if (builtIn !== undefined) return ok(builtIn);
+  if (/\.json$|[\\/]/.test(nameOrFile)) return readPlanFile(nameOrFile);
+  const names = await planNames(planFolder);
+  if (names.includes(nameOrFile)) return readPlanFile(fileOf(planFolder, nameOrFile));
+  return fault("unknownPlan", `Expected a plan of ${[...builtInPlans.map((p) => p.name), ...names].join(", ")} or the path of a JSON file, got "${nameOrFile}".`);
+}
+
+export async function listPlans(planFolder: string): Promise<readonly PlanSummary[]> {
+  const own = await Promise.all(
+    (await planNames(planFolder)).map(async (name): Promise<PlanSummary> => {
+      const plan = await readPlanFile(fileOf(planFolder, name));
+      return plan.ok ? summaryOf({ ...plan.value, name }, fileOf(planFolder, name), false) : { name, description: "", file: fileOf(planFolder, name), builtIn: false, protocols: [], problem: plan.error.message };
+    }),
+  );
+  return [...builtInPlans.map((p) => summaryOf(p, "", true)), ...own];
+}
+
+/** Whole or not at all. Errors: `planNotSaved`, `planBuiltIn`. */
+export async function savePlan(plan: PlanFile, planFolder: string): Promise<Result<PlanSummary, Fault>> {
+  if (builtInPlans.some((p) => p.name === plan.name)) return fault("planBuiltIn", `The plan "${plan.name}" comes with Evoked and cannot be changed. Save yours under another name.`);
+  const file = fileOf(planFolder, plan.name);
+  try {
+    await mkdir(planFolder, { recursive: true });
+    await writeFile(`${file}.new`, `${JSON.stringify(plan, null, 2)}\n`);
+    await rename(`${file}.new`, file);
+  } catch (error) {
+    return fault("planNotSaved", `The plan could not be written to ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  return ok(summaryOf(plan, file, false));
+}
+
+export function createPlanHandlers({ planFolder }: { readonly planFolder: string }): Pick<Handlers<Caller>, "plans.list" | "plans.load" | "plans.save" | "plans.remove" | "protocols.list"> {
+  return {
+    "plans.list": async () => ok(await listPlans(planFolder)),
+    "plans.load": ({ name }) => findPlan(name, planFolder),
+    "plans.save": ({ plan }) => savePlan(plan, planFolder),
+    "plans.remove": async ({ name }) => {
+      if (builtInPlans.some((p) => p.name === name)) return fault("planBuiltIn", `The plan "${name}" comes with Evoked and cannot be removed.`);
+      if (!(await planNames(planFolder)).includes(name)) return fault("unknownPlan", `Expected a plan of ${planFolder}, got "${name}".`);
+      await rm(fileOf(planFolder, name));
+      return ok(null);
+    },
+    "protocols.list": async () => ok(builtInProtocols),
+  };
+}
+
+async function planNames(planFolder: string): Promise<readonly string[]> {
+  const names = await readdir(planFolder).catch((): string[] => []);
+  return names.flatMap((n) => (n.endsWith(".json") ? [n.slice(0, -".json".length)] : [])).sort();
+}
+
+function fileOf(planFolder: string, name: string): string {
+  return join(planFolder, `${name}.json`);
+}
+
+function summaryOf(plan: PlanFile, file: string, builtIn: boolean): PlanSummary {
+  return { name: plan.name, description: plan.description, file, builtIn, protocols: plan.steps.map((s) => (s.protocol === "lab" ? s.name : s.protocol)), problem: null };
+}
+
+export const builtInProtocols: readonly ProtocolDescription[] = [
+  { protocol: "rfMapping", title: "Receptive fields", description: "Small images on a grid around the fixation spot. Gives every channel's map, centre and size; later steps are placed there." },
+  { protocol: "diverseSet", title: "Diverse set", description: "Many images, each a number of times. Gives every channel's tuning, selectivity and noise ceiling, and suggests the target." },
+  { protocol: "evolution", title: "Evolution", description: "Evolves the images that the target prefers, with reference images among them." },
+  { protocol: "localisation", title: "Feature localisation", description: "Shuffles discs of the evolved image to find the part of it that drives the target, and shows that part alone." },
+  { protocol: "validation", title: "Model validation", description: "Shows images of neuron models and their ablations back, against images of the diverse set." },
+  { protocol: "images", title: "Images", description: "A folder of images, each a number of times." },
+].map((p): ProtocolDescription => {
+  const defaults = planStep.parse({ protocol: p.protocol });
+  return { ...p, protocol: defaults.protocol, name: "", defaults, options: [], problem: null };
+});
