@@ -26,7 +26,9 @@ import { createPlaybacks } from "./playbacks.ts";
 import { createRealClock } from "./realClock.ts";
 import { defaultPlanFolder } from "./paths.ts";
 import { readResumePoint } from "./resume.ts";
-import { rigKinds } from "./rig.ts";
+import { deviceKinds, rigKinds } from "./rig.ts";
+import { createRigHandlers } from "./rigProfiles.ts";
+import { userRigs } from "./paths.ts";
 import { reviewSnapshot, recordedResponses, recordedGeneration, toSummary } from "./review.ts";
 import { createSessionTools } from "./sessionTools.ts";
 import { createTelemetry } from "./telemetry.ts";
@@ -259,7 +261,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
   const handlers: Handlers<Caller> = {
     "app.describe": async (_args, caller): Promise<Result<AppDescription, Fault>> =>
       ok({
-        version: appVersion, host: options.host, sessionFolder: options.sessionFolder, rigs: [...rigKinds],
+        version: appVersion, host: options.host, sessionFolder: options.sessionFolder, rigs: [...rigKinds], ...deviceKinds,
         optimizers: [automaticOptimizer, ...optimizerRegistry.map((o) => ({
           name: o.name, title: o.title, whenToUse: o.whenToUse,
           options: o.options.map((spec) => ({
@@ -365,6 +367,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       return withReader(from, (reader) => recordedGeneration(reader, thread, generation));
     },
     ...createPlanHandlers({ planFolder: options.planFolder ?? defaultPlanFolder }),
+    ...createRigHandlers(options.rigFolder ?? userRigs),
     ...modelsHandlers,
     ...insilicoHandlers,
     "stimulus.attach": async ({ widthPx, heightPx, refreshHz }, caller) => {

@@ -11,7 +11,7 @@ import type { Models } from "../models/client.ts";
 import { checkWritable } from "../session/folder.ts";
 import { createSession, resumeSession } from "../session/writer.ts";
 import type { SessionWriter } from "../session/writer.ts";
-import { createClockAligner } from "../acquisition/align.ts";
+import { eventCodes } from "../shared/eventCodes.ts";
 import type { GeneratorManifest } from "../shared/manifest.ts";
 import type { SessionConfig, ThreadConfig } from "../shared/contract/index.ts";
 import type { Clock, Display, Encoder, Generator } from "../shared/ports.ts";
@@ -107,6 +107,7 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
       { role: "spikes", name: rig.source.name, detail: rig.source.status().address },
       ...(rig.eye === null ? [] : [{ role: "eye" as const, name: rig.eye.name, detail: "" }]),
       ...(rig.reward === null ? [] : [{ role: "reward" as const, name: rig.reward.name, detail: `pulse at most ${rig.reward.pulseMsMax} ms` }]),
+      ...(rig.sync === null ? [] : [{ role: "sync" as const, name: rig.sync.name, detail: rig.sync.status().address }]),
       { role: "display", name: display.name, detail: JSON.stringify(display.geometry()) },
     ],
   });
@@ -115,7 +116,7 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
 
   display.place(placementOf(config.display, display.geometry()));
   const loop = createClosedLoop({
-    clock, source: rig.source, eye: rig.eye, reward: rig.reward, display, retina: rig.retina, aligner: createClockAligner({ shortestTransportMs: rig.shortestTransportMs }),
+    clock, source: rig.source, eye: rig.eye, reward: rig.reward, display, retina: rig.retina, sync: rig.sync, aligner: rig.aligner,
     rng, trial: config.trial, response: config.response, evolution: config.evolution, threads,
     autoTargets: past?.threads.length === threads.length ? [] : config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
     references, sizePxOf: (thread) => imageSizePx(config, thread, display.geometry().widthPx), record: recorder.record, room: recorder.room, listener: options.listener, resume: past?.point ?? null,
@@ -128,8 +129,11 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
     close() {
       closing ??= (async () => {
         await rig.reward?.off();
+        await rig.reward?.stop?.();
         await rig.source.stop();
         await rig.eye?.stop();
+        rig.sync?.send(eventCodes.sessionEnds);
+        await rig.sync?.stop();
         loop.close();
         await display.close();
         await store.close();

@@ -25,3 +25,5 @@ export const defaultPlanFolder = process.env["EVOKED_PLANS"] ?? join(homedir(), 
 export const defaultProtocolFolder = process.env["EVOKED_PROTOCOLS"] ?? join(homedir(), "Evoked", "protocols");
 /** Models that the user imports or fetches. */
 export const userModels = process.env["EVOKED_MODELS"] ?? join(homedir(), "Evoked", "models");
+/** Rig profiles, and what was given to each subject. */
+export const userRigs = process.env["EVOKED_RIGS"] ?? join(homedir(), "Evoked", "rigs");

@@ -1,9 +1,14 @@
-// From the rig's configuration to its ports. Knows nothing about the loop.
+// From the rig's configuration to its ports: spikes, eye, reward and event codes, each by its kind. Knows nothing about the loop.
+import { createClockAligner } from "../acquisition/align.ts";
+import type { StatefulClockAligner } from "../acquisition/align.ts";
+import { eyeRegistry, openDevice, rewardRegistry, syncRegistry } from "../acquisition/devices.ts";
+import type { DeviceKind, DeviceWorld } from "../acquisition/devices.ts";
 import { openSource, openSyntheticRig, rigRegistry } from "../acquisition/index.ts";
 import { syntheticRigOptionsSchema } from "../acquisition/synthetic/options.ts";
 import type { GroundTruth } from "../acquisition/synthetic/truth.ts";
-import type { AppDescription } from "../shared/contract/index.ts";
-import type { Clock, Encoder, EyeTracker, Retina, Reward, SpikeSource } from "../shared/ports.ts";
+import { rigConfig } from "../shared/contract/index.ts";
+import type { AppDescription, RigConfig, RigConfigInput } from "../shared/contract/index.ts";
+import type { Clock, Encoder, EventCodes, EyeTracker, Retina, Reward, SpikeSource } from "../shared/ports.ts";
 import { fault, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { createRealClock } from "./realClock.ts";
@@ -11,47 +16,64 @@ import { createRealClock } from "./realClock.ts";
 export interface Rig {
   readonly kind: string;
   readonly title: string;
+  readonly config: RigConfig;
   readonly source: SpikeSource;
   /** null = free viewing. */
   readonly eye: EyeTracker | null;
   readonly reward: Reward | null;
+  /** null = no event codes go out. */
+  readonly sync: EventCodes | null;
   readonly retina: Retina | null;
-  /** Age of the newest data when they arrive, at least, ms. */
-  readonly shortestTransportMs: number;
+  /** Learns the map between the clocks from what the loop gives it; devices with host times read it. */
+  readonly aligner: StatefulClockAligner;
   /** The synthetic rig's ground truth; null on real rigs. */
   readonly truth: GroundTruth | null;
 }
 
-interface RigChoice {
-  readonly kind: string;
-  readonly options: Readonly<Record<string, unknown>>;
-}
-
-/** Errors: `unknownRig`, `rigOptions`. */
-export function openRig(config: RigChoice, world: { readonly clock: Clock; readonly seed: number; readonly encoder: Encoder | null }): Result<Rig, Fault> {
+/** Errors: `unknownRig`, `rigOptions`, `unknownDevice` and those of the devices. */
+export function openRig(input: RigConfigInput, world: { readonly clock: Clock; readonly seed: number; readonly encoder: Encoder | null }): Result<Rig, Fault> {
+  const config = rigConfig.parse(input);
   const kind = rigRegistry.find((r) => r.kind === config.kind);
   if (kind === undefined) return fault("unknownRig", `Expected a rig of ${rigRegistry.map((r) => r.kind).join(", ")}, got "${config.kind}".`);
   const transport = kind.shortestTransportMs(config.options);
   if (!transport.ok) return transport;
-  const common = { kind: kind.kind, title: kind.title, shortestTransportMs: transport.value };
+  const aligner = createClockAligner({ shortestTransportMs: transport.value });
+  const common = { kind: kind.kind, title: kind.title, config, aligner };
+  let own: { readonly source: SpikeSource; readonly eye: EyeTracker | null; readonly reward: Reward | null; readonly retina: Retina | null; readonly truth: GroundTruth | null };
   if (kind.kind === "synthetic") {
     const options = syntheticRigOptionsSchema.safeParse(config.options);
     if (!options.success) return fault("rigOptions", `The synthetic rig's settings are not right: ${options.error.issues[0]?.message ?? ""}`);
     const rig = openSyntheticRig(options.data, world);
-    return rig.ok ? ok({ ...common, ...rig.value }) : rig;
+    if (!rig.ok) return rig;
+    own = rig.value;
+  } else {
+    const source = openSource(kind.kind, config.options, world);
+    if (!source.ok) return source;
+    own = { source: source.value, eye: null, reward: null, retina: null, truth: null };
   }
-  const source = openSource(kind.kind, config.options, world);
-  return source.ok ? ok({ ...common, source: source.value, eye: null, reward: null, retina: null, truth: null }) : source;
+  const deviceWorld: DeviceWorld = { clock: world.clock, map: () => aligner.map(), source: own.source, rig: { kind: config.kind, options: config.options } };
+  const eye = config.eye === null ? ok(own.eye) : openDevice(eyeRegistry, config.eye, deviceWorld);
+  if (!eye.ok) return eye;
+  const reward = config.reward === null ? ok(own.reward) : openDevice(rewardRegistry, config.reward, deviceWorld);
+  if (!reward.ok) return reward;
+  const sync = config.sync === null ? ok(null) : openDevice(syncRegistry, config.sync, deviceWorld);
+  if (!sync.ok) return sync;
+  return ok({ ...common, source: own.source, retina: own.retina, truth: own.truth, eye: eye.value, reward: reward.value, sync: sync.value });
 }
 
 /** The rigs that a session can be run with, for the start screen. */
 export const rigKinds: AppDescription["rigs"] = rigRegistry.map((r) => ({ kind: r.kind, title: r.title, description: r.description, options: [...r.optionSpecs] }));
 
+const kindsOf = <C, D>(registry: readonly DeviceKind<C, D>[]): AppDescription["rigs"] => registry.map((d) => ({ kind: d.kind, title: d.title, description: d.description, options: [...d.optionSpecs] }));
+
+/** What can stand beside the spikes. */
+export const deviceKinds: Pick<AppDescription, "eyes" | "rewards" | "syncs"> = { eyes: kindsOf(eyeRegistry), rewards: kindsOf(rewardRegistry), syncs: kindsOf(syncRegistry) };
+
 /** As long as a check may listen. */
 const checkMs = 1500;
 
 /** Can this rig be reached now? Real rigs are listened to for a moment. */
-export async function checkRig(config: RigChoice): Promise<Result<string, Fault>> {
+export async function checkRig(config: RigConfig): Promise<Result<string, Fault>> {
   if (config.kind === "synthetic") {
     const options = syntheticRigOptionsSchema.safeParse(config.options);
     return options.success ? ok("ready") : fault("rigOptions", `The synthetic rig's settings are not right: ${options.error.issues[0]?.message ?? ""}`);

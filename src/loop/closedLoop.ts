@@ -1,8 +1,9 @@
 // Connects the loop's decisions to the world: every port's events become inputs, in order of arrival and with their time; every wish of the
 // loop becomes a call of a port. Decodes images ahead of the display. Knows nothing about files, windows or rigs.
-import type { Clock, Display, EyeTracker, Retina, Reward, SpikeSource } from "../shared/ports.ts";
+import { eventCodes, onsetCode } from "../shared/eventCodes.ts";
+import type { Clock, Display, EventCodes, EyeTracker, Retina, Reward, SpikeSource } from "../shared/ports.ts";
 import type { SessionRecordBody } from "../shared/records.ts";
-import { FaultError } from "../shared/result.ts";
+import { FaultError, ok } from "../shared/result.ts";
 import type { HostTimeNs } from "../shared/units.ts";
 import type { ImageBatch } from "../shared/values.ts";
 import type { Alarms } from "./alarms.ts";
@@ -26,6 +27,8 @@ export interface ClosedLoopOptions extends Omit<LoopCoreOptions, "effects" | "ha
   readonly eye: EyeTracker | null;
   /** null = this rig has no juice line. */
   readonly reward: Reward | null;
+  /** null or left out: no event codes go out. */
+  readonly sync?: EventCodes | null;
   readonly display: Display;
   /** The synthetic rig's eyes; null on real rigs. */
   readonly retina: Retina | null;
@@ -64,6 +67,7 @@ const firstChunk = 2;
 
 export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
   const { clock, source, display, reward, retina } = options;
+  const sync = options.sync ?? null;
   const waiting: LoopInput[] = [];
   const timers = new Set<() => void>();
   let busy = false;
@@ -78,11 +82,18 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
     effects: {
       fixation(visible) {
         display.showFixation(visible);
+        sync?.send(visible ? eventCodes.fixationOn : eventCodes.fixationOff);
         retina?.fixationSpot?.(visible, clock.now());
       },
       run: (trialId, flashes) => display.run(trialId, flashes),
-      abort: (trialId) => display.abort(trialId),
-      lit: (imageId, presentationId, at) => retina?.lit(imageId, presentationId, at),
+      abort(trialId) {
+        display.abort(trialId);
+        sync?.send(eventCodes.aborted);
+      },
+      lit(imageId, presentationId, at) {
+        sync?.send(imageId === null ? eventCodes.imageOff : onsetCode(presentationId));
+        retina?.lit(imageId, presentationId, at);
+      },
       trialTimer: (at, token) => setTimer(at, { kind: "trialTimer", token }),
       deadline: (at, presentationId) => setTimer(at, { kind: "deadline", presentationId }),
       reward: (pulseMs, cause) => watch(deliver(pulseMs, cause)),
@@ -121,6 +132,11 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
     timers.add(cancel);
   }
 
+  /** What is wrong with a device is an alarm for as long as it lasts. */
+  function watchDevice(code: string, device: { onProblem?(listener: (problem: string | null) => void): void } | null, over: string): void {
+    device?.onProblem?.((problem) => give(problem === null ? { kind: "alarmOver", code, message: over } : { kind: "alarm", code, severity: "fault", message: problem }));
+  }
+
   /** Work whose failure ends the session with its reason. */
   function watch(work: Promise<unknown> | undefined): void {
     work?.catch((error: unknown) => give({ kind: "failed", message: describe(error) }));
@@ -128,6 +144,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
 
   async function deliver(pulseMs: number, cause: "trial" | "manual"): Promise<void> {
     if (reward === null) throw new FaultError({ code: "noReward", message: "This rig has no reward line: choose one in the rig's settings." });
+    sync?.send(eventCodes.reward);
     const given = await reward.pulse(pulseMs);
     give({ kind: "rewardDone", cause, pulseMs, problem: given.ok ? null : given.error.message });
   }
@@ -172,6 +189,14 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
     channels: core.channels,
     async start() {
       display.onReport((report) => give({ kind: "display", report }));
+      watchDevice("eye", options.eye, "The eye tracker is back.");
+      watchDevice("reward", reward, "The reward line answers again.");
+      watchDevice("sync", sync, "Event codes go out again.");
+      for (const device of [reward, sync]) {
+        const opened = await clock.hold(device?.start?.() ?? Promise.resolve(ok(undefined)));
+        if (!opened.ok) throw new FaultError(opened.error);
+      }
+      sync?.send(eventCodes.sessionBegins);
       if (options.eye !== null) {
         const eye = await clock.hold(options.eye.start((batch) => give({ kind: "eye", batch })));
         if (!eye.ok) throw new FaultError(eye.error);

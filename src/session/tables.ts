@@ -282,7 +282,7 @@ interface ModelRow extends Keyed {
 }
 
 interface DeviceRow {
-  readonly role: "spikes" | "eye" | "reward" | "display";
+  readonly role: "spikes" | "eye" | "reward" | "sync" | "display";
   readonly name: string;
   readonly detail: string;
 }

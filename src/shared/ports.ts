@@ -1,9 +1,10 @@
 // The ports between the closed loop and the world: time, chance, rig, display, models, store.
 // Knows nothing about who implements them. Every implementation passes the contract suite of its port in tests/contract.
+import type { EyeCalibration } from "./contract/rig.ts";
 import type { GammaTables } from "./gamma.ts";
 import type { Fault, Result } from "./result.ts";
 import type { HostTimeNs, RigTimeNs } from "./units.ts";
-import type { ChannelInfo, EyeBatch, ImageBatch, LatentBatch, SourceEvent, SourceStatus } from "./values.ts";
+import type { ChannelInfo, EyeBatch, ImageBatch, LatentBatch, RawGazeBatch, SourceEvent, SourceStatus } from "./values.ts";
 import type { SessionRecord } from "./records.ts";
 import type { PixelSquare } from "./visualAngle.ts";
 
@@ -29,21 +30,58 @@ export interface SpikeSource {
   stop(): Promise<void>;
 }
 
+/** Numbers on the link to a device beside the stream, for the rig panel and the rig check. */
+export interface DeviceStatus {
+  readonly connected: boolean;
+  readonly address: string;
+  /** Host time of the newest data or answer; null before the first. */
+  readonly newestHostNs: HostTimeNs | null;
+  /** What counts on this device, in words, e.g. "500 samples/s, track lost 2 %". */
+  readonly detail: string;
+  /** What is wrong now; null while all is well. */
+  readonly problem: string | null;
+}
+
 export interface EyeTracker {
   readonly name: string;
   start(listener: (samples: EyeBatch) => void): Promise<Result<void, Fault>>;
   /** Makes the present gaze position zero. */
   recentre(): void;
   stop(): Promise<void>;
+  status?(): DeviceStatus;
+  /** Tells what goes wrong, and null when it is over. */
+  onProblem?(listener: (problem: string | null) => void): void;
+  /** The tracker's own samples, for a calibration; null: nobody listens. Trackers that need none have no such thing. */
+  onRaw?(listener: ((samples: RawGazeBatch) => void) | null): void;
+  /** From the next sample on; null: the tracker's own units are taken as degrees. Forgets what recentre() did. */
+  calibrate?(calibration: EyeCalibration | null): void;
 }
 
 /** The juice line. It is off unless a bounded pulse is running. */
 export interface Reward {
   readonly name: string;
   readonly pulseMsMax: number;
+  /** Opens the link, where there is one; before the first pulse. */
+  start?(): Promise<Result<void, Fault>>;
   pulse(pulseMs: number): Promise<Result<{ readonly pulseMs: number }, Fault>>;
   /** Turns the line off now; safe to call at any time, on every exit path. */
   off(): Promise<void>;
+  /** Turns the line off and lets the link go. */
+  stop?(): Promise<void>;
+  status?(): DeviceStatus;
+  /** Tells what goes wrong, and null when it is over. */
+  onProblem?(listener: (problem: string | null) => void): void;
+}
+
+/** Event codes to the recording system: words on its digital port, or messages. */
+export interface EventCodes {
+  readonly name: string;
+  start(): Promise<Result<void, Fault>>;
+  /** 1 to 255, in order, at once; what cannot be sent is a problem, never a wait. */
+  send(code: number): void;
+  stop(): Promise<void>;
+  status(): DeviceStatus;
+  onProblem(listener: (problem: string | null) => void): void;
 }
 
 /** One image of a trial on the stimulus display, in frames of that display. */

@@ -27,7 +27,7 @@ export type SessionRecordBody =
 
 export interface DevicesRecord {
   readonly kind: "devices";
-  readonly devices: readonly { readonly role: "spikes" | "eye" | "reward" | "display"; readonly name: string; readonly detail: string }[];
+  readonly devices: readonly { readonly role: "spikes" | "eye" | "reward" | "sync" | "display"; readonly name: string; readonly detail: string }[];
 }
 
 export interface ChannelsRecord {

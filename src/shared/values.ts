@@ -37,6 +37,16 @@ export interface EyeBatch {
   readonly valid: Uint8Array;
 }
 
+/** What an eye tracker says before any calibration, in its own units. Equal lengths, times ascending, on the clock that `clock` names. */
+export interface RawGazeBatch {
+  readonly clock: "host" | "rig";
+  readonly timesNs: Float64Array;
+  readonly x: Float64Array;
+  readonly y: Float64Array;
+  /** 1 where the tracker sees the eye. */
+  readonly valid: Uint8Array;
+}
+
 /** RGB images, row-major, top row first. data has count * height * width * 3 bytes. */
 export interface ImageBatch {
   readonly count: number;

@@ -5,6 +5,7 @@ import { evolutionConfig } from "./evolution.ts";
 import { planSteps } from "./plan.ts";
 import type { PlanStep } from "./plan.ts";
 import { gammaConfig } from "../gamma.ts";
+import { rigConfig } from "./rig.ts";
 
 export const subjectConfig = z.object({
   id: z.string().trim().min(1).max(64).regex(/^[A-Za-z0-9_-]+$/, "expected letters, digits, - or _").default("synthetic"),
@@ -13,13 +14,6 @@ export const subjectConfig = z.object({
   /** ISO 8601 duration, e.g. P6Y. */
   age: z.string().regex(/^P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?$/, "expected an ISO 8601 duration such as P6Y").default("P6Y"),
   description: z.string().default(""),
-});
-
-export const rigConfig = z.object({
-  /** A kind of the rig registry, e.g. "synthetic" or "open-ephys". */
-  kind: z.string().default("synthetic"),
-  /** Options of that kind; parsed by the rig itself. */
-  options: z.record(z.string(), z.unknown()).default({}),
 });
 
 export const trialConfig = z.object({

@@ -6,6 +6,7 @@ import * as insilico from "./insilico.ts";
 import { modelFetch } from "./models.ts";
 import type { ModelsOverview, ModelVerdict } from "./models.ts";
 import * as plan from "./plan.ts";
+import * as rig from "./rig.ts";
 import * as state from "./state.ts";
 import { stimulusCommand, stimulusReport } from "./stimulus.ts";
 import * as tools from "./tools.ts";
@@ -16,6 +17,7 @@ export * from "./evolution.ts";
 export * from "./insilico.ts";
 export * from "./models.ts";
 export * from "./plan.ts";
+export * from "./rig.ts";
 export * from "./state.ts";
 export * from "./stimulus.ts";
 export * from "./tools.ts";
@@ -134,6 +136,13 @@ export const methods = {
   /** Everything that is there by now. */
   "insilico.results": method<insilico.SweepView>()("view", insilico.sweepRef),
   "insilico.image": method<{ widthPx: number; heightPx: number; pngBase64: string }>()("view", insilico.sweepImageRef),
+
+  /** Rigs that were saved under a name, by name. */
+  "rigs.list": method<readonly rig.RigProfileLine[]>()("view", none),
+  "rigs.load": method<rig.RigProfile>()("view", z.object({ name: rig.rigProfileName }).strict()),
+  /** Writes the profile; one of the same name is replaced. */
+  "rigs.save": method<rig.RigProfileLine>()("operate", z.object({ profile: rig.rigProfile }).strict()),
+  "rigs.remove": method<null>()("operate", z.object({ name: rig.rigProfileName }).strict()),
 
   "models.list": method<ModelsOverview>()("view", none),
   /** Opens an installed model and runs a probe batch. */

@@ -165,9 +165,13 @@ export const optionSpec = z.object({
 });
 export type OptionSpec = z.infer<typeof optionSpec>;
 
+const deviceKinds = z.array(z.object({ kind: z.string(), title: z.string(), description: z.string(), options: z.array(optionSpec) }));
+
 export const appDescription = z.object({
   version: z.string(), host: z.enum(["electron", "web", "cli"]), sessionFolder: z.string(),
-  rigs: z.array(z.object({ kind: z.string(), title: z.string(), description: z.string(), options: z.array(optionSpec) })),
+  rigs: deviceKinds,
+  /** What can stand beside the spikes of a rig. */
+  eyes: deviceKinds, rewards: deviceKinds, syncs: deviceKinds,
   optimizers: z.array(z.object({ name: z.string(), title: z.string(), whenToUse: z.string(), options: z.array(optionSpec) })),
   models: z.array(z.object({ id: z.string(), kind: z.string(), title: z.string(), description: z.string(), detail: z.string(), problem: z.string().nullable() })),
   provider: z.string(),

@@ -453,6 +453,7 @@ function description(options: FakeOptions): AppDescription {
         { name: "staleAfterMs", unit: "ms", default: 1000, min: 50, max: 60000, description: "Silence that counts as a lost stream" },
       ] },
     ],
+    eyes: [], rewards: [], syncs: [],
     optimizers: [{ name: "auto", title: "Automatic", options: [], whenToUse: "Follows the generator: full CMA-ES where its codes are short, Cholesky CMA-ES where they are long. The session's file says which one ran." }, ...optimizerRegistry.map((o) => ({
       name: o.name, title: o.title, whenToUse: o.whenToUse,
       options: o.options.map((spec) => ({

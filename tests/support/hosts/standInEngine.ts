@@ -35,7 +35,7 @@ export function aStandInEngine(): StandIn {
     live: null, curve: [], gallery: [], log: [], reports: [], views: [], stepReports: [], failure: null,
   });
   const handlers: Handlers<Caller> = {
-    "app.describe": (_, caller) => noted("app.describe", caller, { version: "0.0.0", host: "web", sessionFolder: "sessions", rigs: [], optimizers: [], models: [], provider: "cpu", mayOperate: caller.access.includes("operate") }),
+    "app.describe": (_, caller) => noted("app.describe", caller, { version: "0.0.0", host: "web", sessionFolder: "sessions", rigs: [], eyes: [], rewards: [], syncs: [], optimizers: [], models: [], provider: "cpu", mayOperate: caller.access.includes("operate") }),
     "clock.ping": (_, caller) => noted("clock.ping", caller, { hostNs: 1 }),
     "session.snapshot": (_, caller) => noted("session.snapshot", caller, snapshot()),
     "session.responses": (_, caller) => noted("session.responses", caller, []),
@@ -120,6 +120,10 @@ export function aStandInEngine(): StandIn {
     "insilico.list": (_, caller) => noted("insilico.list", caller, []),
     "insilico.results": async () => fault("analysisUnknown", "no analysis"),
     "insilico.image": async () => fault("noImage", "no image"),
+    "rigs.list": (_, caller) => noted("rigs.list", caller, []),
+    "rigs.load": async () => fault("noProfile", "The stand-in has no rig profiles."),
+    "rigs.save": async () => fault("noProfile", "The stand-in has no rig profiles."),
+    "rigs.remove": async () => fault("noProfile", "The stand-in has no rig profiles."),
     "models.list": (_, caller) => noted("models.list", caller, { models: [], analyses: [], folder: null }),
     "models.verify": ({ id }, caller) => noted("models.verify", caller, { id, ok: true, message: "", left: [] }),
     "models.fetch": (_, caller) => noted("models.fetch", caller, null),

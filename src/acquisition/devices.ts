@@ -1,0 +1,80 @@
+// The devices that can stand beside the spikes of a rig: eye trackers, juice lines, event codes; each with its settings and its maker.
+// Knows nothing about the loop.
+import { z } from "zod";
+import type { OptionSpec } from "../shared/contract/state.ts";
+import type { Clock, ClockMap, EventCodes, EyeTracker, Reward, SpikeSource } from "../shared/ports.ts";
+import type { EyeConfig, RewardConfig, SyncConfig } from "../shared/contract/rig.ts";
+import { fault, ok } from "../shared/result.ts";
+import type { Fault, Result } from "../shared/result.ts";
+import { describeOptions } from "./optionSpecs.ts";
+
+/** What a device may need of the rig that it belongs to. */
+export interface DeviceWorld {
+  readonly clock: Clock;
+  /** Host to rig time as it is known now; null before the first data. */
+  readonly map: () => ClockMap | null;
+  /** Where spikes come from: some carry gaze or take events as well. */
+  readonly source: SpikeSource;
+  /** Kind and options of that source. */
+  readonly rig: { readonly kind: string; readonly options: Readonly<Record<string, unknown>> };
+}
+
+export interface DeviceKind<C, D> {
+  readonly kind: string;
+  readonly title: string;
+  readonly description: string;
+  readonly options: z.ZodType;
+  readonly optionSpecs: readonly OptionSpec[];
+  /** null: deliberately no device. Errors: `rigOptions` and the device's own. */
+  open(config: C, world: DeviceWorld): Result<D | null, Fault>;
+}
+
+type EyeKind = DeviceKind<EyeConfig, EyeTracker>;
+type RewardKind = DeviceKind<RewardConfig, Reward>;
+type SyncKind = DeviceKind<SyncConfig, EventCodes>;
+
+interface Definition<T, C, D> {
+  readonly kind: string;
+  readonly title: string;
+  readonly description: string;
+  readonly options: z.ZodType<T>;
+  readonly make: (options: T, config: C, world: DeviceWorld) => Result<D | null, Fault>;
+}
+
+/** A kind from its settings and its maker. */
+function deviceKind<T, C extends { readonly options: Record<string, unknown> }, D>(definition: Definition<T, C, D>): DeviceKind<C, D> {
+  const { make, ...rest } = definition;
+  return {
+    ...rest,
+    optionSpecs: describeOptions(definition.options),
+    open(config, world) {
+      const parsed = definition.options.safeParse(config.options);
+      return parsed.success ? make(parsed.data, config, world) : fault("rigOptions", `The settings of the device "${definition.title}" cannot be used. ${z.prettifyError(parsed.error)}`);
+    },
+  };
+}
+
+const eyeKind = <T>(definition: Definition<T, EyeConfig, EyeTracker>): EyeKind => deviceKind(definition);
+const rewardKind = <T>(definition: Definition<T, RewardConfig, Reward>): RewardKind => deviceKind(definition);
+const syncKind = <T>(definition: Definition<T, SyncConfig, EventCodes>): SyncKind => deviceKind(definition);
+
+const noOptions = z.strictObject({});
+
+export const eyeRegistry: readonly EyeKind[] = [
+  eyeKind({ kind: "none", title: "No eye tracker", description: "Free viewing: images follow each other whatever the subject looks at.", options: noOptions, make: () => ok(null) }),
+];
+
+export const rewardRegistry: readonly RewardKind[] = [
+  rewardKind({ kind: "none", title: "No reward line", description: "Trials end without a reward.", options: noOptions, make: () => ok(null) }),
+];
+
+export const syncRegistry: readonly SyncKind[] = [
+  syncKind({ kind: "none", title: "No event codes", description: "Nothing is sent to the recording system.", options: noOptions, make: () => ok(null) }),
+];
+
+/** A device by its kind. Errors: `unknownDevice`, `rigOptions` and the device's own. */
+export function openDevice<C extends { readonly kind: string }, D>(registry: readonly DeviceKind<C, D>[], config: C, world: DeviceWorld): Result<D | null, Fault> {
+  const found = registry.find((candidate) => candidate.kind === config.kind);
+  if (found === undefined) return fault("unknownDevice", `Expected a device of ${registry.map((candidate) => candidate.kind).join(", ")}, got "${config.kind}". Choose another in the rig's settings.`);
+  return found.open(config, world);
+}
