@@ -30,7 +30,7 @@ export async function checkSession(config: SessionConfig, world: { readonly mode
     add("references", "Reference images", references.ok ? null : references.error.message, references.ok ? `${references.value.length} images` : "");
   }
   checks.push(await checkFolder(world.folder));
-  for (const problem of checkMetadata({ subject: { ...config.subject, dateOfBirth: null, weightKg: null } })) {
+  for (const problem of checkMetadata({ subject: config.subject, experimenters: config.experimenters, startedUtc: new Date().toISOString() })) {
     checks.push({ id: `metadata.${problem.code}`, label: "Subject", level: "warn", message: problem.message });
   }
   checks.push({

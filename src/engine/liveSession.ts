@@ -218,7 +218,7 @@ function describeSession(config: SessionConfig, at: { readonly id: string; reado
   const { subject } = config;
   return {
     id: at.id,
-    subject: { id: subject.id, species: subject.species, sex: subject.sex, age: subject.age, dateOfBirth: null, weightKg: null, description: subject.description },
+    subject: { id: subject.id, species: subject.species, sex: subject.sex, age: subject.age, dateOfBirth: subject.dateOfBirth, weightKg: subject.weightKg, description: subject.description },
     startedUtc: at.startedUtc,
     seed: String(config.seed),
     rig: at.rig,
@@ -227,8 +227,8 @@ function describeSession(config: SessionConfig, at: { readonly id: string; reado
     appVersion,
     hostKind: at.hostKind,
     description: config.notes === "" ? "Closed-loop evolution of preferred images" : config.notes,
-    experimenters: [],
-    lab: "",
-    institution: "",
+    experimenters: config.experimenters,
+    lab: config.lab,
+    institution: config.institution,
   };
 }

@@ -12,6 +12,7 @@ import { whatIf } from "../../src/engine/whatIf.ts";
 import { startModels } from "../../src/models/client.ts";
 import type { EventName, EventPayload, ReplayStatus } from "../../src/shared/contract/index.ts";
 import { events, sessionConfig } from "../../src/shared/contract/index.ts";
+import { readSheets } from "../../src/session/exports/sheets.ts";
 import { openSession } from "../../src/session/reader.ts";
 import { decodeOptimizerState, restoreOptimizer } from "../../src/evolve/index.ts";
 import { unwrap } from "../../src/shared/result.ts";
@@ -24,7 +25,7 @@ beforeAll(async () => {
   const models = unwrap(await startModels({ modelsDirs: [join(import.meta.dirname, "..", "..", "models")], inProcess: true, provider: "cpu", threads: 1 }));
   const run = unwrap(await runHeadless({
     models, fast: true, sessionFolder: folder,
-    config: sessionConfig.parse({ seed: 2, display: { kind: "timed" }, rig: { options: { faults: [{ kind: "dropPackets", atMs: 9000, packets: 3 }, { kind: "clockJump", atMs: 14_000, jumpMs: 40 }] } }, evolution: { generations: 4 } }),
+    config: sessionConfig.parse({ seed: 2, experimenters: ["Hubel, David"], lab: "Vision", subject: { id: "m1", dateOfBirth: "2016-04-30", weightKg: 9.5 }, display: { kind: "timed" }, rig: { options: { faults: [{ kind: "dropPackets", atMs: 9000, packets: 3 }, { kind: "clockJump", atMs: 14_000, jumpMs: 40 }] } }, evolution: { generations: 4 } }),
   }));
   file = run.session;
   await models.close();
@@ -125,6 +126,30 @@ describe("a replay for a window", () => {
     }
     playback.close();
   }, 60_000);
+});
+
+describe("the recorded session", () => {
+  it("says of itself what an archive asks for", () => {
+    const reader = unwrap(openSession(file));
+    expect(reader.info()).toMatchObject({ subject: { id: "m1", dateOfBirth: "2016-04-30", weightKg: 9.5 }, experimenters: ["Hubel, David"], lab: "Vision" });
+    reader.close();
+  });
+
+  it("names in its exports the presentation whose onset a mark is", () => {
+    const reader = unwrap(openSession(file));
+    const { marks, presentations } = readSheets(reader);
+    const numbers = (sheet: typeof marks, name: string): Float64Array => {
+      const column = sheet.columns.find((c) => c.name === name);
+      return column?.kind === "number" ? column.values : new Float64Array();
+    };
+    const of = numbers(marks, "presentation_id");
+    const rig = numbers(marks, "rig_ns");
+    const onsets = new Map([...numbers(presentations, "presentation_id")].map((id, row) => [id, numbers(presentations, "onset_rig_ns")[row]]));
+    const named = [...of].flatMap((id, row) => (Number.isNaN(id) ? [] : [[onsets.get(id), rig[row]]]));
+    expect(named.length).toBe([...onsets.values()].filter((ns) => !Number.isNaN(ns)).length);
+    for (const [onset, mark] of named) expect(onset).toBe(mark);
+    reader.close();
+  });
 });
 
 describe("what if", () => {

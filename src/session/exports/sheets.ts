@@ -121,6 +121,9 @@ export function readSheets(reader: SessionReader): SessionSheets {
   const generationSpan = makeGenerationSpan(presentations, timeline, onMs);
   const individual = new Map(images.flatMap((image) => (image.individual === null ? [] : [[`${image.thread}/${image.generation}/${image.individual}`, image.imageId] as const])));
 
+  /** A mark is written when it comes, before it is matched: the presentation knows which one it was. */
+  const onsetOf = new Map(presentations.flatMap((p) => (p.onsetRigNs !== null && (p.onsetSource === "photodiode" || p.onsetSource === "strobe") ? [[p.onsetRigNs as number, p.presentationId] as const] : [])));
+
   const events = reader.events();
   const eventSheet = (name: string, description: string, rows: readonly Stored<EventRecord>[]): Sheet =>
     makeSheet(name, description, rows, [
@@ -227,7 +230,7 @@ export function readSheets(reader: SessionReader): SessionSheets {
       whole("line", "Line of a digital mark", (m) => m.line),
       flag("state", "State of the line after the change", (m) => m.state),
       whole("word", "Word on the port, where the rig has one", (m) => m.word),
-      whole("presentation_id", "Presentation that it marks; empty where unmatched", (m) => m.presentationId),
+      whole("presentation_id", "Presentation whose onset it is; empty where unmatched", (m) => m.presentationId ?? onsetOf.get(m.rigNs)),
       real("rig_ns", "Time on the rig's clock, ns", (m) => m.rigNs),
     ]),
     clockMaps: makeSheet("clock_maps", "Rig clock against host clock: rig = anchor_rig + (host - anchor_host) * (1 + drift / 1e6).", reader.clockMaps(), [

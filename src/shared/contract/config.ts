@@ -13,6 +13,9 @@ export const subjectConfig = z.object({
   sex: z.enum(["M", "F", "U", "O"]).default("U"),
   /** ISO 8601 duration, e.g. P6Y. */
   age: z.string().regex(/^P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?$/, "expected an ISO 8601 duration such as P6Y").default("P6Y"),
+  /** ISO 8601 date, e.g. 2016-04-30. */
+  dateOfBirth: z.iso.date("expected a date such as 2016-04-30").nullable().default(null),
+  weightKg: z.number().positive().max(1000).nullable().default(null),
   description: z.string().default(""),
 });
 
@@ -101,6 +104,10 @@ export const sessionConfig = z.object({
   /** Folder for the session file; null = the app's own. */
   folder: z.string().nullable().default(null),
   notes: z.string().default(""),
+  /** "Family name, Given name" each, as archives list them. */
+  experimenters: z.array(z.string().trim().regex(/^\S.*, \S/, "expected \"Family name, Given name\"")).max(20).default([]),
+  lab: z.string().default(""),
+  institution: z.string().default(""),
 });
 
 export type SessionConfig = z.infer<typeof sessionConfig>;

@@ -58,6 +58,16 @@ export function SubjectCard({ draft, change, problems }: CardProps) {
         <TextField label="Description" value={subject.description} onChange={(v) => change(["subject", "description"], v)} />
         <TextField label="Session notes" value={draft.notes} onChange={(v) => change(["notes"], v)} />
       </More>
+      <details>
+        <summary>For the archive: birth, weight, experimenters, lab</summary>
+        <div className="fields">
+          <TextField label="Date of birth" hint="Such as 2016-04-30; may stay empty where the age is given" value={subject.dateOfBirth ?? ""} problem={problems["subject.dateOfBirth"]} onChange={(v) => change(["subject", "dateOfBirth"], v === "" ? null : v)} />
+          <NumberField label="Weight" unit="kg" value={subject.weightKg} nullWord="not given" problem={problems["subject.weightKg"]} onChange={(v) => change(["subject", "weightKg"], v)} />
+          <TextField label="Experimenters" hint="Family name, Given name; several with a semicolon between them" value={draft.experimenters.join("; ")} problem={Object.entries(problems).find(([path]) => path.startsWith("experimenters"))?.[1]} onChange={(v) => change(["experimenters"], v === "" ? [] : v.split(";").map((name) => name.trimStart()))} />
+          <TextField label="Lab" value={draft.lab} onChange={(v) => change(["lab"], v)} />
+          <TextField label="Institution" value={draft.institution} onChange={(v) => change(["institution"], v)} />
+        </div>
+      </details>
     </Panel>
   );
 }
