@@ -106,5 +106,5 @@ export function openSyntheticRig(options: SyntheticRigOptions, world: RigWorld):
   const kind = findPlayer(options.through);
   if (!kind.ok) return kind;
   const rig = createSyntheticRig({ seed, clock, encoder, options: { ...options, ...kind.value.grid } });
-  return ok({ ...rig, source: createThroughDriver({ clock, seed, kind: kind.value, played: rig.source, openDriver: (name, driverOptions) => openSource(name, driverOptions, world) }) });
+  return ok({ ...rig, source: createThroughDriver({ clock, seed, kind: kind.value, played: rig.source, faults: options.wireFaults, openDriver: (name, driverOptions) => openSource(name, driverOptions, world) }) });
 }

@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   serve: async () => (await import("./commands/serve.ts")).registerServe,
   run: async () => (await import("./commands/run.ts")).registerRun,
   demo: async () => (await import("./commands/demo.ts")).registerDemo,
+  rig: async () => (await import("./commands/rig.ts")).registerRig,
   replay: async () => (await import("./commands/replay.ts")).registerReplay,
   export: async () => (await import("./commands/export.ts")).registerExport,
   import: async () => (await import("./commands/import.ts")).registerImport,

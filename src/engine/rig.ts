@@ -4,6 +4,7 @@ import type { StatefulClockAligner } from "../acquisition/align.ts";
 import { eyeRegistry, openDevice, rewardRegistry, syncRegistry } from "../acquisition/devices.ts";
 import type { DeviceKind, DeviceWorld } from "../acquisition/devices.ts";
 import { openSource, openSyntheticRig, rigRegistry } from "../acquisition/index.ts";
+import { createSimulatorLink } from "../acquisition/sim/linkClient.ts";
 import { syntheticRigOptionsSchema } from "../acquisition/synthetic/options.ts";
 import type { GroundTruth } from "../acquisition/synthetic/truth.ts";
 import { rigConfig } from "../shared/contract/index.ts";
@@ -49,7 +50,8 @@ export function openRig(input: RigConfigInput, world: { readonly clock: Clock; r
   } else {
     const source = openSource(kind.kind, config.options, world);
     if (!source.ok) return source;
-    own = { source: source.value, eye: null, reward: null, retina: null, truth: null };
+    const link = config.simulator === null ? null : createSimulatorLink({ clock: world.clock, ...config.simulator });
+    own = { source: link?.around(source.value) ?? source.value, eye: link?.eye ?? null, reward: link?.reward ?? null, retina: link?.retina ?? null, truth: null };
   }
   const deviceWorld: DeviceWorld = { clock: world.clock, map: () => aligner.map(), source: own.source, rig: { kind: config.kind, options: config.options } };
   const eye = config.eye === null ? ok(own.eye) : openDevice(eyeRegistry, config.eye, deviceWorld);

@@ -133,7 +133,7 @@ export function createSimulatorLink({ clock, host, port, token }: { readonly clo
         const answer = await ask({ kind: "see", id: nextId++, imageId, width, height }, image.data.subarray(0, width * height * 3));
         if (answer?.kind === "seen" && answer.problem !== null) throw new FaultError({ code: "simulator", message: `The simulator could not take image ${imageId}: ${answer.problem}.` });
       },
-      lit: (imageId, presentationId, atHostNs) => say({ kind: "lit", imageId, presentationId, atHostNs }),
+      lit: (imageId, presentationId, atHostNs, where) => say({ kind: "lit", imageId, presentationId, atHostNs, where: where ?? null }),
       fixationSpot: (visible, atHostNs) => say({ kind: "spot", visible, atHostNs }),
     },
     eye: {

@@ -18,7 +18,7 @@ const ns = z.number();
 export const toSimulator = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("hello"), version: z.number(), token: z.string() }),
   z.object({ kind: z.literal("see"), id, imageId: z.number().int(), width: z.number().int().min(1).max(8192), height: z.number().int().min(1).max(8192) }),
-  z.object({ kind: z.literal("lit"), imageId: z.number().int().nullable(), presentationId: z.number().int(), atHostNs: ns }),
+  z.object({ kind: z.literal("lit"), imageId: z.number().int().nullable(), presentationId: z.number().int(), atHostNs: ns, where: z.object({ centreXDeg: z.number(), centreYDeg: z.number(), sizeDeg: z.number() }).nullable() }),
   z.object({ kind: z.literal("spot"), visible: z.boolean(), atHostNs: ns }),
   z.object({ kind: z.literal("recentre") }),
   z.object({ kind: z.literal("pulse"), id, pulseMs: z.number() }),
@@ -58,7 +58,7 @@ export interface FrameReader<T> {
 }
 
 export function createFrameReader<T>(schema: z.ZodType<T>): FrameReader<T> {
-  let held = noBytes;
+  let held: Uint8Array = noBytes;
   return {
     take(piece) {
       if (held.length === 0) held = piece;
@@ -85,10 +85,11 @@ export function createFrameReader<T>(schema: z.ZodType<T>): FrameReader<T> {
         }
         const message = schema.safeParse(parsed);
         if (!message.success) return err(`expected a message of the retina link: ${z.prettifyError(message.error)}`);
-        frames.push({ message: message.data, bytes: held.slice(at + 8 + headerLength, at + 4 + length) });
+        // A copy of its own: a Buffer would share its memory.
+        frames.push({ message: message.data, bytes: new Uint8Array(held.subarray(at + 8 + headerLength, at + 4 + length)) });
         at += 4 + length;
       }
-      held = at === held.length ? noBytes : held.slice(at);
+      held = at === held.length ? noBytes : new Uint8Array(held.subarray(at));
       return ok(frames);
     },
   };

@@ -79,7 +79,8 @@ export function createLinkServer(options: {
         return;
       }
       case "lit":
-        retina.lit(message.imageId, message.presentationId, toOurs(message.atHostNs));
+        if (message.where === null) retina.lit(message.imageId, message.presentationId, toOurs(message.atHostNs));
+        else retina.lit(message.imageId, message.presentationId, toOurs(message.atHostNs), message.where);
         return;
       case "spot":
         retina.fixationSpot?.(message.visible, toOurs(message.atHostNs));

@@ -4,6 +4,7 @@
 import type { Clock, SpikeSource } from "../../shared/ports.ts";
 import { fault } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
+import { addMs } from "../../shared/units.ts";
 import type { SourceEvent } from "../../shared/values.ts";
 import { createFeeder } from "./feeder.ts";
 import type { PlayerKind, ProtocolPlayer } from "./player.ts";
@@ -11,6 +12,8 @@ import type { WireFault } from "./wire.ts";
 
 /** What was played must have come out of the driver by then, ms of real time. */
 const receiptMsMax = 20_000;
+/** Where faults of the wire are asked for, what has not come out by then is not waited for. */
+const receiptMsFaulty = 20;
 
 export interface ThroughDriverOptions {
   readonly clock: Clock;
@@ -22,12 +25,11 @@ export interface ThroughDriverOptions {
   /** What the driver is told beside what the player says. */
   readonly driverOptions?: Readonly<Record<string, unknown>>;
   readonly faults?: readonly WireFault[];
-  /** false: what is played may be lost on the way, time goes on without it. */
-  readonly waitForReceipt?: boolean;
 }
 
 export function createThroughDriver(options: ThroughDriverOptions): SpikeSource {
-  const { clock, kind, played, waitForReceipt = true } = options;
+  const { clock, kind, played, faults = [] } = options;
+  const isFaulty = faults.length > 0;
   let driver: SpikeSource | null = null;
   let player: ProtocolPlayer | null = null;
   let reachedRigNs = -Infinity;
@@ -46,9 +48,9 @@ export function createThroughDriver(options: ThroughDriverOptions): SpikeSource 
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         awaited = null;
-        onLate();
+        if (!isFaulty) onLate();
         resolve();
-      }, receiptMsMax);
+      }, isFaulty ? receiptMsFaulty : receiptMsMax);
       awaited = {
         rigNs: untilRigNs,
         resolve: () => {
@@ -64,7 +66,7 @@ export function createThroughDriver(options: ThroughDriverOptions): SpikeSource 
     channels: () => driver?.channels() ?? [],
     async start(listener) {
       if (player !== null) return fault("alreadyRunning", "Expected the synthetic rig to be stopped, but it is running. Stop it before starting it again.");
-      const mine = kind.create({ channels: played.channels(), host: "127.0.0.1", port: 0, clock, seed: options.seed, faults: options.faults ?? [] });
+      const mine = kind.create({ channels: played.channels(), host: "127.0.0.1", port: 0, clock, seed: options.seed, faults });
       const opened = await mine.open();
       if (!opened.ok) return opened;
       const made = options.openDriver(kind.rig, { ...mine.driverOptions(), ...options.driverOptions });
@@ -89,8 +91,8 @@ export function createThroughDriver(options: ThroughDriverOptions): SpikeSource 
         tickHz: kind.grid.tickHz,
         onBlock(block, untilRigNs) {
           if (player !== mine) return;
+          if (isAway) return;
           mine.play(block);
-          if (!waitForReceipt) return;
           void clock.hold(
             receipt(untilRigNs, () =>
               listener({ kind: "fault", fault: { kind: "lost", reason: `What was played over ${kind.title} up to ${untilRigNs} ns did not come out of the driver; it has reached ${reachedRigNs} ns` }, arrivedHostNs: clock.now() }),
@@ -98,6 +100,21 @@ export function createThroughDriver(options: ThroughDriverOptions): SpikeSource 
           );
         },
       });
+      let isAway = false;
+      async function restart(durationMs: number): Promise<void> {
+        isAway = true;
+        await mine.close();
+        clock.setTimer(addMs(clock.now(), durationMs), () => {
+          void clock.hold(
+            (async () => {
+              if (player !== mine) return;
+              feeder.restart();
+              isAway = !(await mine.open()).ok;
+            })(),
+          );
+        });
+      }
+      for (const one of faults) if (one.kind === "restart") clock.setTimer(addMs(clock.now(), one.atMs), () => void clock.hold(restart(one.durationMs)));
       return await played.start((event) => feeder.take(event));
     },
     status: () => driver?.status() ?? { connected: false, address: `synthetic, through ${kind.title}`, spikesReceived: 0, packetsReceived: 0, packetsLost: 0, malformedPackets: 0, newestHostNs: null },

@@ -1,5 +1,6 @@
 // Settings of the synthetic rig, with their defaults and units. Knows nothing about what they do.
 import { z } from "zod";
+import { wireFaultSchema } from "../sim/wire.ts";
 import { areaNames } from "./truth.ts";
 
 const atMs = z.number().min(0).meta({ description: "Time after the start of the source.", unit: "ms" });
@@ -49,6 +50,7 @@ export const syntheticRigOptionsSchema = z.strictObject({
   tickHz: z.number().positive().max(1e9).nullable().default(null).meta({ description: "Spikes and marks fall on ticks of this clock, as a recording system's do; none: they keep their nanosecond.", unit: "Hz" }),
   blockTicks: z.number().int().min(1).max(100_000).default(1).meta({ description: "With ticks: the stream advances by whole blocks of so many." }),
   through: z.string().nullable().default(null).meta({ description: "Play the rig over this protocol and listen to it through that protocol's driver, e.g. open-ephys; none: directly." }),
+  wireFaults: z.array(wireFaultSchema).default([]).meta({ description: "Faults of the transport to inject, where the rig is played over a protocol." }),
   faults: z.array(rigFaultSchema).default([]).meta({ description: "Faults to inject." }),
 });
 

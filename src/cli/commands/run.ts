@@ -6,7 +6,7 @@ import { readResumePoint } from "../../engine/resume.ts";
 import { rigKinds } from "../../engine/rig.ts";
 import { readRigProfile } from "../../engine/rigProfiles.ts";
 import { ok } from "../../shared/result.ts";
-import { addSessionOptions, complain, createProgress, readSessionConfig, stopOnSignal } from "./sessionOptions.ts";
+import { addSessionOptions, complain, createProgress, parseOptions, readSessionConfig, stopOnSignal } from "./sessionOptions.ts";
 import type { SessionFlags } from "./sessionOptions.ts";
 
 export function registerRun(program: Command): void {
@@ -47,17 +47,4 @@ export function registerRun(program: Command): void {
       const { rigSeconds: _rigSeconds, target: _target, ...line } = result.value;
       process.stdout.write(flags.json === true ? `${JSON.stringify(line)}\n` : `${line.generations} generations, ${line.images} images, session ${line.session}\n`);
     });
-}
-
-/** "port=5556" -> number, "loop=true" -> boolean, else text. */
-function parseOptions(pairs: readonly string[]): Record<string, unknown> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const at = pair.indexOf("=");
-      const name = at < 0 ? pair : pair.slice(0, at);
-      const text = at < 0 ? "true" : pair.slice(at + 1);
-      const value = text === "true" ? true : text === "false" ? false : text !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
-      return [name, value];
-    }),
-  );
 }

@@ -115,3 +115,16 @@ export function complain(problem: Fault): void {
   process.stderr.write(`evoked: ${problem.message}\n`);
   process.exitCode = 1;
 }
+
+/** "port=5556" -> number, "loop=true" -> boolean, else text. */
+export function parseOptions(pairs: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf("=");
+      const name = at < 0 ? pair : pair.slice(0, at);
+      const text = at < 0 ? "true" : pair.slice(at + 1);
+      const value = text === "true" ? true : text === "false" ? false : text !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
+      return [name, value];
+    }),
+  );
+}

@@ -83,6 +83,8 @@ export const rigConfig = z.object({
   /** Event codes to the recording system; null = none. */
   sync: syncConfig.nullable().default(null),
   channels: channelsConfig.prefault({}),
+  /** A simulator behind this rig (`evoked rig sim`): it is told what the subject sees, and its eye and reward line are the rig's own. null = a real subject. */
+  simulator: z.object({ host: z.string().min(1).default("127.0.0.1"), port: z.number().int().min(1).max(65_535), token: z.string().default("") }).nullable().default(null),
   /** Name of the profile that this was taken from; null = none. */
   profile: z.string().nullable().default(null),
 });
