@@ -62,8 +62,8 @@ export interface ClosedLoop {
 }
 
 const decodeChunk = 8;
-/** Images decoded at once before all others: two cost what one does, and more would make the first one wait. */
-const firstChunk = 2;
+/** Images decoded before all others: more than one would make the first wait for its neighbours. */
+const firstChunk = 1;
 
 export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
   const { clock, source, display, reward, retina } = options;

@@ -2,8 +2,9 @@
 // tests, beside its caller). Knows nothing about processes, messages or files other than models.
 //
 // Reproducible on the CPU: the number of threads is fixed per instance and does not change results; a batch of n gives
-// bit for bit what n calls give, because no batch of one ever runs (ONNX Runtime takes another matrix kernel for a
-// single row): a single item runs with a copy of itself. Both are held by tests/contract/models.
+// bit for bit what n calls give. ONNX Runtime may take another matrix kernel for a single row than for several: whether
+// it does is looked at when a model is opened, and where it does a single item runs with a copy of itself. Both are held
+// by tests/contract/models.
 
 import type { EncoderManifest, GeneratorManifest, DetectorManifest, ModelManifest } from "../shared/manifest.ts";
 import type { Detections, GeneratedParts, ModelIdentity } from "../shared/ports.ts";
@@ -93,6 +94,8 @@ interface Ready {
   /** Largest batch of one run; halved when memory runs out. */
   batch: number;
   tuning: Tuning | null;
+  /** A single item alone gives bit for bit what it gives in a batch: it need not run with a copy of itself. */
+  single: boolean;
 }
 
 /** Sessions beyond this number are closed, the one longest unused first: each holds its weights. */
@@ -183,8 +186,9 @@ export function createRuntime(
         if (!attempt.used) listeners.onNotice({ kind: "providerLeft", model: modelId, message: `${attempt.provider} is not used for ${modelId}. ${attempt.reason}` });
       }
       // The file was needed to open the session only; large models should not stay in memory twice.
-      const fresh: Ready = { key: `${key} ${opened.value.provider} ${settings.threads}`, model: { ...compiled, file: new Uint8Array() }, opened: opened.value, batch: settings.batchMax, tuning: null };
+      const fresh: Ready = { key: `${key} ${opened.value.provider} ${settings.threads}`, model: { ...compiled, file: new Uint8Array() }, opened: opened.value, batch: settings.batchMax, tuning: null, single: false };
       await prepare(fresh);
+      fresh.single = await runsSingly(fresh);
       return ok(fresh);
     });
     sessions.set(key, opening);
@@ -228,6 +232,22 @@ export function createRuntime(
     }
   }
 
+  /** Whether the items of the probe batch, run one by one, give exactly what they give together. The first image of a generation is waited for: at half the work. */
+  async function runsSingly({ model, opened }: Ready): Promise<boolean> {
+    try {
+      const together = await runSession(opened.session, model, model.probe.data, model.probe.count);
+      if (!together.ok) return false;
+      const width = model.probe.data.length / model.probe.count;
+      for (let i = 0; i < model.probe.count; i++) {
+        const alone = await runSession(opened.session, model, model.probe.data.slice(i * width, (i + 1) * width), 1);
+        if (!alone.ok || !alone.value.every((values, k) => sameBytes(values, shareOf(together.value[k], i, model.probe.count)))) return false;
+      }
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /** Items of the next run: less than the model's best where a running session may want its turn soon. */
   function nextBatch({ batch, opened, tuning }: Ready, urgency: Urgency): number {
     if (urgency === "live" || performance.now() - lastLiveMs > liveRecentMs) return batch;
@@ -257,7 +277,7 @@ export function createRuntime(
       const from = done;
       const step = await scheduler.run(urgency, async () => {
         try {
-          return await runSession(opened.session, model, size === 1 ? twice(part) : part, Math.max(size, 2));
+          return size === 1 && !session.single ? await runSession(opened.session, model, twice(part), 2) : await runSession(opened.session, model, part, size);
         } catch (error) {
           const message = describe(error);
           if (isOutOfMemory(message)) return fault("outOfMemory", message);
@@ -273,7 +293,7 @@ export function createRuntime(
       step.value.forEach((values, k) => {
         const sizeOut = sizes[k] ?? 0;
         const target = joined[k];
-        if (target instanceof Float32Array || target instanceof Uint8Array) target.set(size === 1 ? values.subarray(0, sizeOut) : values, from * sizeOut);
+        if (target instanceof Float32Array || target instanceof Uint8Array) target.set(values.length > size * sizeOut ? values.subarray(0, sizeOut) : values, from * sizeOut);
       });
       done += size;
     }
@@ -439,6 +459,16 @@ function twice<T extends Float32Array | Uint8Array>(part: T): Float32Array | Uin
   out.set(part, 0);
   out.set(part, part.length);
   return out;
+}
+
+/** What the i-th of `count` items contributed to a joined output. */
+function shareOf<T extends Float32Array | Uint8Array>(values: T | undefined, i: number, count: number): Float32Array | Uint8Array {
+  const size = (values?.length ?? 0) / count;
+  return values?.subarray(i * size, (i + 1) * size) ?? new Uint8Array();
+}
+
+function sameBytes(a: Float32Array | Uint8Array, b: Float32Array | Uint8Array): boolean {
+  return Buffer.compare(new Uint8Array(a.buffer, a.byteOffset, a.byteLength), new Uint8Array(b.buffer, b.byteOffset, b.byteLength)) === 0;
 }
 
 /** The probe batch over and over, to the wanted size. */
