@@ -18,17 +18,20 @@ import { ScreenPanel } from "./panels/ScreenPanel.tsx";
 import { TrialsPanel } from "./panels/TrialsPanel.tsx";
 import { ActButton, Confirm, Key, RewardContext } from "./parts.tsx";
 import { NotesDialog } from "./replay/NotesDialog.tsx";
+import { RepeatDialog, SkipDialog } from "./plan/dialogs.tsx";
+import { StepPanel } from "./plan/StepPanel.tsx";
+import { ReportDialog } from "./plan/StepTables.tsx";
 import { Transport } from "./replay/Transport.tsx";
 import { WhatIfDialog } from "./replay/WhatIf.tsx";
 import { useKeys } from "./useKeys.ts";
 import { useStore, useUi } from "./store.ts";
-import { phaseOf, stageOf, targetOf, targetsOf, threadsOf, channelLabel, type Stage } from "./uiState.ts";
+import { currentStep, lookedStep, looksAtEvolution, phaseOf, stageOf, stepsOfPlan, stepThreads, targetOf, targetsOf, threadsOf, channelLabel, type UiState } from "./uiState.ts";
 import type { RendererClient } from "../client.ts";
 import type { Deeds, Notice } from "./commands.ts";
 import type { Player } from "./replay/player.ts";
 import type { CurvePoint } from "../../shared/contract/index.ts";
 
-type Open = "stop" | "target" | "result" | "skip" | "note" | "keys" | "alarms" | "log" | "generation" | "whatIf" | "laterNote" | null;
+type Open = "stop" | "target" | "result" | "skip" | "repeat" | "reports" | "note" | "keys" | "alarms" | "log" | "generation" | "whatIf" | "laterNote" | null;
 
 export interface ReviewOf {
   readonly file: string;
@@ -39,8 +42,10 @@ export interface ReviewOf {
 }
 
 const noCurve: readonly CurvePoint[] = [];
+/** As text: the same while they are the same. */
+const selectStepThreads = (s: UiState): string => stepThreads(s)?.join() ?? "";
 
-export function Console(props: { readonly client: RendererClient; readonly deeds: Deeds; readonly notice: Notice | null; readonly onOpenScreen: () => void; readonly review: ReviewOf | null }) {
+export function Console(props: { readonly client: RendererClient; readonly deeds: Deeds; readonly notice: Notice | null; readonly onOpenScreen: () => void; readonly onInsilico?: () => void; readonly review: ReviewOf | null }) {
   const { client, deeds, review } = props;
   const store = useStore();
   const [open, setOpen] = useState<Open>(null);
@@ -56,11 +61,12 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
   const curve = useUi((s) => s.snapshot?.curve ?? noCurve);
   const atGeneration = useUi((s) => s.atGeneration);
   const replaying = useUi((s) => s.replaying);
-  const stage = useUi(stageOf);
   const unlinked = useUi((s) => s.link === "down");
   const ended = phase === "finished" || phase === "failed";
   const targets = useUi(targetsOf);
-  const threads = useMemo(() => threadsOf(curve, targets), [curve, targets]);
+  const ofStep = useUi(selectStepThreads);
+  const threads = useMemo(() => (ofStep === "" ? threadsOf(curve, targets) : ofStep.split(",").map(Number)), [curve, targets, ofStep]);
+  const evolution = useUi(looksAtEvolution);
   const results = useUi((s) => reportsShown(s).length > 0);
   const gallery = useGallery(thread, role);
   const generations = useMemo(() => (review === null ? gallery.map((i) => i.generation) : review.player.generations), [review, gallery]);
@@ -89,6 +95,12 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
     else setTarget(0, channel);
   }, [setTarget, threads]);
 
+  const lookBy = useCallback((by: number): void => {
+    const steps = stepsOfPlan(store.get());
+    const next = steps[steps.findIndex((s) => s.index === lookedStep(store.get())?.index) + by];
+    if (next !== undefined) store.dispatch({ type: "look", step: next.index });
+  }, [store]);
+
   const run = useCallback((action: Action) => {
     if (ended && bindings.some((b) => b.action === action && b.watcher !== true && action !== "newSession")) return;
     switch (action) {
@@ -99,6 +111,12 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       case "rewardLonger": return void deeds.changePulse(10);
       case "recentre": return void deeds.recentre();
       case "skip": return phase === "running" || phase === "paused" ? setOpen("skip") : undefined;
+      case "repeatStep": return currentStep(store.get()) === null ? undefined : setOpen("repeat");
+      case "stepEarlier": return lookBy(-1);
+      case "stepLater": return lookBy(1);
+      case "stepNow": return store.dispatch({ type: "look", step: null });
+      case "reports": return setOpen("reports");
+      case "insilico": return props.onInsilico?.();
       case "note": return setOpen("note");
       case "help": return setOpen("keys");
       case "alarms": return setOpen("alarms");
@@ -127,7 +145,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       case "resumeRecorded": return review?.interrupted === true ? review.onResume() : undefined;
       case "start": case "browse": case "search": case "open": case "mark": case "markAll": case "export": case "import": return undefined;
     }
-  }, [choose, deeds, ended, generations, phase, props.onOpenScreen, review, standing, setThread, step, store, thread, threads]);
+  }, [choose, deeds, ended, generations, lookBy, phase, props.onInsilico, props.onOpenScreen, review, standing, setThread, step, store, thread, threads]);
 
   const place: Place = review === null ? "console" : "review";
   useKeys({ place, dialogOpen: open !== null, mayOperate, run, first: cursor === null || open !== null ? null : cursorKeys });
@@ -166,12 +184,19 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
           {review === null || replaying ? <><ScreenPanel /><GazePanel acting={acting !== null} /></> : <><ReviewScreenPanel items={gallery} standing={standing} /><SessionFacts /></>}
           <TrialsPanel commands={acting} />
         </div>
-        <div className={results ? "column middle with-result" : "column middle"}>
-          <ResultPanel thread={thread} onThread={setThread} onAll={() => setOpen("result")} />
-          <CurvePanel thread={thread} marked={review === null ? chosen : null} onThread={setThread} />
-          <GalleryPanel thread={thread} role={role} chosen={standing} onChoose={choose} onOpen={() => setOpen("generation")} onRole={setRole} />
-          <RasterPanel client={client} looked={cursor} />
-        </div>
+        {evolution ? (
+          <div className={results ? "column middle with-result" : "column middle"}>
+            <ResultPanel thread={thread} onThread={setThread} onAll={() => setOpen("result")} />
+            <CurvePanel threads={threads} thread={thread} marked={review === null ? chosen : null} onThread={setThread} />
+            <GalleryPanel thread={thread} role={role} chosen={standing} onChoose={choose} onOpen={() => setOpen("generation")} onRole={setRole} />
+            <RasterPanel client={client} looked={cursor} />
+          </div>
+        ) : (
+          <div className="column middle of-step">
+            <StepPanel looked={cursor} onLook={setCursor} onReport={() => setOpen("reports")} />
+            <RasterPanel client={client} looked={cursor} />
+          </div>
+        )}
         <div className="column right">
           <MapPanel size={mapSize} quantity={quantity} cursor={cursor} mayOperate={acting !== null} onQuantity={setQuantity} onCursor={setCursor} onTarget={makeTarget} />
           <RigPanel />
@@ -188,7 +213,9 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       {open === "stop" ? <StopDialog onDo={() => { close(); void deeds.stop(); }} onClose={close} /> : null}
       {open === "target" && cursor !== null ? <TargetDialog channel={cursor} threads={threads} thread={thread} onPick={(of) => { close(); setThread(of); setTarget(of, cursor); }} onClose={close} /> : null}
       {open === "result" ? <ResultDialog onClose={close} /> : null}
-      {open === "skip" ? <Confirm {...skipWords(stage)} doIt="Skip it" leave="Go on" onClose={close} onDo={() => { close(); void deeds.skip(); }} /> : null}
+      {open === "skip" ? <SkipDialog onBlock={() => { close(); void deeds.skipBlock(); }} onStep={() => { close(); void deeds.skipStep(); }} onClose={close} /> : null}
+      {open === "repeat" ? <RepeatDialog onDo={(index) => { close(); void deeds.repeatStep(index); }} onClose={close} /> : null}
+      {open === "reports" ? <ReportDialog onClose={close} /> : null}
       {open === "note" ? <NoteDialog onWrite={deeds.note} onClose={close} /> : null}
       {open === "keys" ? <KeysDialog place={place} onClose={close} /> : null}
       {open === "alarms" ? <AlarmsDialog onClose={close} /> : null}
@@ -215,9 +242,4 @@ function StopDialog({ onDo, onClose }: { readonly onDo: () => void; readonly onC
       text={progress === null ? "Nothing has been shown yet." : <>{now} Everything recorded stays in the session file, and the session can be resumed from the start screen.</>}
     />
   );
-}
-
-function skipWords(stage: Stage): { readonly title: string; readonly text: string } {
-  if (stage === "confirming") return { title: "Skip the rest of the results?", text: "The report is made from what was shown again until now, and the session ends. What was recorded stays." };
-  return { title: "Skip the rest of this generation?", text: "Images that were not shown count as missing, and the next generation begins. What was recorded stays." };
 }

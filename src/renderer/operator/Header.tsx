@@ -1,11 +1,12 @@
 // The top line: whose session, how far, what it is doing, pause and stop. And under it the one line that says whether all is well.
 import { memo } from "react";
 import { adviceFor } from "./alarmAdvice.ts";
-import { formatAge, formatDate, formatDuration, formatRemaining } from "./format.ts";
+import { formatAge, formatCount, formatDate, formatDuration, formatRemaining } from "./format.ts";
+import { GenerationWord, PlanStrip } from "./plan/PlanStrip.tsx";
 import { ActButton, Key, LevelMark } from "./parts.tsx";
 import { useNowMs, useTheme } from "./hooks.ts";
 import { useStore, useUi, useUiPaced } from "./store.ts";
-import { phaseOf, stageOf, type UiState } from "./uiState.ts";
+import { phaseOf, stageOf, stepsOfPlan, type UiState } from "./uiState.ts";
 import type { Commands, Notice } from "./commands.ts";
 import type { Alarm, Device, Phase } from "../../shared/contract/index.ts";
 
@@ -29,15 +30,15 @@ export const Header = memo(function Header({ commands, mayOperate }: { readonly 
   const session = useUi((s) => s.snapshot?.session ?? null);
   const phase = useUi(phaseOf);
   const ended = phase === "finished" || phase === "failed";
+  const planned = useUi(hasPlan);
   return (
-    <header className="top">
+    <header className={planned ? "top planned" : "top"}>
       <Wordmark />
       <div className="who"><b>{session?.subject ?? "–"}</b><span>{session === null ? "" : formatDate(session.startedUtc)}</span></div>
-      <Progress />
-      <span className="grow" />
-      <Times />
+      {planned ? <><PlanStrip /><GenerationWord /></> : <><Progress /><span className="grow" /></>}
+      <Times planned={planned} />
       <PhasePill />
-      {!mayOperate ? <span className="watching">Watching only</span> : ended
+      {!mayOperate ? <Watching /> : ended
         ? <ActButton className="primary" data-testid="new-session" onClick={() => commands.run("newSession")}>New session <Key>N</Key></ActButton>
         : <>
           <ActButton data-testid="pause-button" disabled={phase !== "running" && phase !== "paused"} onClick={() => commands.run("togglePause")}>{phase === "paused" ? "Go on" : "Pause"} <Key>Space</Key></ActButton>
@@ -46,6 +47,17 @@ export const Header = memo(function Header({ commands, mayOperate }: { readonly 
     </header>
   );
 });
+
+/** A session of one evolution shows its generations; anything longer shows its steps. */
+export function hasPlan(s: UiState): boolean {
+  const steps = stepsOfPlan(s);
+  return steps.length > 1 || steps.some((step) => step.protocol !== "evolution");
+}
+
+function Watching() {
+  const skipped = useUi((s) => s.skipped);
+  return <span className="watching" data-testid="watching">Watching only{skipped > 0 ? <span className="caution" title="This window reads too slowly; the session is not held up by it"> ▲ {formatCount(skipped)} updates skipped</span> : null}</span>;
+}
 
 const selectProgress = (s: UiState): NonNullable<NonNullable<UiState["snapshot"]>["live"]>["progress"] | null => s.snapshot?.live?.progress ?? null;
 
@@ -68,14 +80,14 @@ function Progress() {
 const selectElapsedS = (s: UiState): number => Math.floor((s.snapshot?.live?.progress.elapsedMs ?? 0) / 1000);
 const selectRemaining = (s: UiState): string => formatRemaining(s.snapshot?.live?.progress.remainingMs ?? null);
 
-function Times() {
+function Times({ planned }: { readonly planned: boolean }) {
   const elapsedS = useUi(selectElapsedS);
   const remaining = useUiPaced(selectRemaining, 2000);
   const ended = useUi((s) => phaseOf(s) === "finished" || phaseOf(s) === "failed");
   return (
     <dl className="times">
       <div><dt>elapsed</dt><dd data-testid="elapsed">{formatDuration(elapsedS * 1000)}</dd></div>
-      {ended ? null : <div><dt>left about</dt><dd>{remaining}</dd></div>}
+      {ended || planned ? null : <div><dt>left about</dt><dd>{remaining}</dd></div>}
     </dl>
   );
 }

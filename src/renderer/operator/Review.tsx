@@ -1,7 +1,8 @@
 // The parts of the console that only a recorded session has: its header, the image of a generation, its facts.
 // Knows nothing about how sessions are stored.
 import { formatCount, formatDate, formatDuration, formatRate } from "./format.ts";
-import { Wordmark } from "./Header.tsx";
+import { hasPlan, Wordmark } from "./Header.tsx";
+import { PlanStrip } from "./plan/PlanStrip.tsx";
 import { ActButton, Key, Panel, SessionImage } from "./parts.tsx";
 import { useUi } from "./store.ts";
 import { channelLabel, targetOf } from "./uiState.ts";
@@ -14,6 +15,7 @@ export function ReviewHeader({ client, review, mayOperate, run }: { readonly cli
   const session = useUi((s) => s.snapshot?.session ?? null);
   const progress = useUi((s) => s.snapshot?.live?.progress ?? null);
   const replaying = useUi((s) => s.replaying);
+  const planned = useUi(hasPlan);
   const verification = verificationOf(useJobs(client), review.file);
   return (
     <header className="top review-top">
@@ -21,7 +23,7 @@ export function ReviewHeader({ client, review, mayOperate, run }: { readonly cli
       <div className="who"><b>{session?.subject ?? "–"}</b><span>{session === null ? "" : session.rig}</span></div>
       <span className="pill recorded" data-testid="phase" data-phase="review"><i aria-hidden="true">↺</i>{replaying ? "Replay, recorded" : "Recorded"} {session === null ? "" : formatDate(session.startedUtc)}</span>
       {review.interrupted ? <span className="caution">▲ interrupted</span> : null}
-      <span className="grow" />
+      {planned ? <PlanStrip /> : <span className="grow" />}
       <VerificationWord verification={verification} />
       <dl className="times">
         {progress === null ? null : <div><dt>{replaying ? "presentations then" : "presentations"}</dt><dd>{formatCount(progress.presentations)}</dd></div>}

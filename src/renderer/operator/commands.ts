@@ -21,7 +21,10 @@ export interface Deeds {
   reward(): Promise<void>;
   changePulse(byMs: number): Promise<void>;
   recentre(): Promise<void>;
-  skip(): Promise<void>;
+  skipBlock(): Promise<void>;
+  skipStep(): Promise<void>;
+  /** A copy of the step runs after the one under way. */
+  repeatStep(step: number): Promise<void>;
   note(text: string): Promise<boolean>;
   setTarget(thread: number, channel: number): Promise<boolean>;
   dismiss(): Promise<boolean>;
@@ -62,7 +65,9 @@ export function createDeeds(client: EngineClient, store: UiStore, notify: (notic
       await report(client.call("reward.setPulse", { pulseMs: next }), () => `Reward is now ${next} ms (${keyOf("rewardShorter")} ${keyOf("rewardLonger")} change it).`);
     },
     async recentre() { await report(client.call("eye.recentre", {}), () => "The present gaze is the centre now."); },
-    async skip() { await report(client.call("session.skipGeneration", {})); },
+    async skipBlock() { await report(client.call("session.skipBlock", {})); },
+    async skipStep() { await report(client.call("session.skipStep", {})); },
+    async repeatStep(step) { await report(client.call("session.repeatStep", { step }), () => "The step will be repeated after the one under way."); },
     note: (text) => report(client.call("session.note", { text })),
     setTarget: (thread, channel) => report(client.call("session.setTarget", { thread, channel }), () => "New target from the next generation on."),
     dismiss: () => report(client.call("session.dismiss", {})),

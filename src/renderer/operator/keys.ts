@@ -23,6 +23,7 @@ export type Action =
   | "start" | "togglePause" | "stop" | "reward" | "rewardShorter" | "rewardLonger" | "recentre" | "skip" | "target" | "note"
   | "theme" | "help" | "back" | "forward" | "first" | "last" | "openGeneration" | "openScreen" | "alarms" | "log" | "quantity"
   | "galleryRole" | "thread" | "play" | "close" | "newSession" | "resumeRecorded"
+  | "repeatStep" | "stepEarlier" | "stepLater" | "stepNow" | "reports" | "insilico"
   | "stepBack" | "stepForward" | "slower" | "faster" | "whatIf" | "verify" | "laterNote" | "browse" | "search" | "open" | "mark" | "markAll" | "export" | "import";
 
 export const bindings: readonly KeyBinding[] = [
@@ -34,7 +35,13 @@ export const bindings: readonly KeyBinding[] = [
   { action: "rewardShorter", keys: ["-", "_"], shown: ["-"], does: "Reward 10 ms shorter", places: ["console"], always: true },
   { action: "rewardLonger", keys: ["=", "+"], shown: ["="], does: "Reward 10 ms longer", places: ["console"], always: true },
   { action: "recentre", keys: ["c"], shown: ["C"], does: "Make the present gaze the centre", places: ["console"], footer: "recentre gaze" },
-  { action: "skip", keys: ["s"], shown: ["S"], does: "Skip the rest of this generation (asks)", places: ["console"], footer: "skip generation" },
+  { action: "skip", keys: ["s"], shown: ["S"], does: "Skip the rest of this block or generation, or the whole step (asks which)", places: ["console"], footer: "skip" },
+  { action: "repeatStep", keys: ["b"], shown: ["B"], does: "Repeat this step after it has ended (asks)", places: ["console"] },
+  { action: "stepEarlier", keys: ["pageup"], shown: ["PgUp"], does: "Look at the step before", places: ["console", "review"], watcher: true },
+  { action: "stepLater", keys: ["pagedown"], shown: ["PgDn"], does: "Look at the step after", places: ["console", "review"], watcher: true },
+  { action: "stepNow", keys: ["backspace"], shown: ["⌫"], does: "Back to the step under way", places: ["console", "review"], watcher: true },
+  { action: "reports", keys: ["p"], shown: ["P"], does: "Reports of the steps that have ended", places: ["console", "review"], footer: "reports", watcher: true },
+  { action: "insilico", keys: ["f"], shown: ["F"], does: "Fit neurons, ablate them, send images to the queue; the session goes on", places: ["console"], footer: "fit and ablate" },
   { action: "target", keys: ["t"], shown: ["T"], does: "Look at or choose another channel: arrows move, Enter makes it the target", places: ["console", "review"], footer: "target", watcher: true },
   { action: "note", keys: ["m"], shown: ["M"], does: "Write a note into the session", places: ["console"], footer: "note" },
   { action: "openScreen", keys: ["w"], shown: ["W"], does: "Open the subject's screen, or open it again", places: ["start", "console"], footer: "subject's screen" },

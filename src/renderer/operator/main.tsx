@@ -1,6 +1,7 @@
 // Starts the operator window: link, store, first render. Knows nothing else.
 import "../csp.ts";
 import "./operator.css";
+import "./plan/plan.css";
 import { createRoot } from "react-dom/client";
 import { App, Catcher, RedImageFilter } from "./App.tsx";
 import { connectWindow } from "../client.ts";

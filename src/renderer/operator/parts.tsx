@@ -25,7 +25,7 @@ export function Panel(props: { readonly name: string; readonly title: ReactNode;
 }
 
 /** After how long a stream's silence is not normal while a session runs, ms. */
-const lateAfterMs: Readonly<Record<AgeOf, number>> = { live: 1000, eye: 1000, screen: 12_000, presentation: 20_000, generation: Number.POSITIVE_INFINITY };
+const lateAfterMs: Readonly<Record<AgeOf, number>> = { live: 1000, eye: 1000, screen: 12_000, presentation: 20_000, generation: Number.POSITIVE_INFINITY, view: 20_000 };
 
 /** How old a panel's data is, when that is over a second. */
 function Age({ of }: { readonly of: AgeOf }) {
@@ -71,11 +71,14 @@ export function Dialog(props: { readonly title: ReactNode; readonly onClose: () 
   const ref = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const dialog = ref.current;
-    if (dialog !== null && !dialog.open) dialog.showModal();
+    if (dialog === null || dialog.open) return;
+    dialog.showModal();
+    // A dialog with nothing to choose would hold the focus there, where Enter gives juice.
+    if (document.activeElement?.classList.contains("reward-anyway") === true) dialog.focus();
   }, []);
   return (
     <dialog
-      ref={ref}
+      ref={ref} tabIndex={-1}
       className={props.wide === true ? "wide" : ""}
       data-testid={props.testid}
       onCancel={(event) => {
@@ -87,8 +90,9 @@ export function Dialog(props: { readonly title: ReactNode; readonly onClose: () 
       }}
     >
       <div className="dialog-body">
-        <div className="dialog-head"><h3>{props.title}</h3><RewardAnyway /></div>
+        <h3>{props.title}</h3>
         {props.children}
+        <RewardAnyway />
       </div>
     </dialog>
   );

@@ -95,6 +95,9 @@ export function feedStore(store: UiStore, client: EngineClient & { readonly up: 
   client.on("presentation", (payload) => store.dispatch({ type: "event", event: "presentation", payload, atMs: nowMs() }));
   client.on("generation", (payload) => store.dispatch({ type: "event", event: "generation", payload, atMs: nowMs() }));
   client.on("log", (payload) => store.dispatch({ type: "event", event: "log", payload, atMs: nowMs() }));
+  client.on("stepView", (payload) => store.dispatch({ type: "event", event: "stepView", payload, atMs: nowMs() }));
+  client.on("stepReport", (payload) => store.dispatch({ type: "event", event: "stepReport", payload, atMs: nowMs() }));
+  client.on("linkSlow", (payload) => store.dispatch({ type: "event", event: "linkSlow", payload, atMs: nowMs() }));
   if (client.up) attach();
 }
 

@@ -1,6 +1,6 @@
 // What the operator window shows, folded from one snapshot and the events after it. Pure.
 // Knows nothing about links, React or layout. `atMs` is this window's own clock, for the age of what is shown.
-import type { AppDescription, CurvePoint, EventName, EventPayload, GalleryItem, Live, LogEntry, Phase, PresentationEvent, ScreenEvent, Snapshot } from "../../shared/contract/index.ts";
+import type { AppDescription, CurvePoint, EventName, EventPayload, GalleryItem, Live, LogEntry, Phase, PlanState, PresentationEvent, ScreenEvent, Snapshot, StepReport, StepState, StepView } from "../../shared/contract/index.ts";
 
 /** Presentations kept for raster and PSTH. */
 export const presentationsMax = 60;
@@ -23,6 +23,7 @@ export interface Ages {
   readonly screen: number | null;
   readonly presentation: number | null;
   readonly generation: number | null;
+  readonly view: number | null;
 }
 
 export type AgeOf = keyof Ages;
@@ -46,16 +47,20 @@ export interface UiState {
   readonly thread: number;
   /** The recorded session is replayed: panels show it as it went, not what is recorded of a generation. */
   readonly replaying: boolean;
+  /** Step of the plan that is looked at; null = the one under way. */
+  readonly step: number | null;
+  /** Updates that this window did not get because it read too slowly. */
+  readonly skipped: number;
 }
 
-const noAges: Ages = { live: null, eye: null, screen: null, presentation: null, generation: null };
+const noAges: Ages = { live: null, eye: null, screen: null, presentation: null, generation: null, view: null };
 
 export const emptyState: UiState = {
-  link: "connecting", linkSinceMs: 0, app: null, snapshot: null, presentations: [], screen: null, gaze: null, ages: noAges, file: null, atGeneration: null, thread: 0, replaying: false,
+  link: "connecting", linkSinceMs: 0, app: null, snapshot: null, presentations: [], screen: null, gaze: null, ages: noAges, file: null, atGeneration: null, thread: 0, replaying: false, step: null, skipped: 0,
 };
 
 /** Events that the console is made of. */
-type ConsoleEvent = Extract<EventName, "session" | "live" | "eye" | "screen" | "presentation" | "generation" | "log">;
+type ConsoleEvent = Extract<EventName, "session" | "live" | "eye" | "screen" | "presentation" | "generation" | "log" | "stepView" | "stepReport" | "linkSlow">;
 
 export type UiEvent = { readonly [E in ConsoleEvent]: { readonly event: E; readonly payload: EventPayload<E> } }[ConsoleEvent];
 
@@ -67,6 +72,7 @@ export type UiAction =
   | { readonly type: "review"; readonly file: string; readonly snapshot: Snapshot }
   | { readonly type: "scrub"; readonly generation: number | null }
   | { readonly type: "thread"; readonly thread: number }
+  | { readonly type: "look"; readonly step: number | null }
   /** Where a replay stands after a jump. */
   | { readonly type: "replay"; readonly snapshot: Snapshot; readonly presentations: readonly PresentationEvent[]; readonly atMs: number }
   | ({ readonly type: "event"; readonly atMs: number } & UiEvent);
@@ -82,15 +88,17 @@ export function foldState(state: UiState, action: UiAction): UiState {
     case "responses":
       return targetOf(state) === action.channel ? { ...state, presentations: joinPresentations(state, action.presentations) } : state;
     case "review":
-      return { ...emptyState, ...(state.file === action.file ? { link: state.link, linkSinceMs: state.linkSinceMs, thread: state.thread } : { link: "up" }), app: state.app, file: action.file, snapshot: { ...action.snapshot, phase: "review" } };
+      return { ...emptyState, ...(state.file === action.file ? { link: state.link, linkSinceMs: state.linkSinceMs, thread: state.thread, step: state.step } : { link: "up" }), app: state.app, file: action.file, snapshot: { ...action.snapshot, phase: "review" } };
     case "scrub":
       return { ...state, atGeneration: action.generation };
     case "thread":
       return action.thread === state.thread ? state : { ...state, thread: action.thread, presentations: [] };
+    case "look":
+      return lookAt(state, action.step);
     case "replay":
       return {
         ...takeSnapshot({ ...state, snapshot: null }, { ...action.snapshot, phase: "review" }, action.atMs),
-        presentations: action.presentations.slice(-presentationsMax), thread: state.thread, atGeneration: null, replaying: true,
+        presentations: action.presentations.slice(-presentationsMax), thread: state.thread, step: state.step, atGeneration: null, replaying: true,
       };
     case "event":
       return foldEvent(state, action, action.atMs);
@@ -99,7 +107,7 @@ export function foldState(state: UiState, action: UiAction): UiState {
 
 function takeSnapshot(state: UiState, snapshot: Snapshot, atMs: number): UiState {
   const same = state.snapshot?.session?.id === snapshot.session?.id;
-  const kept = same ? state : { ...state, presentations: [], screen: null, gaze: null, thread: 0, ages: noAges };
+  const kept = same ? state : { ...state, presentations: [], screen: null, gaze: null, thread: 0, step: null, skipped: 0, ages: noAges };
   const live = snapshot.live === null ? kept.ages.live : atMs;
   const generation = snapshot.curve.length === 0 ? null : (kept.ages.generation ?? atMs);
   return { ...kept, snapshot: { ...snapshot, log: snapshot.log.slice(-logMax) }, ages: { ...kept.ages, live, generation } };
@@ -112,8 +120,10 @@ function foldEvent(state: UiState, action: UiEvent, atMs: number): UiState {
     case "session":
       return { ...state, snapshot: { ...snapshot, phase: action.payload.phase } };
     case "live": {
-      const next = { ...state, snapshot: { ...snapshot, phase: action.payload.phase, live: keepTargets(snapshot.live, action.payload) }, ages: { ...ages, live: atMs } };
-      return targetOf(next) === targetOf(state) ? next : { ...next, presentations: [] };
+      const next = { ...state, snapshot: { ...snapshot, phase: action.payload.phase, live: keepSame(snapshot.live, action.payload) }, ages: { ...ages, live: atMs } };
+      const moved = currentStep(next)?.index !== currentStep(state)?.index;
+      const followed = moved ? followThread(next) : next;
+      return !moved && targetOf(followed) === targetOf(state) ? followed : { ...followed, presentations: [] };
     }
     case "eye":
       return { ...state, gaze: addGaze(state.gaze, action.payload), ages: { ...ages, eye: atMs } };
@@ -125,13 +135,37 @@ function foldEvent(state: UiState, action: UiEvent, atMs: number): UiState {
       return { ...state, snapshot: { ...snapshot, curve: addPoint(snapshot.curve, action.payload.point), gallery: addImages(snapshot.gallery, action.payload.gallery) }, ages: { ...ages, generation: atMs } };
     case "log":
       return { ...state, snapshot: { ...snapshot, log: addEntry(snapshot.log, action.payload) } };
+    case "stepView":
+      return { ...state, snapshot: { ...snapshot, views: addOfStep(snapshot.views, action.payload) }, ages: { ...ages, view: atMs } };
+    case "stepReport":
+      return { ...state, snapshot: { ...snapshot, stepReports: addOfStep(snapshot.stepReports, action.payload) } };
+    case "linkSlow":
+      return { ...state, skipped: state.skipped + action.payload.skipped };
   }
 }
 
-/** The same array while the targets are the same: what depends on them alone is not drawn ten times a second. */
-function keepTargets(before: Live | null, now: Live): Live {
-  const same = before !== null && before.targets.length === now.targets.length && before.targets.every((t, i) => t === now.targets[i]);
-  return same ? { ...now, targets: before.targets } : now;
+/** The same array of targets and the same plan while nothing in them changes: what depends on them alone is not drawn ten times a second. */
+function keepSame(before: Live | null, now: Live): Live {
+  if (before === null) return now;
+  const sameTargets = before.targets.length === now.targets.length && before.targets.every((t, i) => t === now.targets[i]);
+  return { ...now, ...(sameTargets ? { targets: before.targets } : {}), ...(JSON.stringify(before.plan) === JSON.stringify(now.plan) ? { plan: before.plan } : {}) };
+}
+
+function addOfStep<T extends { readonly step: number }>(list: readonly T[], fresh: T): T[] {
+  return [...list.filter((item) => item.step !== fresh.step), fresh].toSorted((a, b) => a.step - b.step);
+}
+
+/** What is looked at, with an evolution of that step in front. The step under way is followed, not held. */
+function lookAt(state: UiState, step: number | null): UiState {
+  const current = currentStep(state)?.index ?? null;
+  const next = followThread({ ...state, step: step === current ? null : step });
+  return targetOf(next) === targetOf(state) ? next : { ...next, presentations: [] };
+}
+
+/** An evolution of the step that is looked at, where it has one. */
+function followThread(state: UiState): UiState {
+  const threads = stepThreads(state);
+  return threads === null || threads.includes(state.thread) ? state : { ...state, thread: threads[0] ?? 0 };
 }
 
 function addGaze(before: Gaze | null, event: EventPayload<"eye">): Gaze {
@@ -174,9 +208,12 @@ function addEntry(log: readonly LogEntry[], entry: LogEntry): LogEntry[] {
   return [...log.filter((e) => e.id !== entry.id), entry].slice(-logMax);
 }
 
-/** Channel of the evolution that is looked at; null before there is one. */
+/** Channel of the evolution that is looked at, or the one that the step at hand compares or the plan has found; null before there is one. */
 export function targetOf(state: UiState): number | null {
-  return targetsOf(state)[state.thread] ?? null;
+  if (looksAtEvolution(state)) return targetsOf(state)[state.thread] ?? null;
+  const view = lookedView(state);
+  const own = view === null ? null : "channel" in view ? view.channel : "suggestedTarget" in view ? view.suggestedTarget : null;
+  return own ?? planOf(state)?.carried.target?.channel ?? targetsOf(state)[state.thread] ?? null;
 }
 
 const noTargets: readonly number[] = [];
@@ -184,6 +221,62 @@ const noTargets: readonly number[] = [];
 /** Channels that are evolved, by thread. */
 export function targetsOf(state: UiState): readonly number[] {
   return state.snapshot?.live?.targets ?? noTargets;
+}
+
+const noSteps: readonly StepState[] = [];
+const noReports: readonly StepReport[] = [];
+
+export function planOf(state: UiState): PlanState | null {
+  return state.snapshot?.live?.plan ?? null;
+}
+
+export function stepsOfPlan(state: UiState): readonly StepState[] {
+  return planOf(state)?.steps ?? noSteps;
+}
+
+/** The step under way; after the last one, the last. */
+export function currentStep(state: UiState): StepState | null {
+  const plan = planOf(state);
+  if (plan === null) return null;
+  return plan.steps.find((s) => s.index === plan.current) ?? plan.steps.findLast((s) => s.state !== "waiting") ?? plan.steps[0] ?? null;
+}
+
+/** The step that panels show. */
+export function lookedStep(state: UiState): StepState | null {
+  return stepsOfPlan(state).find((s) => s.index === state.step) ?? currentStep(state);
+}
+
+/** What the step that is looked at has so far; null before it began. */
+export function lookedView(state: UiState): StepView | null {
+  const step = lookedStep(state);
+  return step === null ? null : (state.snapshot?.views.find((v) => v.step === step.index && v.protocol === step.protocol) ?? null);
+}
+
+export function reportsOfSteps(state: UiState): readonly StepReport[] {
+  return state.snapshot?.stepReports ?? noReports;
+}
+
+export function lookedReport(state: UiState): StepReport | null {
+  const step = lookedStep(state);
+  return step === null ? null : (reportsOfSteps(state).find((r) => r.step === step.index) ?? null);
+}
+
+/** Whether the middle of the console shows an evolution: also where there is no plan to look at. */
+export function looksAtEvolution(state: UiState): boolean {
+  const step = lookedStep(state);
+  return step === null || step.protocol === "evolution";
+}
+
+/** Evolutions of the step that is looked at; null where it says nothing of them. */
+export function stepThreads(state: UiState): readonly number[] | null {
+  const view = lookedView(state);
+  return view?.protocol === "evolution" && view.threads.length > 0 ? view.threads.map((t) => t.thread) : null;
+}
+
+/** Share of a step that is settled, 0 to 1; 0 where its length is not known. */
+export function shareOf(step: StepState): number {
+  if (step.state === "done" || step.state === "skipped") return 1;
+  return step.planned > 0 ? Math.min(1, step.settled / step.planned) : 0;
 }
 
 export type Stage = "tuning" | "evolution" | "confirming" | "over";

@@ -1,9 +1,12 @@
 // A seeded, plausible feed behind the real contract, for developing and testing the windows without rig, models or store.
 // Knows nothing about transport.
+import { fakePlanState, fakeStepReport, fakeSteps, fakeView, imageOfStep } from "./fakePlan.ts";
 import { paint, pngBase64, seeded, sidePx } from "./pictures.ts";
 import { optimizerRegistry, reportConvergence } from "../../../src/evolve/index.ts";
 import { fault, ok } from "../../../src/shared/result.ts";
-import { emptyPlan } from "../../../src/shared/contract/index.ts";
+import { builtInPlans } from "../../../src/engine/builtInPlans.ts";
+import { builtInProtocols } from "../../../src/engine/plans.ts";
+import { emptyPlan, planFile } from "../../../src/shared/contract/index.ts";
 import type { Handlers, EventName, EventPayload, Alarm, AppDescription, ChannelState, CurvePoint, GalleryItem, Live, LogEntry, Phase, PresentationEvent, SessionSummary, Snapshot, StimulusCommand, StimulusReport } from "../../../src/shared/contract/index.ts";
 
 export interface FakeOptions {
@@ -18,11 +21,13 @@ export interface FakeOptions {
   readonly sessions: number;
   readonly mayOperate: boolean;
   readonly threads: number;
+  /** The standard plan, at which of its steps, and how far into it; null = one evolution. */
+  readonly plan: { readonly step: number; readonly share: number } | null;
   /** What the rig check says. */
   readonly check: "ok" | "fault";
 }
 
-export const fakeDefaults: FakeOptions = { seed: 7, at: 0, generations: 30, speed: 1, running: false, alarms: false, sessions: 9, mayOperate: true, threads: 1, check: "ok" };
+export const fakeDefaults: FakeOptions = { seed: 7, at: 0, generations: 30, speed: 1, running: false, alarms: false, sessions: 9, mayOperate: true, threads: 1, plan: null, check: "ok" };
 
 export type FakeEvent = { readonly [E in EventName]: { readonly event: E; readonly payload: EventPayload<E> } }[EventName];
 
@@ -82,6 +87,27 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
   let sinceLiveMs = 0;
   let sinceEyeMs = 0;
   const rates = new Map<number, number>();
+  const evolutionStep = 2;
+  let step = 0;
+  let settled = 0;
+  let sinceViewMs = 0;
+  const plain = (): boolean => options.plan === null || step === evolutionStep;
+  const stepShare = (at: number): number => (at < step || phase === "finished" ? 1 : at === step ? Math.min(1, settled / (fakeSteps[step]?.planned ?? 1)) : 0);
+  const viewOf = (at: number): ReturnType<typeof fakeView> => fakeView(at, stepShare(at), channels, generation, options.generations, targets);
+
+  /** The step has ended: its last view, its report, and on to the next. */
+  function nextStep(): void {
+    const [view, report] = [viewOf(step), fakeStepReport(step)];
+    if (view !== null) emit({ event: "stepView", payload: view });
+    if (report !== null) {
+      emit({ event: "stepReport", payload: report });
+      addLog(`Step ${step + 1}: ${report.sentences[0] ?? ""}`, "info", "stepEnd");
+    }
+    if (step + 1 >= fakeSteps.length) return end("finished");
+    step += 1;
+    settled = 0;
+    imageInBlock = 0;
+  }
 
   function emit(event: FakeEvent): void {
     for (const listener of listeners) listener(event);
@@ -95,7 +121,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
     const found = rates.get(imageId);
     if (found !== undefined) return found;
     const r = seeded(imageId + 13);
-    const mean = imageId % 100 >= 50 ? 18 + 16 * r() : 22 + 54 * (1 - Math.exp(-Math.floor(imageId / 100) / 5)) + (14 - (imageId % 100)) * 0.55;
+    const mean = imageId >= 9000 ? 10 + 45 * r() ** 2 : imageId % 100 >= 50 ? 18 + 16 * r() : 22 + 54 * (1 - Math.exp(-Math.floor(imageId / 100) / 5)) + (14 - (imageId % 100)) * 0.55;
     const rate = Math.max(0, mean + (r() + r() + r() - 1.5) * 6);
     rates.set(imageId, rate);
     return rate;
@@ -143,6 +169,9 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
       reward = { ...reward, pulses: 214, manualPulses: 6, totalMs: 26_400, totalMl: 31.7 };
       for (let i = 0; i < 60; i++) present(imageIdOf(Math.max(0, options.at - 1), i % 5 === 4 ? 50 + (i % referencesPerGeneration) : i % evolvedPerGeneration), true);
     }
+    step = options.plan?.step ?? 0;
+    settled = Math.round((options.plan?.share ?? 0) * (fakeSteps[step]?.planned ?? 0));
+    if (options.plan !== null && step !== evolutionStep) for (let i = 0; i < 60; i++) present(imageOfStep(fakeSteps[step]?.protocol ?? "images", i).imageId, true);
     phase = "running";
     emit({ event: "session", payload: { phase } });
   }
@@ -159,12 +188,13 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
   }
 
   function present(imageId: number, quiet = false): void {
-    const reference = imageId % 100 >= 50;
+    const shown = plain() ? null : imageOfStep(fakeSteps[step]?.protocol ?? "images", settled);
+    const reference = shown === null && imageId % 100 >= 50;
     const excluded = !quiet && random() < 0.02 ? "lateFrame" : null;
     const thread = reference ? null : nextPresentation % options.threads;
     const channel = targetOf(thread);
     const event: PresentationEvent = {
-      presentationId: nextPresentation++, imageId, thread, kind: reference ? "reference" : "evolved", generation: Math.floor(imageId / 100), channel,
+      presentationId: nextPresentation++, imageId, thread, kind: shown?.kind ?? (reference ? "reference" : "evolved"), generation: shown === null ? Math.floor(imageId / 100) : null, channel,
       spikesMs: spikesFor(channel, rateOf(imageId)), rateHz: excluded === null ? rateOf(imageId) + gauss() * 6 : null, excluded, onsetSource: "photodiode",
     };
     presentations = [...presentations, event].slice(-500);
@@ -172,6 +202,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
   }
 
   function currentImage(): number {
+    if (!plain()) return imageOfStep(fakeSteps[step]?.protocol ?? "images", settled).imageId;
     const order = (imageInBlock * 7) % (evolvedPerGeneration + referencesPerGeneration);
     return order < evolvedPerGeneration ? imageIdOf(generation, order) : imageIdOf(generation, 50 + order - evolvedPerGeneration);
   }
@@ -192,9 +223,12 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
         if (trial.state === "off") {
           present(currentImage());
           imageInBlock += 1;
-          if (imageInBlock >= imagesInBlock()) {
+          settled += 1;
+          if (!plain()) {
+            if (settled >= (fakeSteps[step]?.planned ?? 0)) nextStep();
+          } else if (imageInBlock >= imagesInBlock()) {
             imageInBlock = 0;
-            if (generation >= options.generations) return end("finished");
+            if (generation >= options.generations) return options.plan === null ? end("finished") : nextStep();
             finishGeneration(generation);
             generation += 1;
             if (generation >= options.generations) addLog("The results are shown again, 6 times each: the mean of the distribution, the best image and the start.", "info", "confirming");
@@ -233,7 +267,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
     const images = trial.state === "on" || trial.state === "off";
     return {
       phase,
-      progress: { generation: Math.min(generation, options.generations), generations: options.generations, imageInBlock, imagesInBlock: imagesInBlock(), presentations: 1284 + nextPresentation, excluded: 7, elapsedMs, remainingMs: (options.generations - generation) * 19_000 },
+      progress: { generation: Math.min(generation, options.generations), generations: options.generations, imageInBlock, imagesInBlock: imagesInBlock(), presentations: 1284 + nextPresentation, excluded: 7, elapsedMs, remainingMs: plain() ? (options.generations - generation) * 19_000 : ((fakeSteps[step]?.planned ?? 0) - settled) * 420 },
       trials, reward: { ...reward, pulseMs },
       channels: {
         rateHz: baseRates.map((r, i) => (silent.has(i) ? 0 : Math.max(0, r * 0.7 + gauss() * 3 + (images ? r * 0.4 : 0)))),
@@ -244,7 +278,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
       devices: devices(),
       alarms: options.alarms ? alarms() : [],
       targets: [...targets],
-      plan: emptyPlan, trialState: trial.state === "on" || trial.state === "off" ? "images" : trial.state,
+      plan: options.plan === null ? emptyPlan : fakePlanState(step, plain() ? Math.min(1173, generation * 38 + imageInBlock) : settled, phase === "finished" || phase === "review"), trialState: trial.state === "on" || trial.state === "off" ? "images" : trial.state,
     };
   }
 
@@ -267,7 +301,9 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
     return {
       phase, session, channels: phase === "idle" ? [] : [...channels],
       response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 },
-      live: phase === "idle" ? null : makeLive(), curve: [...curve], gallery: [...gallery], log: [...log], reports: [...reports], views: [], stepReports: [], failure,
+      live: phase === "idle" ? null : makeLive(), curve: [...curve], gallery: [...gallery], log: [...log], reports: [...reports], failure,
+      views: options.plan === null ? [] : fakeSteps.flatMap((_, at) => (at > step ? [] : (viewOf(at) ?? []))),
+      stepReports: options.plan === null ? [] : fakeSteps.flatMap((_, at) => (at < step || phase === "finished" ? (fakeStepReport(at) ?? []) : [])),
     };
   }
 
@@ -288,6 +324,12 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
       }
       emit({ event: "eye", payload: { xDeg: xs, yDeg: ys, valid: true, inWindow: Math.max(Math.abs(gaze.x), Math.abs(gaze.y)) < 0.5, holdFraction: 0.83 } });
     }
+    sinceViewMs += tickMs;
+    if (options.plan !== null && sinceViewMs >= 1000) {
+      sinceViewMs = 0;
+      const view = viewOf(step);
+      if (view !== null) emit({ event: "stepView", payload: view });
+    }
     sinceLiveMs += tickMs;
     if (sinceLiveMs >= 100) {
       sinceLiveMs = 0;
@@ -306,6 +348,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
     };
   }
 
+  const plans = new Map(builtInPlans.map((p) => [p.name, { ...p, builtIn: true }]));
   const handlers: Partial<Handlers<unknown>> = {
     "app.describe": async () => ok(description(options)),
     "clock.ping": async () => ok({ hostNs: Number(process.hrtime.bigint()) }),
@@ -341,6 +384,35 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
       imageInBlock = imagesInBlock() - 1;
       return ok(null);
     },
+    "session.skipBlock": async () => {
+      addLog(`The operator skipped the rest of the block.`, "warn");
+      imageInBlock = imagesInBlock() - 1;
+      return ok(null);
+    },
+    "session.skipStep": async () => {
+      addLog(`The operator skipped the rest of step ${step + 1}.`, "warn");
+      nextStep();
+      return ok(null);
+    },
+    "session.repeatStep": async ({ step: of }) => {
+      addLog(`The operator wants step ${(of ?? step) + 1} repeated.`);
+      return ok(null);
+    },
+    "plans.list": async () => ok([...plans.values()].map((p) => ({ name: p.name, description: p.description, file: p.builtIn ? "" : `/home/lab/Documents/Evoked/plans/${p.name}.json`, builtIn: p.builtIn, protocols: p.steps.map((s) => s.protocol), problem: null }))),
+    "plans.load": async ({ name }) => {
+      const found = plans.get(name);
+      return found === undefined ? fault("unknownPlan", `Expected a plan, got "${name}".`) : ok(planFile.parse({ name: found.name, description: found.description, steps: found.steps }));
+    },
+    "plans.save": async ({ plan }) => {
+      if (plans.get(plan.name)?.builtIn === true) return fault("planBuiltIn", `The plan "${plan.name}" comes with Evoked and cannot be changed. Save yours under another name.`);
+      plans.set(plan.name, { ...plan, builtIn: false });
+      return ok({ name: plan.name, description: plan.description, file: "", builtIn: false, protocols: plan.steps.map((s) => s.protocol), problem: null });
+    },
+    "plans.remove": async ({ name }) => {
+      plans.delete(name);
+      return ok(null);
+    },
+    "protocols.list": async () => ok(builtInProtocols),
     "session.note": async ({ text }) => {
       addLog(`Note: ${text}`);
       return ok(null);

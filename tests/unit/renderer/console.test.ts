@@ -26,6 +26,8 @@ describe("keys", () => {
 
   it("do nothing while text is typed, and leave the browser its own", () => {
     expect(actionFor(press("r"), at({ typing: true }))).toBeNull();
+    expect(actionFor(press("F8"), at({ typing: true, dialogOpen: true }))).toBe("reward");
+    expect(actionFor(press("F8", { repeat: true }), at({ typing: true }))).toBeNull();
     expect(actionFor(press("r", { ctrlKey: true }), at())).toBeNull();
   });
 
@@ -145,8 +147,8 @@ describe("PSTH", () => {
     expect(binRates([trial([100, 101, 102], { excluded: "lateFrame" }), trial([])]).every((r) => r === 0)).toBe(true);
   });
 
-  it("takes everything that no thread evolved for a reference", () => {
-    expect([kindOf(trial([])), kindOf(trial([], { kind: "reference" })), kindOf(trial([], { kind: "mapping" }))]).toEqual(["evolved", "reference", "reference"]);
+  it("tells what was made for the neuron, what it is compared with, and images that are neither", () => {
+    expect(["evolved", "model", "reference", "mapping", "diverse", "perturbed", "free"].map((kind) => kindOf(trial([], { kind })))).toEqual(["evolved", "evolved", "reference", "plain", "plain", "plain", "plain"]);
   });
 });
 

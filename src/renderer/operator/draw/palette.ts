@@ -86,7 +86,7 @@ export function inkOn(fraction: number, theme: Theme): string {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > (theme === "red" ? 70 : 118) ? dark : light;
 }
 
-function mapRgb(fraction: number, theme: Theme): Rgb {
+export function mapRgb(fraction: number, theme: Theme): Rgb {
   const stops = theme === "red" ? reds : viridis;
   const place = Math.min(1, Math.max(0, Number.isFinite(fraction) ? fraction : 0)) * (stops.length - 1);
   const low = stops[Math.floor(place)] ?? [0, 0, 0];

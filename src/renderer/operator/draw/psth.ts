@@ -1,7 +1,7 @@
-// Raster and PSTH of one channel around image onset, evolved images and references apart. Knows nothing about React.
+// Raster and PSTH of one channel around image onset, evolved images, references and other images apart. Knows nothing about React.
 import { niceCeiling } from "../format.ts";
 import { canvasFont, clearArea, type Area } from "./area.ts";
-import { withAlpha } from "./palette.ts";
+import { withAlpha, type Palette } from "./palette.ts";
 import type { PresentationEvent } from "../../../shared/contract/index.ts";
 
 /** The span that presentation events cover, ms around the onset. */
@@ -10,12 +10,17 @@ export const spanEndMs = 250;
 export const binMs = 5;
 const sigmaMs = 5;
 
-export type Kind = "evolved" | "reference";
+export type Kind = "evolved" | "reference" | "plain";
 
-/** Everything that no evolution thread made counts as a reference. */
-export function kindOf(p: PresentationEvent): Kind {
-  return p.kind === "evolved" ? "evolved" : "reference";
+/** What an evolution or a model made is sky blue, what it is compared with is the reference; images of a mapping, a set or a localisation are neither. */
+export function kindOf(p: { readonly kind: string }): Kind {
+  if (p.kind === "evolved" || p.kind === "model") return "evolved";
+  return p.kind === "reference" ? "reference" : "plain";
 }
+
+export const kindWords: Readonly<Record<string, string>> = {
+  evolved: "evolved", reference: "reference", model: "model's", mapping: "mapping", diverse: "diverse set", perturbed: "shuffled disc", free: "image",
+};
 
 /** Rate in 5 ms bins from -50 to 250 ms, spikes/s, smoothed by a Gaussian of 5 ms. Excluded presentations do not count. Empty with none. */
 export function binRates(presentations: readonly PresentationEvent[]): readonly number[] {
@@ -89,6 +94,10 @@ export function drawPsth(area: Area, { presentations, response }: PsthView): voi
   }
 }
 
+function colourOf(kind: Kind, palette: Palette): string {
+  return { evolved: palette.evolved, reference: palette.reference, plain: palette.text }[kind];
+}
+
 function ticksOf(response: PsthView["response"]): readonly number[] {
   return [...new Set([0, response.windowStartMs, response.windowEndMs, spanEndMs])].filter((ms) => ms >= spanStartMs && ms <= spanEndMs);
 }
@@ -100,7 +109,7 @@ function drawRaster(area: Area, presentations: readonly PresentationEvent[], x: 
   presentations.forEach((p, row) => {
     const kind = kindOf(p);
     const y = row * rowHeight;
-    context.fillStyle = p.excluded !== null ? withAlpha(palette.dim, 0.45) : kind === "evolved" ? palette.evolved : palette.reference;
+    context.fillStyle = p.excluded !== null ? withAlpha(palette.dim, 0.45) : colourOf(kind, palette);
     const tick = Math.max(1, rowHeight - (rowHeight > 3 ? 1 : 0.4));
     for (const t of p.spikesMs) if (t >= spanStartMs && t <= spanEndMs) context.fillRect(x(t) - 1, y, 2, tick);
     // The row's kind also stands in the margin, so that a row without spikes has one: long = evolved, short = reference.
@@ -111,10 +120,11 @@ function drawRaster(area: Area, presentations: readonly PresentationEvent[], x: 
 function drawRates(area: Area, presentations: readonly PresentationEvent[], x: (ms: number) => number, top: number, floor: number): void {
   const { context, palette } = area;
   const evolved = binRates(presentations.filter((p) => kindOf(p) === "evolved"));
+  const plain = binRates(presentations.filter((p) => kindOf(p) === "plain"));
   const references = presentations.filter((p) => kindOf(p) === "reference" && p.excluded === null);
   // One or two trials make spikes of a curve, not a rate.
   const reference = references.length < tracedTrialsMin ? [] : binRates(references);
-  const peak = Math.max(10, ...evolved, ...reference);
+  const peak = Math.max(10, ...evolved, ...plain, ...reference);
   const max = niceCeiling(peak);
   const y = (rate: number): number => floor - ((floor - top) * rate) / max;
 
@@ -133,15 +143,16 @@ function drawRates(area: Area, presentations: readonly PresentationEvent[], x: (
   }
   context.textAlign = "left";
   context.fillText("spikes/s", left + 4, y(max) + 8);
-  if (evolved.length > 0) {
-    trace(context, evolved, x, y);
+  for (const [rates, colour, fill] of [[plain, palette.text, 0.16], [evolved, palette.evolved, 0.4]] as const) {
+    if (rates.length === 0) continue;
+    trace(context, rates, x, y);
     context.lineTo(x(spanEndMs), floor);
     context.lineTo(x(spanStartMs), floor);
     context.closePath();
-    context.fillStyle = withAlpha(palette.evolved, 0.4);
+    context.fillStyle = withAlpha(colour, fill);
     context.fill();
-    trace(context, evolved, x, y);
-    context.strokeStyle = palette.evolved;
+    trace(context, rates, x, y);
+    context.strokeStyle = colour;
     context.lineWidth = 2;
     context.stroke();
   }

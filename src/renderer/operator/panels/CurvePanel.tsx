@@ -7,19 +7,17 @@ import { currentPalette } from "../draw/palette.ts";
 import { useTheme } from "../hooks.ts";
 import { ActButton, Key, Panel } from "../parts.tsx";
 import { useUi } from "../store.ts";
-import { channelLabel, curveUpTo, generationsOf, isChoosing, targetOf, targetsOf, threadsOf, type UiState } from "../uiState.ts";
+import { channelLabel, curveUpTo, generationsOf, isChoosing, targetOf, targetsOf, type UiState } from "../uiState.ts";
 import type { CurvePoint } from "../../../shared/contract/index.ts";
 
-export const CurvePanel = memo(function CurvePanel({ thread, marked, onThread }: { readonly thread: number; readonly marked: number | null; readonly onThread: (thread: number) => void }) {
+export const CurvePanel = memo(function CurvePanel({ threads, thread, marked, onThread }: { /** Evolutions that are offered. */ readonly threads: readonly number[]; readonly thread: number; readonly marked: number | null; readonly onThread: (thread: number) => void }) {
   // The curve array is a new one only when a generation came.
   const curve = useUi((s) => s.snapshot?.curve);
   const atGeneration = useUi((s) => s.atGeneration);
   const generations = useUi(generationsOf);
   const window = useUi((s) => s.snapshot?.response);
   const target = useUi(selectTargetName);
-  const targets = useUi(targetsOf);
   const names = useUi(selectThreadNames);
-  const threads = useMemo(() => threadsOf(curve ?? [], targets), [curve, targets]);
   const all = useMemo(() => curveUpTo(curve ?? [], thread, null), [curve, thread]);
   const points = useMemo(() => curveUpTo(curve ?? [], thread, atGeneration), [curve, thread, atGeneration]);
   const others = useMemo(() => threads.filter((t) => t !== thread).map((t): OtherCurve => ({ thread: t, points: curveUpTo(curve ?? [], t, atGeneration) })), [threads, thread, curve, atGeneration]);
@@ -28,7 +26,7 @@ export const CurvePanel = memo(function CurvePanel({ thread, marked, onThread }:
       name="curve" age="generation"
       title={<>Evolution <b className="target-name">{target}</b></>}
       aside={<>
-        {threads.length > 1 ? threads.map((t, i) => <ActButton key={t} className={t === thread ? "chip on" : "chip"} data-testid={`curve-thread-${t + 1}`} aria-pressed={t === thread} onClick={() => onThread(t)}><b className="thread-number">{t + 1}</b>{names.split("\n")[i]}</ActButton>) : null}
+        {threads.length > 1 ? threads.map((t) => <ActButton key={t} className={t === thread ? "chip on" : "chip"} data-testid={`curve-thread-${t + 1}`} aria-pressed={t === thread} onClick={() => onThread(t)}><b className="thread-number">{t + 1}</b>{names.split("\n")[t]}</ActButton>) : null}
         {threads.length > 1 ? <Key>E</Key> : null}
         <span className="legend-evolved">evolved</span><span className="legend-reference">reference</span>
         <span className="quiet">mean and 95 % interval, {window === undefined ? "" : `${window.windowStartMs}–${window.windowEndMs} ms after onset`}</span>

@@ -1,6 +1,6 @@
 // How the target (or a channel that is looked at) answers images: raster and PSTH. Knows nothing about scores.
 import { memo, useCallback, useEffect, useMemo, useState } from "react";
-import { drawPsth } from "../draw/psth.ts";
+import { drawPsth, kindOf } from "../draw/psth.ts";
 import { useLiveCanvas } from "../hooks.ts";
 import { Panel } from "../parts.tsx";
 import { useStore, useUi, useUiPaced } from "../store.ts";
@@ -33,6 +33,8 @@ export const RasterPanel = memo(function RasterPanel({ client, looked }: { reado
   const choosing = useUi(isChoosing);
   const live = useUiPaced(selectLive, 500);
   const shown = fetched ?? live;
+  const kinds = shown.length === 0 ? ["evolved", "reference"] : shown.map(kindOf);
+  const modelled = shown.some((p) => p.kind === "model");
   const onset = shown.at(-1)?.onsetSource ?? null;
   const measured = onset === "photodiode" || onset === "strobe";
   const title = useMemo(() => (choosing && other === null ? <>{label} <span className="quiet">until a target is chosen</span></> : other === null ? <>Target <b className="target-name">{label}</b></> : <>{label} <span className="quiet">not the target</span></>), [choosing, other, label]);
@@ -40,7 +42,7 @@ export const RasterPanel = memo(function RasterPanel({ client, looked }: { reado
     <Panel
       name="raster" title={title} {...(file === null && fetched === null ? { age: "presentation" as const } : {})}
       aside={<>
-        <span className="legend-evolved">evolved</span><span className="legend-reference">reference</span><span className="legend-window">response window</span>
+        {kinds.includes("evolved") ? <span className="legend-evolved">{modelled ? "model's" : "evolved"}</span> : null}{kinds.includes("reference") ? <span className="legend-reference">reference</span> : null}{kinds.includes("plain") ? <span className="legend-plain">images</span> : null}<span className="legend-window">response window</span>
         <span className={onset === null || measured ? "quiet" : "caution"}>last {shown.length}, newest lowest{onset === null ? "" : `, aligned to ${onsetWords[onset] ?? onset}`}</span>
       </>}
     >

@@ -1,7 +1,7 @@
 // What the subject sees now, and what the target said to the last images. Knows nothing about the stimulus window itself.
 import { memo, useCallback, useMemo } from "react";
 import { drawMirror } from "../draw/mirror.ts";
-import { kindOf } from "../draw/psth.ts";
+import { kindOf, kindWords } from "../draw/psth.ts";
 import { formatRate } from "../format.ts";
 import { useLiveCanvas } from "../hooks.ts";
 import { useImages } from "../images.ts";
@@ -104,7 +104,7 @@ function LastImages() {
         const p = shown[i];
         if (p === undefined) return <li key={`empty ${i}`} className="empty"><span className="image-wait" /><b>–</b></li>;
         const kind = kindOf(p);
-        const word = kind === "evolved" ? "evolved" : "reference";
+        const word = kindWords[p.kind] ?? p.kind;
         return (
           <li key={p.presentationId} className={p.excluded === null ? kind : `${kind} excluded`} title={p.excluded === null ? word : `${word}, does not count: ${p.excluded}`}>
             <SessionImage session={session} file={file} imageId={p.imageId} alt={`${word} image ${p.imageId}`} />

@@ -179,6 +179,8 @@ export function createPlayer(options: { readonly client: EngineClient; readonly 
       else if (event === "presentation") fold(events.presentation.safeParse(payload), (p) => store.dispatch({ type: "event", event: "presentation", payload: p, atMs }));
       else if (event === "generation") fold(events.generation.safeParse(payload), (p) => store.dispatch({ type: "event", event: "generation", payload: p, atMs }));
       else if (event === "log") fold(events.log.safeParse(payload), (p) => store.dispatch({ type: "event", event: "log", payload: p, atMs }));
+      else if (event === "stepView") fold(events.stepView.safeParse(payload), (p) => store.dispatch({ type: "event", event: "stepView", payload: p, atMs }));
+      else if (event === "stepReport") fold(events.stepReport.safeParse(payload), (p) => store.dispatch({ type: "event", event: "stepReport", payload: p, atMs }));
     }),
     client.onLink((up) => {
       if (closed) return;

@@ -208,7 +208,7 @@ function Chosen({ client, session, jobs, mayOperate, run }: { readonly client: R
     <Panel name="chosen" title={<b className="target-name">{session.subject === "" ? nameOf(session.file) : `${session.subject}, ${formatDate(session.startedUtc)}`}</b>} aside={<span title={session.file}>{nameOf(session.file)}</span>}>
       {preview === null ? <div className="preview"><p className="waiting">{usable ? "" : (session.problem ?? "It is being recorded")}</p></div> : (
         <StoreContext value={preview.store}>
-          <div className="preview"><CurvePanel thread={0} marked={null} onThread={() => undefined} /></div>
+          <div className="preview"><CurvePanel threads={firstThread} thread={0} marked={null} onThread={() => undefined} /></div>
           <Strip session={session} snapshot={preview.snapshot} />
         </StoreContext>
       )}
@@ -236,6 +236,7 @@ function Strip({ session, snapshot }: { readonly session: SessionSummary; readon
   return <ol className="preview-strip">{items.map((item) => <li key={item.generation}><SessionImage session={session.id} file={session.file} imageId={item.imageId} alt={`best image of generation ${item.generation}`} /><span className="quiet">gen {item.generation} <b>{formatRate(item.rateHz)}</b></span></li>)}</ol>;
 }
 
+const firstThread: readonly number[] = [0];
 const previewAfterMs = 150;
 
 function usePreview(client: RendererClient, session: SessionSummary | null): { readonly store: UiStore; readonly snapshot: Snapshot } | null {
