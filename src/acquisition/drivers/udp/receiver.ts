@@ -1,0 +1,163 @@
+// Datagrams of one protocol as batches of records: by the addon's receive thread, or by Node's own sockets where there is no addon (or a
+// comparison is wanted). Both give the same records. Knows nothing about what they mean.
+import { createSocket } from "node:dgram";
+import { loadAddon } from "../../native/addon.ts";
+import type { NativeProtocol } from "../../native/addon.ts";
+import { RecordWriter, batchOf, recordBytes } from "../../native/records.ts";
+import type { RecordBatch } from "../../native/records.ts";
+import { fault, ok } from "../../../shared/result.ts";
+import type { Fault, Result } from "../../../shared/result.ts";
+import { createBlackrockParser } from "../blackrock/parser.ts";
+import { createBridgeParser } from "../plexon/bridgeParser.ts";
+
+/** Who receives: the addon, Node, or whatever is there. */
+export type ReceiveBy = "addon" | "node" | "either";
+
+export interface ReceiverOptions {
+  readonly by: ReceiveBy;
+  readonly protocol: NativeProtocol;
+  readonly localAddress: string;
+  /** 0: any that is free. */
+  readonly localPort: number;
+  /** Sender to listen to; null: any. */
+  readonly peerAddress: string | null;
+  readonly receiveBufferBytes: number;
+}
+
+export interface ReceiverStatus {
+  readonly by: "addon" | "node";
+  readonly localPort: number;
+  readonly datagrams: number;
+  readonly receiveBufferBytes: number;
+  /** Datagrams that the system dropped because the buffer was full; null where it does not tell. */
+  readonly socketDropped: number | null;
+  readonly failure: string | null;
+}
+
+export interface Receiver {
+  send(address: string, port: number, bytes: Uint8Array): void;
+  setProtocol(protocol: NativeProtocol): void;
+  /** Now, on the clock of the records' arrivals, ns. */
+  monotonicNs(): number;
+  status(): ReceiverStatus;
+  /** Nothing is delivered afterwards. */
+  close(): Promise<void>;
+}
+
+/** Turns one datagram into records. */
+export type DatagramParser = (bytes: Uint8Array, arrivalNs: number, out: RecordWriter) => void;
+
+/** Records that may wait for JavaScript: 6.8 s of 384 channels at 100 spikes/s. */
+const ringRecords = 1 << 18;
+/** Records handed over in one turn of the event loop; others get their turn in between. */
+const turnRecords = 1 << 14;
+/** Deliveries are this far apart at least: with several thousand datagrams a second each of them would be a turn of its own. */
+const wakeIntervalUs = 1000;
+
+/** Binds and receives. Errors: `portInUse` (with the system's words), `addonMissing`, `addonUnusable`. */
+export async function openReceiver(options: ReceiverOptions, onBatch: (batch: RecordBatch) => void): Promise<Result<Receiver, Fault>> {
+  if (options.by === "node") return await openNodeReceiver(options, onBatch);
+  const addon = loadAddon();
+  if (!addon.ok) return options.by === "either" ? await openNodeReceiver(options, onBatch) : addon;
+  const { UdpReceiver, monotonicNs } = addon.value;
+  let isOpen = true;
+  const drain = (): void => {
+    if (!isOpen) return;
+    const bytes = native.drain(turnRecords);
+    const batch = batchOf(bytes, (number) => native.takeBlob(number));
+    if (batch.count > 0) onBatch(batch);
+    // More than a turn's worth: the event loop goes round first.
+    if (bytes.byteLength === turnRecords * recordBytes) setImmediate(drain);
+  };
+  let native: InstanceType<typeof UdpReceiver>;
+  try {
+    native = new UdpReceiver({ localAddress: options.localAddress, localPort: options.localPort, peerAddress: options.peerAddress, protocol: options.protocol, receiveBufferBytes: options.receiveBufferBytes, ringRecords, wakeIntervalUs }, drain);
+  } catch (error) {
+    return cannotBind(options, error);
+  }
+  return ok({
+    send: (address, port, bytes) => void native.send(address, port, bytes),
+    setProtocol: (protocol) => native.setProtocol(protocol),
+    monotonicNs,
+    status() {
+      const { localPort, datagrams, receiveBufferBytes, socketDropped, hasFailed } = native.status();
+      return { by: "addon", localPort, datagrams, receiveBufferBytes, socketDropped: socketDropped < 0 ? null : socketDropped, failure: hasFailed ? "the socket failed" : null };
+    },
+    close() {
+      if (isOpen) {
+        isOpen = false;
+        native.stop();
+      }
+      return Promise.resolve();
+    },
+  });
+}
+
+function parserFor(protocol: NativeProtocol): DatagramParser {
+  if (protocol === "bridge") return createBridgeParser();
+  return createBlackrockParser(protocol === "raw" ? null : protocol === "blackrock-3.11" ? "3.11" : protocol === "blackrock-4.0" ? "4.0" : "4.1");
+}
+
+async function openNodeReceiver(options: ReceiverOptions, onBatch: (batch: RecordBatch) => void): Promise<Result<Receiver, Fault>> {
+  const socket = createSocket({ type: "udp4", reuseAddr: true });
+  const writer = new RecordWriter();
+  let parse = parserFor(options.protocol);
+  let datagrams = 0;
+  let failure: string | null = null;
+  let isOpen = true;
+  let isDue = false;
+  const monotonicNs = (): number => Math.round(performance.now() * 1e6);
+  const deliver = (): void => {
+    isDue = false;
+    if (isOpen && writer.length > 0) onBatch(writer.take());
+  };
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once("error", reject);
+      socket.bind(options.localPort, options.localAddress, () => {
+        socket.off("error", reject);
+        resolve();
+      });
+    });
+  } catch (error) {
+    socket.close();
+    return cannotBind(options, error);
+  }
+  socket.on("error", (error) => {
+    failure = error.message;
+  });
+  try {
+    socket.setBroadcast(true);
+    socket.setRecvBufferSize(options.receiveBufferBytes);
+  } catch {
+    // The system's limit is lower; status tells what it gave.
+  }
+  socket.on("message", (bytes, from) => {
+    if (options.peerAddress !== null && from.address !== options.peerAddress) return;
+    datagrams += 1;
+    parse(bytes, monotonicNs(), writer);
+    if (isDue) return;
+    isDue = true;
+    setImmediate(deliver);
+  });
+  const { port: localPort } = socket.address();
+  const receiveBufferBytes = socket.getRecvBufferSize();
+  return ok({
+    send: (address, port, bytes) => socket.send(bytes, port, address, () => undefined),
+    setProtocol(protocol) {
+      parse = parserFor(protocol);
+    },
+    monotonicNs,
+    status: () => ({ by: "node", localPort, datagrams, receiveBufferBytes, socketDropped: null, failure }),
+    close() {
+      if (!isOpen) return Promise.resolve();
+      isOpen = false;
+      return new Promise((resolve) => socket.close(() => resolve()));
+    },
+  });
+}
+
+function cannotBind(options: ReceiverOptions, error: unknown): Result<never, Fault> {
+  const reason = error instanceof Error ? error.message : String(error);
+  return fault("portInUse", `Expected to receive on port ${options.localPort} of ${options.localAddress}, but it cannot be bound: ${reason}. Close the program that uses the port, or correct the rig's address on this computer.`);
+}
