@@ -1,5 +1,6 @@
 // `npm start`: installs and builds what is missing, then opens the app: Electron where it can be had, else a browser.
 // Plain JavaScript for Node 20, with nothing installed.
+import { buildAddon } from "./lib/addon.mjs";
 import { buildElectron, buildRenderer } from "./lib/build.mjs";
 import { findElectron, sandboxHint } from "./lib/electron.mjs";
 import { prepare } from "./lib/install.mjs";
@@ -23,6 +24,7 @@ const passedOn = args.filter((arg) => !own.includes(arg));
 
 const node = await prepare();
 const failed = await buildRenderer(node);
+await buildAddon(node);
 if (failed !== null) stop(`the windows could not be built:\n${failed}`);
 if (!args.includes("--browser") && passedOn.length === 0 && await openElectron()) process.exit();
 process.exit(await openBrowser());

@@ -2,6 +2,7 @@
 // Plain JavaScript for Node 20, with nothing installed.
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { buildAddon } from "./lib/addon.mjs";
 import { buildRenderer } from "./lib/build.mjs";
 import { prepare } from "./lib/install.mjs";
 import { root, run, say } from "./lib/say.mjs";
@@ -21,6 +22,7 @@ const isE2e = (filter) => filter.includes("e2e");
 
 const node = await prepare();
 mkdirSync(reports, { recursive: true });
+await buildAddon(node);
 const unbuilt = await buildRenderer(node);
 if (unbuilt !== null) failOnce(`the windows could not be built:\n${unbuilt}`);
 if (filters.length === 0) {

@@ -62,22 +62,35 @@ uint32_t addressValue(const Napi::Env& env, const std::string& text, const char*
   return (parts[0] << 24) | (parts[1] << 16) | (parts[2] << 8) | parts[3];
 }
 
+/** Ends a thread that is left when its Node environment goes down: a program that ends, a worker that is stopped. */
+class Endable {
+ public:
+  virtual ~Endable() = default;
+  virtual void end() = 0;
+};
+
+void endAtExit(void* endable) { static_cast<Endable*>(endable)->end(); }
+
 /** Stream and wake-up call of one source; common to receivers and pollers. */
 class Outlet {
  public:
   /** Records of the ring, ms between wake-up calls, and the function to call. */
-  void open(const Napi::CallbackInfo& info, const Napi::Object& options, const Napi::Function& onRecords) {
+  void open(const Napi::CallbackInfo& info, const Napi::Object& options, const Napi::Function& onRecords, Endable* owner) {
+    env_ = info.Env();
+    owner_ = owner;
     const size_t ringRecords = static_cast<size_t>(numberProperty(options, "ringRecords", 16, 1 << 24));
     const int64_t wakeIntervalNs = static_cast<int64_t>(numberProperty(options, "wakeIntervalUs", 0, 1000000)) * 1000;
-    // Room for one call: a wake-up that is on its way brings everything.
+    // No more than one call is ever on its way: it brings everything.
     call_ = Napi::ThreadSafeFunction::New(info.Env(), onRecords, "evoked receive thread", 0, 1);
     isOpen_ = true;
+    napi_add_env_cleanup_hook(env_, endAtExit, owner_);
     stream_ = std::make_shared<Stream>(ringRecords, wakeIntervalNs, [this] { call_.NonBlockingCall(); });
   }
   /** After the thread has ended. */
   void close() {
     if (!isOpen_) return;
     isOpen_ = false;
+    napi_remove_env_cleanup_hook(env_, endAtExit, owner_);
     call_.Release();
   }
   const std::shared_ptr<Stream>& stream() const { return stream_; }
@@ -112,6 +125,8 @@ class Outlet {
  private:
   std::shared_ptr<Stream> stream_;
   Napi::ThreadSafeFunction call_;
+  napi_env env_ = nullptr;
+  Endable* owner_ = nullptr;
   bool isOpen_ = false;
 };
 
@@ -128,7 +143,7 @@ std::unique_ptr<evoked::Parser> parserValue(const Napi::Value& value) {
 }
 
 /** new UdpReceiver({ localAddress, localPort, peerAddress, protocol, receiveBufferBytes, ringRecords, wakeIntervalUs }, onRecords) */
-class UdpReceiver final : public Napi::ObjectWrap<UdpReceiver> {
+class UdpReceiver final : public Napi::ObjectWrap<UdpReceiver>, public Endable {
  public:
   static Napi::Function describeClass(Napi::Env env) {
     return DefineClass(env, "UdpReceiver",
@@ -146,7 +161,7 @@ class UdpReceiver final : public Napi::ObjectWrap<UdpReceiver> {
     if (!options.Get("peerAddress").IsNull()) settings.peerAddress = addressValue(info.Env(), stringValue(options.Get("peerAddress"), "peerAddress"), "peerAddress");
     addressValue(info.Env(), settings.localAddress, "localAddress");
     std::unique_ptr<evoked::Parser> parser = parserValue(options.Get("protocol"));
-    outlet_.open(info, options, onRecords);
+    outlet_.open(info, options, onRecords, this);
     receiver_ = std::make_unique<evoked::Receiver>(settings, std::move(parser), outlet_.stream());
     const std::string problem = receiver_->start();
     if (!problem.empty()) {
@@ -157,7 +172,7 @@ class UdpReceiver final : public Napi::ObjectWrap<UdpReceiver> {
   ~UdpReceiver() override { end(); }
 
  private:
-  void end() {
+  void end() override {
     if (receiver_ != nullptr) receiver_->stop();
     outlet_.close();
   }
@@ -191,7 +206,7 @@ class UdpReceiver final : public Napi::ObjectWrap<UdpReceiver> {
 };
 
 /** new PlexonPoller({ library, pollIntervalUs, countDropped, ringRecords, wakeIntervalUs }, onRecords) */
-class PlexonPoller final : public Napi::ObjectWrap<PlexonPoller> {
+class PlexonPoller final : public Napi::ObjectWrap<PlexonPoller>, public Endable {
  public:
   static Napi::Function describeClass(Napi::Env env) {
     return DefineClass(env, "PlexonPoller",
@@ -206,7 +221,7 @@ class PlexonPoller final : public Napi::ObjectWrap<PlexonPoller> {
     settings.pollIntervalNs = static_cast<int64_t>(numberProperty(options, "pollIntervalUs", 100, 1000000)) * 1000;
     if (!options.Get("countDropped").IsBoolean()) fail(info.Env(), "expected countDropped to be true or false");
     settings.countDropped = options.Get("countDropped").As<Napi::Boolean>().Value();
-    outlet_.open(info, options, onRecords);
+    outlet_.open(info, options, onRecords, this);
     poller_ = std::make_unique<evoked::PlexonPoller>(settings, outlet_.stream());
     const std::string problem = poller_->start();
     if (!problem.empty()) {
@@ -217,7 +232,7 @@ class PlexonPoller final : public Napi::ObjectWrap<PlexonPoller> {
   ~PlexonPoller() override { end(); }
 
  private:
-  void end() {
+  void end() override {
     if (poller_ != nullptr) poller_->stop();
     outlet_.close();
   }

@@ -5,8 +5,14 @@ import { FaultError, fault, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import type { OptionSpec } from "../shared/contract/state.ts";
 import { describeOptions } from "./optionSpecs.ts";
+import { blackrockOptionsSchema } from "./drivers/blackrock/options.ts";
+import { createBlackrockSource } from "./drivers/blackrock/source.ts";
 import { openEphysOptionsSchema } from "./drivers/open-ephys/options.ts";
 import { createOpenEphysSource } from "./drivers/open-ephys/source.ts";
+import { bridgeOptionsSchema } from "./drivers/plexon/bridgeOptions.ts";
+import { createBridgeSource } from "./drivers/plexon/bridgeSource.ts";
+import { plexonOptionsSchema } from "./drivers/plexon/options.ts";
+import { createPlexonSource } from "./drivers/plexon/source.ts";
 import type { SyntheticRigOptions } from "./synthetic/options.ts";
 import { syntheticRigOptionsSchema } from "./synthetic/options.ts";
 import { createSyntheticRig } from "./synthetic/rig.ts";
@@ -89,6 +95,33 @@ export const rigRegistry: readonly RigKind[] = [
     carriesContinuousData: true,
     transportMs: (options) => options.holdBackMs,
     make: (options, { clock }) => createOpenEphysSource({ clock, options }),
+  }),
+  rigKind({
+    kind: "blackrock",
+    title: "Blackrock",
+    description: "Spikes and digital input of a Blackrock NSP, hub or Gemini system (protocols 3.11, 4.0, 4.1) over UDP, with the system's own count of packets.",
+    options: blackrockOptionsSchema,
+    carriesContinuousData: false,
+    transportMs: (options) => options.holdBackMs,
+    make: (options, { clock }) => createBlackrockSource({ clock, options }),
+  }),
+  rigKind({
+    kind: "plexon",
+    title: "Plexon",
+    description: "Spikes and events of a Plexon OmniPlex through its client library, on the Plexon computer itself.",
+    options: plexonOptionsSchema,
+    carriesContinuousData: false,
+    transportMs: (options) => options.holdBackMs,
+    make: (options, { clock }) => createPlexonSource({ clock, options }),
+  }),
+  rigKind({
+    kind: "plexon-bridge",
+    title: "Plexon, through a bridge",
+    description: "Spikes and events that evoked rig bridge forwards from a Plexon (or any other) computer.",
+    options: bridgeOptionsSchema,
+    carriesContinuousData: false,
+    transportMs: () => 0,
+    make: (options, { clock }) => createBridgeSource({ clock, options }),
   }),
 ];
 

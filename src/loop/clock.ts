@@ -63,6 +63,7 @@ export function createVirtualClock({ settle }: { readonly settle: () => Promise<
   }
 
   return {
+    isVirtual: true,
     now: () => hostTimeNs(now),
     setTimer(at: HostTimeNs, fire: () => void) {
       const timer: Timer = { at: Math.max(at, now), order: order++, fire };

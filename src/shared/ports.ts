@@ -17,6 +17,8 @@ export interface Clock {
   setTimer(at: HostTimeNs, fire: () => void): () => void;
   /** Work that takes no virtual time: a virtual clock stands still until it settles, a real clock takes no notice. */
   hold<T>(work: Promise<T>): Promise<T>;
+  /** Time stands still while nothing is done: how long something took on this computer means nothing then. */
+  readonly isVirtual?: true;
 }
 
 /** A recording system, live, synthetic or replayed. */

@@ -7,8 +7,9 @@ import type { Fault, Result } from "../../../shared/result.ts";
 import { channelInfoPayload, configurationChannel, packetTypes, processorInfoPayload, readHead, readSystemInfo, runLevels, systemInfo, writePacket } from "./packets.ts";
 import type { BlackrockProtocol } from "./packets.ts";
 
-/** Number of the digital input of an NSP with 256 front-end channels. */
-export const digitalInputChannel = 279;
+/** Number of the digital input of an NSP with 256 front-end channels, and how far it is behind them. */
+const digitalInputOf256 = 279;
+const digitalInputBehind = 23;
 /** Bytes of a datagram at most; the real one goes to 58,080. */
 const datagramMax = 8192;
 /** Samples of a waveform, the real one's default. */
@@ -46,6 +47,7 @@ export interface BlackrockDevice {
 
 export function createBlackrockDevice(options: DeviceOptions): BlackrockDevice {
   const { protocol, host, labels } = options;
+  const digitalInputChannel = labels.length <= 256 ? digitalInputOf256 : labels.length + digitalInputBehind;
   let socket: Socket | null = null;
   let boundPort = options.port;
   let peer: { readonly address: string; readonly port: number } | null = null;

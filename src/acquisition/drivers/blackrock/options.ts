@@ -34,7 +34,6 @@ export const blackrockOptionsSchema = z.strictObject({
   setRunning: z.boolean().default(true).meta({ description: "Whether to ask the device to run. It is never reset." }),
   receiveBy: z.enum(["either", "addon", "node"]).default("either").meta({ description: "Who receives: the native addon, Node, or the addon where there is one." }),
   receiveBufferBytes: z.number().int().min(65_536).default(16 * 1024 * 1024).meta({ description: "Buffer of the socket.", unit: "bytes" }),
-  stampArrivals: z.boolean().default(true).meta({ description: "Arrivals are stamped as packets come in; off: when the program takes them (on a virtual clock)." }),
   staleMs: z.number().min(100).default(500).meta({ description: "Silence after which the stream is reported stale.", unit: "ms" }),
   startTimeoutMs: z.number().min(100).default(5000).meta({ description: "How long a start waits for the device to answer.", unit: "ms" }),
 });

@@ -10,7 +10,7 @@ import { recordKinds, recordWords } from "../../native/records.ts";
 import type { RecordBatch } from "../../native/records.ts";
 import { createSpikeHold } from "../../spikeHold.ts";
 import type { SpikeHold } from "../../spikeHold.ts";
-import { openReceiver } from "../udp/receiver.ts";
+import { arrivalsOn, openReceiver } from "../udp/receiver.ts";
 import type { Receiver } from "../udp/receiver.ts";
 import { createBlackrockDecoder } from "./decoder.ts";
 import type { BlackrockDecoder } from "./decoder.ts";
@@ -165,10 +165,9 @@ export function createBlackrockSource({ clock, options }: { readonly clock: Cloc
       const { receiver, decoder } = device;
       if (running !== current || receiver === null || decoder === null) return;
       const hostNow = clock.now();
-      const monotonicNow = options.stampArrivals ? receiver.monotonicNs() : 0;
       device.newestHostNs = hostNow;
       device.isSilent = false;
-      decoder.take(batch, (arrivalNs) => (options.stampArrivals ? hostTimeNs(Math.round(hostNow - Math.max(0, monotonicNow - arrivalNs))) : hostNow));
+      decoder.take(batch, arrivalsOn(clock, receiver));
     }
 
     function watch(): void {

@@ -9,7 +9,6 @@ export const bridgeOptionsSchema = z.strictObject({
   areas: z.array(z.strictObject({ prefix: z.string(), area: z.string() })).default([]).meta({ description: "Area of the channels whose names begin so, where the bridge names none." }),
   receiveBy: z.enum(["either", "addon", "node"]).default("either").meta({ description: "Who receives: the native addon, Node, or the addon where there is one." }),
   receiveBufferBytes: z.number().int().min(65_536).default(16 * 1024 * 1024).meta({ description: "Buffer of the socket.", unit: "bytes" }),
-  stampArrivals: z.boolean().default(true).meta({ description: "Arrivals are stamped as packets come in; off: when the program takes them (on a virtual clock)." }),
   staleMs: z.number().min(100).default(500).meta({ description: "Silence after which the stream is reported stale.", unit: "ms" }),
   startTimeoutMs: z.number().min(100).default(5000).meta({ description: "How long a start waits for the bridge to answer.", unit: "ms" }),
 });

@@ -3,10 +3,10 @@
 import type { Clock, SpikeSource } from "../../../shared/ports.ts";
 import { fault, ok } from "../../../shared/result.ts";
 import type { Fault, Result } from "../../../shared/result.ts";
-import { addMs, hostTimeNs, msBetween } from "../../../shared/units.ts";
+import { addMs, msBetween } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
 import type { SourceEvent } from "../../../shared/values.ts";
-import { openReceiver } from "../udp/receiver.ts";
+import { arrivalsOn, openReceiver } from "../udp/receiver.ts";
 import type { Receiver } from "../udp/receiver.ts";
 import { createBridgeDecoder } from "./bridgeDecoder.ts";
 import type { BridgeDecoder } from "./bridgeDecoder.ts";
@@ -52,13 +52,12 @@ export function createBridgeSource({ clock, options }: { readonly clock: Clock; 
     let newestHostNs: HostTimeNs | null = null;
     const opened = await openReceiver({ by: options.receiveBy, protocol: "bridge", localAddress: options.localAddress, localPort: 0, peerAddress: options.host, receiveBufferBytes: options.receiveBufferBytes }, (batch) => {
       const hostNow = clock.now();
-      const monotonicNow = options.stampArrivals ? receiver.monotonicNs() : 0;
       newestHostNs = hostNow;
       if (running?.decoder === decoder) {
         running.newestHostNs = hostNow;
         running.isAway = false;
       }
-      decoder.take(batch, (arrivalNs) => (options.stampArrivals ? hostTimeNs(Math.round(hostNow - Math.max(0, monotonicNow - arrivalNs))) : hostNow));
+      decoder.take(batch, arrivalsOn(clock, receiver));
     });
     if (!opened.ok) return opened;
     const receiver: Receiver = opened.value;

@@ -5,8 +5,11 @@ import { loadAddon } from "../../native/addon.ts";
 import type { NativeProtocol } from "../../native/addon.ts";
 import { RecordWriter, batchOf, recordBytes } from "../../native/records.ts";
 import type { RecordBatch } from "../../native/records.ts";
+import type { Clock } from "../../../shared/ports.ts";
 import { fault, ok } from "../../../shared/result.ts";
 import type { Fault, Result } from "../../../shared/result.ts";
+import { hostTimeNs } from "../../../shared/units.ts";
+import type { HostTimeNs } from "../../../shared/units.ts";
 import { createBlackrockParser } from "../blackrock/parser.ts";
 import { createBridgeParser } from "../plexon/bridgeParser.ts";
 
@@ -42,6 +45,14 @@ export interface Receiver {
   status(): ReceiverStatus;
   /** Nothing is delivered afterwards. */
   close(): Promise<void>;
+}
+
+/** Arrivals of records that are in hand now, as host times of this clock. A virtual clock stands still while records come: they arrive now. */
+export function arrivalsOn(clock: Clock, receiver: { monotonicNs(): number }): (arrivalNs: number) => HostTimeNs {
+  const hostNow = clock.now();
+  if (clock.isVirtual === true) return () => hostNow;
+  const now = receiver.monotonicNs();
+  return (arrivalNs) => hostTimeNs(Math.round(hostNow - Math.max(0, now - arrivalNs)));
 }
 
 /** Turns one datagram into records. */
