@@ -35,6 +35,9 @@ export * from "./pca.ts";
 export * from "./kMeans.ts";
 export * from "./diverseSet.ts";
 
+/** What did the subject see? The photodiode's trace and marks. */
+export * from "./photodiode.ts";
+
 /** Statistics underneath. */
 export * from "./statistics.ts";
 export * from "./distributions.ts";

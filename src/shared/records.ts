@@ -20,6 +20,8 @@ export type SessionRecordBody =
   | MarkRecord
   | RewardRecord
   | EventRecord
+  | DisplayCalibrationRecord
+  | FlipRecord
   | NeuronModelRecord
   | AblationRecord
   | VisualisationRecord
@@ -167,6 +169,46 @@ export interface EventRecord {
   readonly message: string;
   /** JSON text with the details, "" where there are none. */
   readonly dataJson: string;
+}
+
+/** What the display's lag was at the start of a run: flashes of the photodiode patch against the marks that the rig had of them. */
+export interface DisplayCalibrationRecord {
+  readonly kind: "displayCalibration";
+  /** As the window measured it. */
+  readonly refreshHz: number;
+  readonly photodiodeCode: "onset" | "frames";
+  readonly flashes: number;
+  /** Flashes that had a mark. */
+  readonly marks: number;
+  /** Mark minus flip, ms; null without two marks. Flips after this are placed on the rig clock with it. */
+  readonly lagMsMean: number | null;
+  readonly lagMsSd: number | null;
+  readonly lagMsMin: number | null;
+  readonly lagMsMax: number | null;
+  /** Why there is none, in a sentence; "" where there is one. */
+  readonly skipped: string;
+}
+
+/** How one presentation went on the display: what was planned, what the window says, what the photodiode saw. */
+export interface FlipRecord {
+  readonly kind: "flip";
+  readonly presentationId: number;
+  /** When the plan wanted the first frame, and when it was drawn. */
+  readonly plannedHostNs: HostTimeNs;
+  readonly onsetHostNs: HostTimeNs;
+  /** When the blank after it was drawn; null where that was never reported. */
+  readonly offsetHostNs: HostTimeNs | null;
+  readonly framesPlanned: number;
+  /** Frames that the window counted, and those it knows to have come late. */
+  readonly framesShown: number;
+  readonly lateFrames: number;
+  /** Frames that the photodiode saw it lit for; null where the rig has no marks of both edges. */
+  readonly framesSeen: number | null;
+  /** Refreshes seen twice and refreshes never seen; null but under the code "frames". */
+  readonly framesRepeated: number | null;
+  readonly framesDropped: number | null;
+  /** Photodiode's onset less the flip with the display's lag added, ms; null without a mark. */
+  readonly onsetErrorMs: number | null;
 }
 
 /** A linear model of one channel, fitted on the session: rate = coefficients . features + intercept, features being raw activations of the layer. */

@@ -1,0 +1,89 @@
+// The display's lag at the start of a run: the photodiode patch is flashed without an image, and the rig's marks are compared with the flips.
+// A browser's pipeline is of another depth from one start to the next, so it is measured every time. Knows nothing about trials or images.
+import type { ClockMap, PlannedFlash } from "../shared/ports.ts";
+import type { DisplayCalibrationRecord } from "../shared/records.ts";
+import { nsPerMs } from "../shared/units.ts";
+import type { HostTimeNs } from "../shared/units.ts";
+
+export interface CalibrationPlan {
+  readonly flashes: number;
+  readonly onFrames: number;
+  readonly offFrames: number;
+}
+
+/** A mark belongs to a flip when it comes this long after it. Before: transport times are not known to the millisecond. */
+const beforeMs = 10;
+const afterMs = 150;
+/** Lags that no working display has, and the spread above which onsets are not to be trusted, in refreshes. */
+const lagMsMax = 60;
+const lagMsMin = -5;
+const spreadRefreshesMax = 0.5;
+
+/** Presentations of a calibration have ids below zero: they are none of the session's. */
+export function calibrationFlashes({ flashes, onFrames, offFrames }: CalibrationPlan): PlannedFlash[] {
+  return Array.from({ length: flashes }, (_, i) => ({ presentationId: -(i + 1), imageId: 0, onFrames, offFrames }));
+}
+
+export interface DisplayCalibration {
+  flip(flipHostNs: HostTimeNs): void;
+  /** A mark that is an onset. */
+  mark(rigNs: number): void;
+  finish(map: ClockMap | null): DisplayCalibrationRecord;
+}
+
+export function createDisplayCalibration({ refreshHz, photodiodeCode }: Pick<DisplayCalibrationRecord, "refreshHz" | "photodiodeCode">): DisplayCalibration {
+  const flips: HostTimeNs[] = [];
+  const marks: number[] = [];
+  return {
+    flip: (flipHostNs) => void flips.push(flipHostNs),
+    mark: (rigNs) => void marks.push(rigNs),
+    finish(map) {
+      const common = { kind: "displayCalibration" as const, refreshHz, photodiodeCode, flashes: flips.length };
+      if (flips.length === 0) return skippedCalibration({ ...common, why: "The display showed none of the flashes." });
+      if (map === null) return skippedCalibration({ ...common, why: "The rig's clock was not known by the end of the flashes." });
+      const lags = flips.flatMap((flip) => {
+        const expected = map.toRig(flip);
+        const mark = marks.find((at) => at > expected - beforeMs * nsPerMs && at < expected + afterMs * nsPerMs);
+        return mark === undefined ? [] : [(mark - expected) / nsPerMs];
+      });
+      if (lags.length < 2) return { ...skippedCalibration({ ...common, why: "The rig had no photodiode mark of the flashes: onsets are the display's own, without its lag." }), marks: lags.length };
+      const mean = lags.reduce((a, b) => a + b, 0) / lags.length;
+      const sd = Math.sqrt(lags.reduce((sum, lag) => sum + (lag - mean) ** 2, 0) / (lags.length - 1));
+      return { ...common, marks: lags.length, lagMsMean: mean, lagMsSd: sd, lagMsMin: Math.min(...lags), lagMsMax: Math.max(...lags), skipped: "" };
+    },
+  };
+}
+
+export function skippedCalibration({ why, refreshHz, photodiodeCode, flashes }: Pick<DisplayCalibrationRecord, "refreshHz" | "photodiodeCode" | "flashes"> & { readonly why: string }): DisplayCalibrationRecord {
+  return { kind: "displayCalibration", refreshHz, photodiodeCode, flashes, marks: 0, lagMsMean: null, lagMsSd: null, lagMsMin: null, lagMsMax: null, skipped: why };
+}
+
+/** What is wrong with a calibration, in a sentence; null where nothing is. */
+export function judgeCalibration({ flashes, marks, lagMsMean, lagMsSd, refreshHz }: DisplayCalibrationRecord): string | null {
+  if (lagMsMean === null || lagMsSd === null) return null;
+  const periodMs = 1000 / refreshHz;
+  if (lagMsSd > spreadRefreshesMax * periodMs) return `The display's lag varies by ${lagMsSd.toFixed(1)} ms (SD) about ${lagMsMean.toFixed(1)} ms, more than half a refresh: close other programs, use full screen and 100 % scaling, and restart the stimulus window.`;
+  if (lagMsMean > lagMsMax || lagMsMean < lagMsMin) return `The display's lag is ${lagMsMean.toFixed(1)} ms, expected ${lagMsMin} to ${lagMsMax} ms: is the photodiode on this screen's patch?`;
+  if (marks < 0.9 * flashes) return `Only ${marks} of ${flashes} flashes had a photodiode mark: check the photodiode's place and threshold.`;
+  return null;
+}
+
+/** How many of the last lags decide whether the display's lag has changed. */
+const recentCount = 10;
+
+/** Follows the lag during a session: the display's pipeline can change its depth at any time. */
+export interface LagWatch {
+  /** Deviation of an onset from the calibrated lag, ms. Returns the mean of the last ones where there are enough. */
+  add(errorMs: number): number | null;
+}
+
+export function createLagWatch(): LagWatch {
+  const recent: number[] = [];
+  return {
+    add(errorMs) {
+      recent.push(errorMs);
+      if (recent.length > recentCount) recent.shift();
+      return recent.length < recentCount ? null : recent.reduce((a, b) => a + b, 0) / recent.length;
+    },
+  };
+}
