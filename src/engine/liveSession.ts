@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { createOptimizer, defaultsFor, restoreOptimizer } from "../evolve/index.ts";
 import type { Constraints } from "../evolve/index.ts";
 import { createClosedLoop } from "../loop/closedLoop.ts";
-import type { ClosedLoop } from "../loop/closedLoop.ts";
+import type { ClosedLoop, ClosedLoopOptions } from "../loop/closedLoop.ts";
 import type { LoopListener } from "../loop/loopTypes.ts";
 import type { EvolutionThread } from "../loop/thread.ts";
 import type { Models } from "../models/client.ts";
@@ -14,7 +14,7 @@ import type { SessionWriter } from "../session/writer.ts";
 import { eventCodes } from "../shared/eventCodes.ts";
 import type { GeneratorManifest } from "../shared/manifest.ts";
 import type { SessionConfig, ThreadConfig } from "../shared/contract/index.ts";
-import type { Clock, Display, Encoder, Generator } from "../shared/ports.ts";
+import type { Clock, Display, DisplayGeometry, Encoder, Generator } from "../shared/ports.ts";
 import type { SessionInfo, SessionRecordBody } from "../shared/records.ts";
 import { FaultError, err, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
@@ -119,7 +119,7 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
     clock, source: rig.source, eye: rig.eye, reward: rig.reward, display, retina: rig.retina, sync: rig.sync, aligner: rig.aligner,
     rng, trial: config.trial, response: config.response, evolution: config.evolution, threads,
     autoTargets: past?.threads.length === threads.length ? [] : config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
-    references, sizePxOf: (thread) => imageSizePx(config, thread, display.geometry().widthPx), record: recorder.record, room: recorder.room, listener: options.listener, resume: past?.point ?? null,
+    displaySetup: displaySetupOf(config, display.geometry()), references, sizePxOf: (thread) => imageSizePx(config, thread, display.geometry().widthPx), record: recorder.record, room: recorder.room, listener: options.listener, resume: past?.point ?? null,
   });
 
   let closing: Promise<void> | null = null;
@@ -188,6 +188,16 @@ function openThread(thread: ThreadConfig, index: number, generator: Generator, l
     }),
   );
   return { index, generator, optimizer, target: thread.target === "auto" ? 0 : thread.target };
+}
+
+/** A flash of 50 ms and 50 ms of black between two: the lag is measured in about two seconds. */
+function displaySetupOf({ display, response }: SessionConfig, { kind, refreshHz }: DisplayGeometry): NonNullable<ClosedLoopOptions["displaySetup"]> {
+  const frames = Math.max(2, Math.round(refreshHz * 0.05));
+  const skipped = kind === "timed" ? "No screen: the engine times the images itself."
+    : display.photodiodePx === 0 ? "The photodiode patch is switched off."
+    : response.onsetFrom === "flip" ? "Onsets are the display's own by choice."
+    : display.calibrationFlashes === 0 ? "No flashes were asked for." : "";
+  return { photodiodeCode: display.photodiodeCode, flashes: skipped === "" ? display.calibrationFlashes : 0, onFrames: frames, offFrames: frames, skipped };
 }
 
 function imageSizePx(config: SessionConfig, thread: number, widthPx: number): number | null {

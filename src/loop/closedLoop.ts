@@ -35,6 +35,8 @@ export interface ClosedLoopOptions extends Omit<LoopCoreOptions, "effects" | "ha
   readonly references: readonly ReferenceImage[];
   /** Side of a thread's images on the screen, px; null = the display's own. Left out: null for all. */
   readonly sizePxOf?: (thread: number) => number | null;
+  /** How the display's lag is measured before the first trial, or why not. Left out: nothing is recorded of it. */
+  readonly displaySetup?: Omit<Extract<LoopInput, { kind: "displaySetup" }>, "kind" | "refreshHz">;
   readonly record: (body: SessionRecordBody, atHostNs: HostTimeNs) => void;
   /** null while the store keeps up; else settles when it has caught up. */
   readonly room: () => Promise<void> | null;
@@ -203,6 +205,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
       }
       const spikes = await clock.hold(source.start((event) => give(inputOf(event))));
       if (!spikes.ok) throw new FaultError(spikes.error);
+      if (options.displaySetup !== undefined) give({ kind: "displaySetup", refreshHz: display.geometry().refreshHz, ...options.displaySetup });
       give({ kind: "begin", refreshHz: display.geometry().refreshHz, channels: source.channels().map(plainChannel) });
       await clock.hold(addReferences());
     },

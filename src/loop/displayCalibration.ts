@@ -1,5 +1,6 @@
 // The display's lag at the start of a run: the photodiode patch is flashed without an image, and the rig's marks are compared with the flips.
 // A browser's pipeline is of another depth from one start to the next, so it is measured every time. Knows nothing about trials or images.
+import type { SeenImage } from "../analysis/photodiode.ts";
 import type { ClockMap, PlannedFlash } from "../shared/ports.ts";
 import type { DisplayCalibrationRecord } from "../shared/records.ts";
 import { nsPerMs } from "../shared/units.ts";
@@ -31,7 +32,13 @@ export interface DisplayCalibration {
   finish(map: ClockMap | null): DisplayCalibrationRecord;
 }
 
-export function createDisplayCalibration({ refreshHz, photodiodeCode }: Pick<DisplayCalibrationRecord, "refreshHz" | "photodiodeCode">): DisplayCalibration {
+export interface CalibrationOptions extends Pick<DisplayCalibrationRecord, "refreshHz" | "photodiodeCode"> {
+  readonly onFrames: number;
+  /** What the photodiode saw of the flash that lit up at this rig time. */
+  readonly seenAt: (onsetRigNs: number) => SeenImage | null;
+}
+
+export function createDisplayCalibration({ refreshHz, photodiodeCode, onFrames, seenAt }: CalibrationOptions): DisplayCalibration {
   const flips: HostTimeNs[] = [];
   const marks: number[] = [];
   return {
@@ -41,6 +48,8 @@ export function createDisplayCalibration({ refreshHz, photodiodeCode }: Pick<Dis
       const common = { kind: "displayCalibration" as const, refreshHz, photodiodeCode, flashes: flips.length };
       if (flips.length === 0) return skippedCalibration({ ...common, why: "The display showed none of the flashes." });
       if (map === null) return skippedCalibration({ ...common, why: "The rig's clock was not known by the end of the flashes." });
+      // Strobes and boxes with a pulse of their own length do not tell durations.
+      const durationsSeen = marks.filter((at) => Math.abs((seenAt(at)?.frames ?? Number.POSITIVE_INFINITY) - onFrames) <= 1).length;
       const lags = flips.flatMap((flip) => {
         const expected = map.toRig(flip);
         const mark = marks.find((at) => at > expected - beforeMs * nsPerMs && at < expected + afterMs * nsPerMs);
@@ -49,13 +58,13 @@ export function createDisplayCalibration({ refreshHz, photodiodeCode }: Pick<Dis
       if (lags.length < 2) return { ...skippedCalibration({ ...common, why: "The rig had no photodiode mark of the flashes: onsets are the display's own, without its lag." }), marks: lags.length };
       const mean = lags.reduce((a, b) => a + b, 0) / lags.length;
       const sd = Math.sqrt(lags.reduce((sum, lag) => sum + (lag - mean) ** 2, 0) / (lags.length - 1));
-      return { ...common, marks: lags.length, lagMsMean: mean, lagMsSd: sd, lagMsMin: Math.min(...lags), lagMsMax: Math.max(...lags), skipped: "" };
+      return { ...common, marks: lags.length, durationsSeen, lagMsMean: mean, lagMsSd: sd, lagMsMin: Math.min(...lags), lagMsMax: Math.max(...lags), skipped: "" };
     },
   };
 }
 
 export function skippedCalibration({ why, refreshHz, photodiodeCode, flashes }: Pick<DisplayCalibrationRecord, "refreshHz" | "photodiodeCode" | "flashes"> & { readonly why: string }): DisplayCalibrationRecord {
-  return { kind: "displayCalibration", refreshHz, photodiodeCode, flashes, marks: 0, lagMsMean: null, lagMsSd: null, lagMsMin: null, lagMsMax: null, skipped: why };
+  return { kind: "displayCalibration", refreshHz, photodiodeCode, flashes, marks: 0, durationsSeen: 0, lagMsMean: null, lagMsSd: null, lagMsMin: null, lagMsMax: null, skipped: why };
 }
 
 /** What is wrong with a calibration, in a sentence; null where nothing is. */

@@ -35,6 +35,11 @@ const channelInfo = z.object({ index: z.number(), name: z.string(), area: z.stri
 const smallInput = z.discriminatedUnion("kind", [
   /** The streams run; the display draws at this rate. */
   z.object({ kind: z.literal("begin"), refreshHz: z.number(), channels: z.array(channelInfo) }),
+  /** The display at the start of a run: flash the patch so often before the first trial, or why not. */
+  z.object({
+    kind: z.literal("displaySetup"), refreshHz: z.number(), photodiodeCode: z.enum(["onset", "frames"]),
+    flashes: z.number(), onFrames: z.number(), offFrames: z.number(), skipped: z.string(),
+  }),
   z.object({ kind: z.literal("channels"), channels: z.array(channelInfo) }),
   z.object({ kind: z.literal("fault"), fault: sourceFault }),
   z.object({ kind: z.literal("sourceEnd"), reason: z.string() }),

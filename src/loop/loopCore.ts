@@ -2,16 +2,18 @@
 // alone, each with its time: the same inputs give the same decisions and records, which is what replay rests on.
 // Knows nothing about clocks, files, windows or rigs; closedLoop.ts connects it to the ports.
 import type { ClockAligner, PlannedFlash } from "../shared/ports.ts";
-import type { SessionRecordBody } from "../shared/records.ts";
+import type { DisplayCalibrationRecord, SessionRecordBody } from "../shared/records.ts";
 import { FaultError, assertNever } from "../shared/result.ts";
 import type { Rng } from "../shared/rng.ts";
-import { hostTimeNs, nsPerMs } from "../shared/units.ts";
+import { addMs, hostTimeNs, nsPerMs } from "../shared/units.ts";
 import type { HostTimeNs } from "../shared/units.ts";
 import type { ChannelInfo, SourceFault } from "../shared/values.ts";
 import { createAlarms } from "./alarms.ts";
 import type { Alarms } from "./alarms.ts";
 import { createChannelFigures, suggestTarget } from "./channels.ts";
 import type { ChannelFigures } from "./channels.ts";
+import { calibrationFlashes, createDisplayCalibration, judgeCalibration, skippedCalibration } from "./displayCalibration.ts";
+import type { DisplayCalibration } from "./displayCalibration.ts";
 import { createFixationMonitor, createFreeViewing } from "./fixation.ts";
 import { createGenerations } from "./generations.ts";
 import type { ImagesToDecode } from "./generations.ts";
@@ -71,6 +73,9 @@ export interface LoopCore {
 
 const noSpikesMs = 5000;
 const displayTimeoutMs = 1000;
+/** How long after its planned end a calibration is waited for, and how long after its real end for the last marks. */
+const calibrationTimeoutMs = 3000;
+const marksAfterMs = 400;
 
 export function createLoopCore(options: LoopCoreOptions): LoopCore {
   const { effects, listener, evolution, response, resume } = options;
@@ -104,6 +109,9 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   let ended = false;
   let lastClockNs = Number.NEGATIVE_INFINITY;
   let noSpikesSince: HostTimeNs | null = null;
+  /** The patch is being flashed; the first trial waits. */
+  let calibrating: DisplayCalibration | null = null;
+  let calibration: DisplayCalibrationRecord | null = null;
 
   for (let i = 0; i < options.referenceCount; i++) referenceIds.push(resume?.referenceImageIds[i] ?? nextImageId++);
 
@@ -141,7 +149,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   // ---- blocks ------------------------------------------------------------------------------------------------------------
 
   function beginSession(): void {
-    if (begun || !referenceIds.every((id) => ready.has(id)) || channelList.length === 0) return;
+    if (begun || calibrating !== null || !referenceIds.every((id) => ready.has(id)) || channelList.length === 0) return;
     begun = true;
     for (const id of referenceIds) generations.addReference(id);
     if ((resume?.generation ?? null) === null && options.autoTargets.length > 0 && evolution.tuningRepeats > 0 && referenceIds.length > 0) generations.startTuning();
@@ -150,6 +158,37 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
       startGeneration();
     }
     if (!ended) step({ kind: "start", atHostNs: now });
+  }
+
+  function setUpDisplay(input: Extract<SmallInput, { kind: "displaySetup" }>): void {
+    if (input.skipped !== "" || input.flashes === 0) {
+      finishCalibration(skippedCalibration({ ...input, why: input.skipped === "" ? "No flashes were asked for." : input.skipped, flashes: 0 }));
+      return;
+    }
+    calibrating = createDisplayCalibration({ refreshHz: input.refreshHz, photodiodeCode: input.photodiodeCode, onFrames: input.onFrames, seenAt: (onset) => presentations.seenAt(onset) });
+    // Durations of the flashes are counted in this display's refreshes.
+    presentations.setDisplay({ refreshHz: input.refreshHz, lagMs: null, checksDurations: false, isCoded: input.photodiodeCode === "frames" });
+    log("calibrating", `The photodiode patch is flashed ${input.flashes} times to measure the display's lag.`);
+    effects.run(0, calibrationFlashes(input));
+    effects.deadline(addMs(now, (input.flashes * (input.onFrames + input.offFrames) * 1000) / input.refreshHz + calibrationTimeoutMs), 0);
+  }
+
+  function finishCalibration(done: DisplayCalibrationRecord): void {
+    calibrating = null;
+    calibration = done;
+    record(done);
+    const { refreshHz: hz, lagMsMean, lagMsSd, marks, flashes, skipped, durationsSeen } = done;
+    presentations.setDisplay({ refreshHz: hz, lagMs: lagMsMean, checksDurations: flashes > 0 && durationsSeen >= flashes / 2, isCoded: done.photodiodeCode === "frames" });
+    if (lagMsMean === null) log("calibration", `The display's lag was not measured: ${skipped}`);
+    else log("calibration", `Display: ${hz.toFixed(2)} Hz, lag ${lagMsMean.toFixed(1)} ms, SD ${(lagMsSd ?? 0).toFixed(2)} ms, ${marks} of ${flashes} flashes seen.`);
+    const problem = judgeCalibration(done);
+    if (problem !== null) alarms.raise({ code: "displayLag", severity: "warn", message: problem });
+  }
+
+  function endCalibration(): void {
+    if (calibrating === null) return;
+    finishCalibration(calibrating.finish(options.aligner.map()));
+    beginSession();
   }
 
   function startGeneration(): void {
@@ -318,7 +357,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         return;
       case "mark":
         record({ kind: "mark", markKind: input.mark.kind, rigNs: input.mark.rigNs, line: input.mark.line, state: input.mark.state, word: input.mark.word, presentationId: null });
-        if (!ended) presentations.mark(input.mark);
+        if (!ended) presentations.mark(input.mark, calibrating);
         return;
       case "imageDecoded": {
         const reference = referenceIds.indexOf(input.imageId);
@@ -344,6 +383,9 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         setChannels(input.channels);
         if (!options.hasEye) step({ kind: "gaze", inside: true, atHostNs: now });
         beginSession();
+        return;
+      case "displaySetup":
+        setUpDisplay(input);
         return;
       case "channels":
         setChannels(input.channels);
@@ -371,7 +413,8 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         step({ kind: "timer", token: input.token, atHostNs: now });
         return;
       case "deadline":
-        presentations.giveUp(input.presentationId);
+        if (input.presentationId === 0) endCalibration();
+        else presentations.giveUp(input.presentationId);
         return;
       case "rewardDone":
         record({ kind: "reward", pulseMs: input.pulseMs, cause: input.cause, delivered: input.problem === null });
@@ -439,6 +482,11 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   function takeDisplay(report: Extract<SmallInput, { kind: "display" }>["report"]): void {
     switch (report.kind) {
       case "onset": {
+        if (report.presentationId < 0) {
+          calibrating?.flip(report.flipHostNs);
+          effects.lit(0, report.presentationId, report.flipHostNs);
+          return;
+        }
         const image = presentations.imageOf(report.presentationId);
         if (image === null) return;
         effects.lit(image.imageId, report.presentationId, report.flipHostNs);
@@ -448,11 +496,14 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
       }
       case "offset":
         effects.lit(null, report.presentationId, report.flipHostNs);
+        if (report.presentationId < 0) return;
         listener.screen?.(null, trial.name === "images", 0, trial.flashes.length);
-        presentations.offset(report.presentationId, report.framesShown, report.lateFrames);
+        presentations.offset(report.presentationId, report.flipHostNs, report.framesShown, report.lateFrames);
         return;
       case "end":
-        step({ kind: "displayEnd", trialId: report.trialId, aborted: report.aborted, atHostNs: now });
+        // The last marks are still on their way.
+        if (report.trialId === 0) effects.deadline(addMs(now, marksAfterMs), 0);
+        else step({ kind: "displayEnd", trialId: report.trialId, aborted: report.aborted, atHostNs: now });
         return;
       case "missing":
         alarms.report({ code: "imageMissing", severity: "fault", message: `The stimulus window did not have image ${report.imageId}; the trial was not shown and its images come again.` });
@@ -461,6 +512,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         blockers.add("display");
         alarms.raise({ code: "displayLost", severity: "fault", message: `The subject's screen is gone (${report.reason}). Trials wait; open it again with W.` });
         step({ kind: "displayLost", atHostNs: now });
+        endCalibration();
         return;
       case "attached":
         refreshHz = report.geometry.refreshHz;
@@ -539,6 +591,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     if (ending !== null) return;
     ending = reason;
     endMessage = message;
+    if (calibrating !== null) effects.abort(0);
     step({ kind: "stop", atHostNs: now });
     if (trial.name === "stopped") finishUp();
   }
@@ -574,7 +627,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         trialState: trial.name, paused, ended, generation: generations.generation, phase: generations.phase,
         imageInBlock: generations.block?.settled ?? 0, imagesInBlock: generations.block?.planned ?? 0, presentations: p.settled, excluded: p.excluded,
         targets: options.threads.map((t) => t.target), rewardMs, matchedMarks: p.matchedMarks, unmatchedMarks: p.unmatchedMarks,
-        lagMs: p.lagMs, lateFrames: p.lateFrames, lateSpikes: p.lateSpikes, holdFraction: fixation.holdFraction,
+        lagMs: p.lagMs, lateFrames: p.lateFrames, lateSpikes: p.lateSpikes, wrongDurations: p.wrongDurations, framesDropped: p.framesDropped, framesRepeated: p.framesRepeated, calibration, holdFraction: fixation.holdFraction,
       };
     },
   };

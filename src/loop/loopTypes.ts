@@ -2,6 +2,7 @@
 import type { ResponseConfig, TrialConfig } from "../shared/contract/config.ts";
 import type { EvolutionConfig } from "../shared/contract/evolution.ts";
 import type { ConvergenceReport, GenerationScores } from "../evolve/index.ts";
+import type { DisplayCalibrationRecord } from "../shared/records.ts";
 import type { RigTimeNs } from "../shared/units.ts";
 import type { ExcludedBecause, EyeBatch, ImageKind, OnsetSource, TrialOutcome } from "../shared/values.ts";
 
@@ -98,5 +99,11 @@ export interface LoopStatus {
   readonly lagMs: { readonly mean: number; readonly sd: number; readonly n: number };
   readonly lateFrames: number;
   readonly lateSpikes: number;
+  /** Images whose duration the photodiode saw otherwise than the window reported; refreshes that it saw never and twice (coded patch). */
+  readonly wrongDurations: number;
+  readonly framesDropped: number;
+  readonly framesRepeated: number;
+  /** null until the display has been looked at. */
+  readonly calibration: DisplayCalibrationRecord | null;
   readonly holdFraction: number | null;
 }

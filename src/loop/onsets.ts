@@ -1,6 +1,6 @@
 // Matches the display's flips with the rig's marks, so that every image has an onset on the rig clock with its source named.
 // Knows nothing about spikes or scores.
-import { nsPerMs, rigTimeNs } from "../shared/units.ts";
+import { addMs, nsPerMs, rigTimeNs } from "../shared/units.ts";
 import type { HostTimeNs, RigTimeNs } from "../shared/units.ts";
 import type { OnsetSource, RigMark } from "../shared/values.ts";
 import type { ClockMap } from "../shared/ports.ts";
@@ -21,6 +21,10 @@ export interface OnsetMatcherOptions {
   readonly toleranceMs: number;
   /** Current host-to-rig map; null before the first pair of times. */
   readonly map: () => ClockMap | null;
+  /** Calibrated lag of the display: how long after its flip an image lights up, ms. Left out: 0. */
+  readonly lagMs?: () => number;
+  /** A mark was matched: how far it was from where flip and lag put it, ms. */
+  readonly onMatched?: (presentationId: number, errorMs: number) => void;
 }
 
 export interface OnsetMatcher {
@@ -45,6 +49,7 @@ export function createOnsetMatcher(options: OnsetMatcherOptions): OnsetMatcher {
   let lagSum = 0;
   let lagSquares = 0;
   const toleranceNs = options.toleranceMs * nsPerMs;
+  const lagMs = options.lagMs ?? (() => 0);
 
   function usable(mark: RigMark): OnsetSource | null {
     if (!mark.state) return null;
@@ -72,7 +77,7 @@ export function createOnsetMatcher(options: OnsetMatcherOptions): OnsetMatcher {
         if (flip === undefined) break;
         const map = options.map();
         if (map === null) break;
-        const expected = map.toRig(flip.flipHostNs);
+        const expected = map.toRig(addMs(flip.flipHostNs, lagMs()));
         const near = marks.filter((m) => Math.abs(m.rigNs - expected) <= toleranceNs);
         const first = near[0];
         if (options.onsetFrom === "flip") {
@@ -117,7 +122,9 @@ export function createOnsetMatcher(options: OnsetMatcherOptions): OnsetMatcher {
   function matchedOnset(presentationId: number, mark: { rigNs: number; source: OnsetSource }, expected: number): Onset {
     marks = marks.filter((m) => m !== mark);
     matched += 1;
-    const lag = (mark.rigNs - expected) / nsPerMs;
+    const errorMs = (mark.rigNs - expected) / nsPerMs;
+    options.onMatched?.(presentationId, errorMs);
+    const lag = lagMs() + errorMs;
     lagSum += lag;
     lagSquares += lag * lag;
     return { presentationId, onsetRigNs: rigTimeNs(mark.rigNs), source: mark.source, problem: null };

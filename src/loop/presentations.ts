@@ -2,19 +2,25 @@
 // Knows nothing about blocks, optimizers or trials beyond their numbers.
 import type { ClockAligner, PlannedFlash } from "../shared/ports.ts";
 import type { SessionRecordBody } from "../shared/records.ts";
-import { addMs, nsPerMs } from "../shared/units.ts";
+import { addMs, nsPerMs, nsPerS } from "../shared/units.ts";
 import type { HostTimeNs } from "../shared/units.ts";
 import type { ExcludedBecause, RigMark, SpikeBatch } from "../shared/values.ts";
+import type { SeenImage } from "../analysis/photodiode.ts";
 import type { Alarms } from "./alarms.ts";
 import type { FixationMonitor } from "./fixation.ts";
 import type { LoopImage, LoopSettings, SettledPresentation } from "./loopTypes.ts";
+import { createLagWatch } from "./displayCalibration.ts";
+import type { DisplayCalibration } from "./displayCalibration.ts";
 import { createOnsetMatcher } from "./onsets.ts";
 import type { Onset } from "./onsets.ts";
+import { createPatchWatch } from "./patchWatch.ts";
 import { createResponseCollector } from "./responses.ts";
 import type { WindowCounts } from "./responses.ts";
 
 /** A flip and its mark belong together when they are no further apart than this, after the clocks are aligned. */
 const markToleranceMs = 60;
+/** An end that the photodiode has not seen so long after it was due is lost. */
+const endToleranceMs = 100;
 const rasterFromMs = -50;
 const rasterToMs = 250;
 
@@ -27,9 +33,12 @@ interface Presentation {
   readonly generation: number | null;
   scheduledHostNs: HostTimeNs;
   flipHostNs: HostTimeNs | null;
+  offsetHostNs: HostTimeNs | null;
   framesShown: number | null;
   lateFrames: number;
   onset: Onset | null;
+  /** Mark less flip and lag, ms; null without a mark. */
+  onsetErrorMs: number | null;
   counts: WindowCounts | null;
   trialOver: boolean;
 }
@@ -49,13 +58,28 @@ export interface PresentationsOptions {
   readonly onRaster: (p: SettledPresentation, spikesMs: readonly number[], channel: number) => void;
 }
 
+/** How the display was found to be before the first trial. */
+export interface DisplayFacts {
+  readonly refreshHz: number;
+  /** Calibrated lag, ms; null = unknown. */
+  readonly lagMs: number | null;
+  /** The photodiode sees how long an image is on: what it saw decides. */
+  readonly checksDurations: boolean;
+  readonly isCoded: boolean;
+}
+
 export interface Presentations {
+  /** From here on flips are recorded, placed with the lag, and their durations checked where the rig can see them. */
+  setDisplay(facts: DisplayFacts): void;
+  /** What the photodiode saw of the image that lit up at this rig time. */
+  seenAt(onsetRigNs: number): SeenImage | null;
   plan(p: { readonly trialId: number; readonly image: LoopImage; readonly flash: PlannedFlash; readonly generation: number | null; readonly now: HostTimeNs }): void;
   imageOf(presentationId: number): LoopImage | null;
   onset(presentationId: number, flipHostNs: HostTimeNs, plannedHostNs: HostTimeNs): void;
-  offset(presentationId: number, framesShown: number, lateFrames: number): void;
+  offset(presentationId: number, flipHostNs: HostTimeNs, framesShown: number, lateFrames: number): void;
   spikes(batch: SpikeBatch): void;
-  mark(mark: RigMark): void;
+  /** `calibration`: the flashes of the patch under way, which are no presentations. */
+  mark(mark: RigMark, calibration: DisplayCalibration | null): void;
   /** New eye samples may decide what was waiting for them. */
   eye(): void;
   lossUpTo(rigNs: number): void;
@@ -67,20 +91,43 @@ export interface Presentations {
   settleTrial(flashes: readonly PlannedFlash[]): void;
   /** Everything still open is excluded as "stopped". */
   stop(): void;
-  readonly status: { readonly settled: number; readonly excluded: number; readonly lateFrames: number; readonly lateSpikes: number; readonly matchedMarks: number; readonly unmatchedMarks: number; readonly lagMs: { readonly mean: number; readonly sd: number; readonly n: number } };
+  readonly status: { readonly settled: number; readonly excluded: number; readonly lateFrames: number; readonly lateSpikes: number; readonly matchedMarks: number; readonly unmatchedMarks: number; readonly lagMs: { readonly mean: number; readonly sd: number; readonly n: number }; readonly wrongDurations: number; readonly framesDropped: number; readonly framesRepeated: number };
 }
 
 export function createPresentations(options: PresentationsOptions): Presentations {
   const { settings, fixation, aligner, alarms } = options;
   const { response, trial } = settings;
   const collector = createResponseCollector({ channelCount: options.channelCount, ...response });
-  const matcher = createOnsetMatcher({ onsetFrom: response.onsetFrom, ttlLine: response.onsetTtlLine, toleranceMs: markToleranceMs, map: () => aligner.map() });
+  let display: DisplayFacts | null = null;
+  const patch = createPatchWatch({ periodNs: () => nsPerS / (display?.refreshHz ?? 60) });
+  const lagWatch = createLagWatch();
+  const matcher = createOnsetMatcher({
+    onsetFrom: response.onsetFrom, ttlLine: response.onsetTtlLine, toleranceMs: markToleranceMs, map: () => aligner.map(), lagMs: () => display?.lagMs ?? 0,
+    onMatched(presentationId, errorMs) {
+      const p = open.get(presentationId);
+      if (p !== undefined) p.onsetErrorMs = errorMs;
+      watchLag(errorMs);
+    },
+  });
   const windowS = (response.windowEndMs - response.windowStartMs) / 1000;
   const open = new Map<number, Presentation>();
   const rasters: { readonly p: SettledPresentation; readonly channel: number }[] = [];
   let settled = 0;
   let excludedCount = 0;
   let lateFrames = 0;
+  let wrongDurations = 0;
+  let framesDropped = 0;
+  let framesRepeated = 0;
+
+  function watchLag(errorMs: number): void {
+    if (display === null || display.lagMs === null) return;
+    const mean = lagWatch.add(errorMs);
+    if (mean === null) return;
+    const refreshMs = 1000 / display.refreshHz;
+    if (Math.abs(mean) > 0.6 * refreshMs) {
+      alarms.raise({ code: "displayLagChanged", severity: "warn", message: `Images light up ${Math.abs(mean).toFixed(1)} ms ${mean > 0 ? "later" : "earlier"} than at the start of the session: the display's lag has changed. Onsets are the photodiode's and stay right; find out what else is running on this computer.` });
+    } else if (Math.abs(mean) < 0.3 * refreshMs) alarms.clear("displayLagChanged", "The display's lag is what it was at the start.");
+  }
 
   function decideOnsets(): void {
     for (const onset of matcher.decide(collector.watermarkRigNs)) {
@@ -96,7 +143,7 @@ export function createPresentations(options: PresentationsOptions): Presentation
         settle(p, onset.problem ?? "noOnsetMark");
         continue;
       }
-      if (p.flipHostNs !== null && (onset.source === "photodiode" || onset.source === "strobe")) aligner.addPair({ hostNs: p.flipHostNs, rigNs: onset.onsetRigNs, kind: "mark" });
+      if (p.flipHostNs !== null && (onset.source === "photodiode" || onset.source === "strobe")) aligner.addPair({ hostNs: addMs(p.flipHostNs, display?.lagMs ?? 0), rigNs: onset.onsetRigNs, kind: "mark" });
       collector.open(p.id, onset.onsetRigNs);
     }
     for (const closed of collector.drain()) takeCounts(closed);
@@ -118,10 +165,46 @@ export function createPresentations(options: PresentationsOptions): Presentation
     const onset = p.onset?.onsetRigNs;
     if (p.counts === null || onset === undefined || onset === null) return;
     if (p.counts.lossy) return settle(p, "spikesLost");
+    if (checksDuration(p)) {
+      const seen = patch.imageAt(onset);
+      if (seen === null && collector.watermarkRigNs < addMs(onset, (seenFramesOf(p.flash) * 1000) / (display?.refreshHz ?? 60) + endToleranceMs)) return;
+      if (seen?.frames !== seenFramesOf(p.flash)) return settleWrongDuration(p, seen?.frames ?? null);
+    }
     // Fixation must have held from the onset to the end of the image and of the response window (SPEC 1).
     const needed = addMs(onset, Math.max(trial.onMs, response.windowEndMs));
     if (!fixation.heldBetween(onset, needed)) return settle(p, "fixationBroken");
     if (fixation.watermarkRigNs >= needed) settle(p, null);
+  }
+
+  function checksDuration(p: Presentation): boolean {
+    return display !== null && display.checksDurations && (p.onset?.source === "photodiode" || p.onset?.source === "strobe");
+  }
+
+  function settleWrongDuration(p: Presentation, frames: number | null): void {
+    alarms.report({
+      code: "wrongDuration", severity: "warn", data: { presentationId: p.id, framesPlanned: p.flash.onFrames, framesSeen: frames },
+      message: frames === null
+        ? `The photodiode did not see image ${p.image.imageId} go off; it is shown again.`
+        : `The photodiode saw image ${p.image.imageId} for ${frames} refreshes instead of ${seenFramesOf(p.flash)}, which the window did not know of; it is shown again.`,
+    });
+    settle(p, "wrongDuration");
+  }
+
+  function recordFlip(p: Presentation): void {
+    if (display === null || p.flipHostNs === null) return;
+    const onset = p.onset?.onsetRigNs ?? null;
+    const seen = onset === null || !checksDuration(p) ? null : patch.imageAt(onset);
+    const dark = p.flash.onFrames - seenFramesOf(p.flash);
+    if (seen !== null && seen.frames !== null && p.framesShown !== null && seen.frames + dark !== p.framesShown) wrongDurations += 1;
+    framesDropped += display.isCoded ? (seen?.dropped ?? 0) : 0;
+    framesRepeated += display.isCoded ? (seen?.repeated ?? 0) : 0;
+    options.record({
+      kind: "flip", presentationId: p.id, plannedHostNs: p.scheduledHostNs, onsetHostNs: p.flipHostNs, offsetHostNs: p.offsetHostNs,
+      framesPlanned: p.flash.onFrames, framesShown: p.framesShown ?? 0, lateFrames: p.lateFrames,
+      framesSeen: seen === null || seen.frames === null ? null : seen.frames + dark,
+      framesRepeated: display.isCoded ? (seen?.repeated ?? null) : null, framesDropped: display.isCoded ? (seen?.dropped ?? null) : null,
+      onsetErrorMs: p.onsetErrorMs,
+    });
   }
 
   function settle(p: Presentation, excluded: ExcludedBecause | null): void {
@@ -130,6 +213,7 @@ export function createPresentations(options: PresentationsOptions): Presentation
     collector.cancel(p.id);
     settled += 1;
     if (excluded !== null) excludedCount += 1;
+    recordFlip(p);
     const target = options.targetOf(p.image);
     const counts = p.counts?.counts ?? null;
     const rateHz = excluded === null && counts !== null ? (counts[target] ?? 0) / windowS : null;
@@ -159,7 +243,7 @@ export function createPresentations(options: PresentationsOptions): Presentation
   return {
     plan({ trialId, image, flash, generation, now }) {
       open.set(flash.presentationId, {
-        id: flash.presentationId, trialId, image, flash, generation, scheduledHostNs: now, flipHostNs: null, framesShown: null, lateFrames: 0, onset: null, counts: null, trialOver: false,
+        id: flash.presentationId, trialId, image, flash, generation, scheduledHostNs: now, flipHostNs: null, offsetHostNs: null, framesShown: null, lateFrames: 0, onset: null, onsetErrorMs: null, counts: null, trialOver: false,
       });
     },
     imageOf: (presentationId) => open.get(presentationId)?.image ?? null,
@@ -172,9 +256,10 @@ export function createPresentations(options: PresentationsOptions): Presentation
       options.deadline(addMs(flipHostNs, Math.max(response.windowEndMs, 0) + response.streamTimeoutMs), p.id);
       decideOnsets();
     },
-    offset(presentationId, framesShown, late) {
+    offset(presentationId, flipHostNs, framesShown, late) {
       const p = open.get(presentationId);
       if (p === undefined) return;
+      p.offsetHostNs = flipHostNs;
       p.framesShown = framesShown;
       p.lateFrames = late;
       if (late > 0) {
@@ -189,12 +274,25 @@ export function createPresentations(options: PresentationsOptions): Presentation
     spikes(batch) {
       for (const closed of collector.add(batch)) takeCounts(closed);
       decideOnsets();
+      // Some waited for the stream to pass the end of their image.
+      if (display !== null && display.checksDurations) for (const p of open.values()) if (p.counts !== null) trySettle(p);
       flushRasters();
     },
-    mark(mark) {
-      matcher.mark(mark);
+    mark(mark, calibration) {
+      const isOfPatch = mark.kind === "photodiode" || (response.onsetTtlLine !== null && mark.kind === "ttl" && mark.line === response.onsetTtlLine);
+      const isOnset = isOfPatch && patch.take(mark);
+      if (calibration !== null) {
+        if (isOnset) calibration.mark(mark.rigNs);
+        return;
+      }
+      // Levels of the coded patch within an image are no onsets.
+      if (mark.kind !== "photodiode" || mark.word === null || isOnset) matcher.mark(mark);
       decideOnsets();
     },
+    setDisplay(facts) {
+      display = facts;
+    },
+    seenAt: (onsetRigNs) => patch.imageAt(onsetRigNs),
     eye() {
       for (const p of open.values()) if (p.counts !== null) trySettle(p);
     },
@@ -244,8 +342,13 @@ export function createPresentations(options: PresentationsOptions): Presentation
     get status() {
       return {
         settled, excluded: excludedCount, lateFrames, lateSpikes: collector.lateSpikes,
-        matchedMarks: matcher.matchedMarks, unmatchedMarks: matcher.unmatchedMarks, lagMs: matcher.lagMs,
+        matchedMarks: matcher.matchedMarks, unmatchedMarks: matcher.unmatchedMarks, lagMs: matcher.lagMs, wrongDurations, framesDropped, framesRepeated,
       };
     },
   };
+}
+
+/** Refreshes that the patch is lit for: with no blank after the image its last refresh is dark, so that the next onset can be seen. */
+function seenFramesOf(flash: PlannedFlash): number {
+  return flash.offFrames === 0 ? flash.onFrames - 1 : flash.onFrames;
 }

@@ -15,6 +15,8 @@ import type {
   MarkRecord,
   ModelRecord,
   NeuronModelRecord,
+  DisplayCalibrationRecord,
+  FlipRecord,
   PresentationRecord,
   RewardRecord,
   SessionInfo,
@@ -49,6 +51,8 @@ import {
   readKind,
   readMarks,
   readModels,
+  readDisplayCalibrations,
+  readFlips,
   readNeuronModels,
   readPresentations,
   readRewards,
@@ -145,6 +149,9 @@ export interface SessionReader {
   marks(): readonly Stored<MarkRecord>[];
   /** What was made of the recording; empty for files of a version that had no place for it. */
   neuronModels(): readonly Stored<NeuronModelRecord>[];
+  /** One a run, and the flips of every presentation; none in files of before version 3. */
+  displayCalibrations(): readonly Stored<DisplayCalibrationRecord>[];
+  flips(): readonly Stored<FlipRecord>[];
   ablations(): readonly Stored<AblationRecord>[];
   /** Without `pixels`, `rgb` is empty. Default: without. */
   visualisations(options?: ReadOptions): readonly Stored<VisualisationRecord>[];
@@ -512,6 +519,8 @@ function makeReader(db: Connection, file: string): SessionReader {
     rewards: () => readRewards(db, everything),
     events: () => readEvents(db, everything),
     marks: () => readMarks(db, everything),
+    displayCalibrations: () => (has("displayCalibration") ? readDisplayCalibrations(db, everything) : []),
+    flips: () => (has("flip") ? readFlips(db, everything) : []),
     neuronModels: () => (has("neuronModel") ? readNeuronModels(db, everything) : []),
     ablations: () => (has("ablation") ? readAblations(db, everything) : []),
     visualisations: ({ pixels = false } = {}) => (has("visualisation") ? readVisualisations(db, everything, { pixels }) : []),

@@ -22,6 +22,7 @@ import type { ChannelInfo, ExcludedBecause, ImageKind, OnsetSource, TrialOutcome
 import { prepareAnalysisInserts, readAblations, readExports, readNeuronModels, readVisualisations } from "./analysisTables.ts";
 import { bytesOf, decodeEye, encodeEye, encodeSpikes, float64From, latentFrom, latentType, spikeBatch, uint16From } from "./codec.ts";
 import type { LatentType } from "./codec.ts";
+import { prepareDisplayInserts, readDisplayCalibrations, readFlips } from "./displayTables.ts";
 import { encodePng } from "./png.ts";
 import { insertInto, keyOf, numberOrNaN, rgbOf, rowsOf, sha256 } from "./rows.ts";
 import type { Keyed, ReadOptions, Select, Stored, Value } from "./rows.ts";
@@ -32,11 +33,13 @@ export { everything, seqBetween, sha256 } from "./rows.ts";
 export type { ReadOptions, Select, Stored } from "./rows.ts";
 export { readAblations, readExports, readNeuronModels, readVisualisations } from "./analysisTables.ts";
 
+export { readDisplayCalibrations, readFlips } from "./displayTables.ts";
+
 export type RecordKind = SessionRecord["kind"];
 
 const recordKinds: readonly RecordKind[] = [
   "devices", "channels", "model", "image", "trial", "presentation", "generation", "spikes", "eye", "clock", "mark", "reward", "event",
-  "neuronModel", "ablation", "visualisation", "export",
+  "neuronModel", "ablation", "visualisation", "export", "displayCalibration", "flip",
 ];
 
 /** The table whose `seq` is the key of each kind of record. */
@@ -58,10 +61,12 @@ export const tableOf: Readonly<Record<RecordKind, string>> = {
   ablation: "ablations",
   visualisation: "visualisations",
   export: "exports",
+  displayCalibration: "display_calibrations",
+  flip: "flips",
 };
 
 /** Kinds that a file has no table for before this version; all others are there from version 1 on. */
-const sinceVersion: Partial<Record<RecordKind, number>> = { neuronModel: 2, ablation: 2, visualisation: 2, export: 2 };
+const sinceVersion: Partial<Record<RecordKind, number>> = { neuronModel: 2, ablation: 2, visualisation: 2, export: 2, displayCalibration: 3, flip: 3 };
 
 /** The kinds that a file of its version can hold. */
 export function kindsOf(db: Connection): RecordKind[] {
@@ -94,6 +99,7 @@ export function prepareInserts(db: Connection): (record: SessionRecord) => void 
   const reward = insertInto(db, "rewards", ["seq", "host_ns", "pulse_ms", "cause", "delivered"]);
   const event = insertInto(db, "events", ["seq", "host_ns", "category", "severity", "code", "message", "data_json"]);
   const insertAnalysis = prepareAnalysisInserts(db);
+  const insertDisplay = prepareDisplayInserts(db);
 
   const storeState = (bytes: Uint8Array): Buffer => {
     const hash = sha256(bytes);
@@ -163,6 +169,10 @@ export function prepareInserts(db: Connection): (record: SessionRecord) => void 
       case "visualisation":
       case "export":
         insertAnalysis(r);
+        return;
+      case "displayCalibration":
+      case "flip":
+        insertDisplay(r);
         return;
       default:
         assertNever(r);
@@ -507,6 +517,10 @@ export function readKind(db: Connection, kind: RecordKind, where: Select, option
       return readVisualisations(db, where, options);
     case "export":
       return readExports(db, where);
+    case "displayCalibration":
+      return readDisplayCalibrations(db, where);
+    case "flip":
+      return readFlips(db, where);
     default:
       return assertNever(kind);
   }

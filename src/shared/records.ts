@@ -180,6 +180,8 @@ export interface DisplayCalibrationRecord {
   readonly flashes: number;
   /** Flashes that had a mark. */
   readonly marks: number;
+  /** Flashes whose duration the marks told, to a refresh: at half of them or more, durations of images are checked too. */
+  readonly durationsSeen: number;
   /** Mark minus flip, ms; null without two marks. Flips after this are placed on the rig clock with it. */
   readonly lagMsMean: number | null;
   readonly lagMsSd: number | null;

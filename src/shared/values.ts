@@ -101,7 +101,7 @@ export interface RigMark {
   readonly line: number;
   /** Line state after the change; true for a photodiode going bright. */
   readonly state: boolean;
-  /** Word on the port where the rig has one (a strobed event code), else null. */
+  /** Word on the port where the rig has one (a strobed event code); of a graded photodiode the level 0 to 3 of shared/patchCode.ts; else null. */
   readonly word: number | null;
 }
 

@@ -6,6 +6,8 @@ import { assertNever, fault, ok } from "../../shared/result.ts";
 import { hostTimeNs, nsPerMs, rigTimeNs } from "../../shared/units.ts";
 import type { HostTimeNs, RigTimeNs } from "../../shared/units.ts";
 import type { ImageBatch, RigMark, SourceEvent, SourceFault } from "../../shared/values.ts";
+import { openPhotodiodeLine } from "./photodiodeLine.ts";
+import type { PhotodiodeLine } from "./photodiodeLine.ts";
 import { createEarlyVision } from "./earlyVision.ts";
 import { createSyntheticEye } from "./eye.ts";
 import { defaultRigOptions } from "./options.ts";
@@ -135,6 +137,7 @@ export function createSyntheticRig(options: {
   let moments: StreamMoment[] = [];
   let momentCount = 0;
   let cancelTick: (() => void) | null = null;
+  let photodiodeLine: PhotodiodeLine | null = null;
   let spikesReceived = 0;
   let packetsReceived = 0;
   let packetsLost = 0;
@@ -248,8 +251,8 @@ export function createSyntheticRig(options: {
     if (listener !== null) cancelTick = clock.setTimer(hostTimeNs(nowNs + settings.batchMs * nsPerMs), tick);
   }
 
-  function emitMark(kind: RigMark["kind"], innerNs: number, state: boolean): void {
-    listener?.({ kind: "mark", mark: { kind, rigNs: reported(onTick(innerNs)), line: 0, state, word: null }, arrivedHostNs: clock.now() });
+  function emitMark(kind: RigMark["kind"], innerNs: number, state: boolean, word: number | null = null): void {
+    listener?.({ kind: "mark", mark: { kind, rigNs: reported(onTick(innerNs)), line: 0, state, word }, arrivedHostNs: clock.now() });
   }
 
   // ------------------------------------------------------------------------------------------------------------
@@ -331,6 +334,11 @@ export function createSyntheticRig(options: {
     if (listener === null) return;
     const changeRigNs = innerRigNs(atHostNs) + Math.round(settings.displayLagMs * nsPerMs);
     if (changeRigNs < emittedRigNs) lateChanges += 1;
+    // A flash of the photodiode patch alone.
+    if (presentationId < 0) {
+      mark(presentationId, changeRigNs, imageId !== null);
+      return;
+    }
     const current = shown.at(-1);
     const isLit = current !== undefined && current.offsetRigNs === null;
     if (isLit && (imageId !== null || current.presentationId === presentationId)) {
@@ -361,7 +369,7 @@ export function createSyntheticRig(options: {
   }
 
   function mark(presentationId: number, atInnerNs: number, state: boolean): void {
-    if (!settings.photodiode) return;
+    if (!settings.photodiode || settings.photodiodePort !== null) return;
     const isHit = (kind: RigFault["kind"]) => settings.faults.some((rigFault) => rigFault.kind === kind && "presentationId" in rigFault && rigFault.presentationId === presentationId);
     if (isHit("markLost")) {
       if (state) note("markLost", atInnerNs, `no mark for presentation ${presentationId}`);
@@ -460,6 +468,17 @@ export function createSyntheticRig(options: {
           const reason = error instanceof Error ? error.message : String(error);
           return fault("encoderFailed", `The synthetic rig's neurons could not be tuned to the encoder "${encoder.identity.id}": ${reason}. Choose another encoder, or none.`);
         }
+        if (settings.photodiodePort !== null && photodiodeLine === null) {
+          const opened = await openPhotodiodeLine(settings.photodiodePort, ({ agoNs, level }) => {
+            const atNs = innerRigNs(clock.now() - agoNs);
+            schedule(atNs, () => emitMark("photodiode", atNs, level > 0, level));
+          });
+          if (!opened.ok) {
+            listener = null;
+            return opened;
+          }
+          photodiodeLine = opened.value;
+        }
         // Stopped while tuning.
         if (listener !== newListener) return ok(undefined);
         startRigNs = onBlock(innerRigNs(clock.now()));
@@ -487,6 +506,8 @@ export function createSyntheticRig(options: {
       async stop() {
         cancelTick?.();
         cancelTick = null;
+        photodiodeLine?.close();
+        photodiodeLine = null;
         const last = listener;
         listener = null;
         last?.({ kind: "end", reason: "The synthetic rig was stopped." });

@@ -66,7 +66,7 @@ function onFrame(frameMs: number): void {
     void measureAndAttach();
   }
   const flash = program === null ? null : flashOn(program);
-  const patchLevel = flash === null || program === null ? 0 : placement?.photodiodeCode === "frames" ? patchLevelOf(flash.presentationId, frameOfImage(program, frameMs)) : patchLevelMax;
+  const patchLevel = flash === null || program === null ? 0 : patchLevelAt(flash, frameOfImage(program, frameMs));
   if (dirty || (flash?.presentationId ?? 0) !== shownPresentationId) draw(flash, patchLevel);
   else if (patchLevel !== shownPatchLevel) drawPatch(patchLevel);
   for (const report of step?.reports ?? []) outbox.push(inHostTime(report));
@@ -81,6 +81,12 @@ function sizeOf(imageId: number): number | null {
 function squareOf(flash: ProgramFlash): Square | null {
   if (flash.placement !== undefined && flash.placement !== null) return flash.placement;
   return placement === null || !sizes.has(flash.imageId) ? placement : { ...placement, sizePx: sizes.get(flash.imageId) ?? placement.sizePx };
+}
+
+/** With no blank after it, an image's last refresh is dark: the photodiode could not tell it from the next one otherwise. */
+function patchLevelAt(flash: ProgramFlash, frame: number): number {
+  if (flash.offFrames === 0 && flash.onFrames > 1 && frame >= flash.onFrames - 1) return 0;
+  return placement?.photodiodeCode === "frames" ? patchLevelOf(flash.presentationId, frame) : patchLevelMax;
 }
 
 function draw(flash: ProgramFlash | null, patchLevel: number): void {

@@ -1,6 +1,7 @@
 // The session file's versions, in order. Knows nothing about records.
 import { initial } from "./0001-initial.ts";
 import { analyses } from "./0002-analyses.ts";
+import { display } from "./0003-display.ts";
 
 export interface Migration {
   readonly version: number;
@@ -12,6 +13,7 @@ export interface Migration {
 export const migrations: readonly Migration[] = [
   { version: 1, name: "initial", sql: initial },
   { version: 2, name: "analyses", sql: analyses },
+  { version: 3, name: "display", sql: display },
 ];
 
 /** The version that this program writes. */

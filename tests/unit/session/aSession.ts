@@ -133,6 +133,10 @@ export function* aSession(options: SessionOptions = {}): Generator<SessionRecord
   yield make({ kind: "event", category: "operator", severity: "info", code: "start", message: "Session started", dataJson: "" });
   yield make({ kind: "clock", anchorHostNs: hostTimeNs(0), anchorRigNs: rigTimeNs(rigAhead), driftPpm: 12.5, uncertaintyMs: Number.NaN });
 
+  yield make({
+    kind: "displayCalibration", refreshHz: 119.97, photodiodeCode: "onset", flashes: 20, marks: 20, durationsSeen: 20, lagMsMean: 8.25, lagMsSd: 0.4, lagMsMin: 7.5, lagMsMax: 9, skipped: "",
+  });
+
   const image = (imageKind: ImageKind, generation: number | null, individual: number | null): SessionRecord =>
     make({
       kind: "image",
@@ -180,6 +184,10 @@ export function* aSession(options: SessionOptions = {}): Generator<SessionRecord
         const counts = Uint16Array.from({ length: channels }, () => rng.int(8));
         const rateHzShown = broken ? null : (counts[target] ?? 0) * 10 + (isReference ? 0 : generation * 3);
         if (rateHzShown !== null) rates.set(shownId, rateHzShown);
+        yield make({
+          kind: "flip", presentationId: presentationId + 1, plannedHostNs: hostTimeNs(nowNs - 246e6), onsetHostNs: hostTimeNs(nowNs - 245e6), offsetHostNs: hostTimeNs(nowNs - 145e6),
+          framesPlanned: 12, framesShown: broken ? 5 : 12, lateFrames: 0, framesSeen: broken ? null : 12, framesRepeated: null, framesDropped: null, onsetErrorMs: 0.25,
+        });
         yield make({
           kind: "presentation",
           presentationId: ++presentationId,
