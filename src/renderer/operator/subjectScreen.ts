@@ -16,15 +16,33 @@ export async function openSubjectScreen(displayId: string | null): Promise<Resul
     return ok(null);
   }
   const address = new URL("stimulus.html", window.location.href);
+  address.hostname = otherName(address.hostname);
   address.search = window.location.search;
   address.hash = window.location.hash;
   // By name first: after a reload of the console, the window of before is still there.
   const found = window.open("", windowName, "popup=yes,width=1280,height=720");
   if (found === null) return fault("popupBlocked", "The browser blocked the subject's screen. Allow pop-ups for this address and press W, or choose \"None, timed by the engine\".");
   opened = found;
-  if (found.location.href === "about:blank") found.location.href = address.href;
+  if (isEmpty(found)) found.location.href = address.href;
   found.focus();
   return ok(null);
+}
+
+/**
+ * Browsers give windows of one site one thread between them, and what the console draws would hold up the stimuli. This computer has two names,
+ * which are two sites: under the other one the subject's screen gets a process of its own.
+ */
+function otherName(hostname: string): string {
+  return hostname === "127.0.0.1" ? "localhost" : hostname === "localhost" ? "127.0.0.1" : hostname;
+}
+
+function isEmpty(opened: Window): boolean {
+  try {
+    return opened.location.href === "about:blank";
+  } catch {
+    // Of another site: the subject's screen is there already.
+    return false;
+  }
 }
 
 export async function listDisplays(): Promise<readonly DisplayInfo[]> {

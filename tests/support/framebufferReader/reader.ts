@@ -1,0 +1,84 @@
+// Builds and runs framebufferReader.c, and reads what it wrote. Knows nothing about Evoked's windows or sessions.
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fault, ok } from "../../../src/shared/result.ts";
+import type { Fault, Result } from "../../../src/shared/result.ts";
+
+const source = join(import.meta.dirname, "framebufferReader.c");
+const program = resolve(import.meta.dirname, "..", "..", "..", "out", "framebufferReader");
+
+/** Compiles it where it is missing or older than its source. Errors: `noCompiler`. */
+export function buildReader(): Result<string, Fault> {
+  if (existsSync(program) && statSync(program).mtimeMs >= statSync(source).mtimeMs) return ok(program);
+  mkdirSync(resolve(program, ".."), { recursive: true });
+  const built = spawnSync("gcc", ["-O2", "-Wall", "-Wextra", "-o", program, source, "-lX11", "-lXext"], { encoding: "utf8" });
+  return built.status === 0 ? ok(program) : fault("noCompiler", `The framebuffer reader could not be built (apt-get install gcc libx11-dev libxext-dev): ${built.error?.message ?? built.stderr}`);
+}
+
+export interface ReaderOptions {
+  readonly display: string;
+  /** A pixel inside the patch, and a row of pixels across the image. */
+  readonly patch: { readonly x: number; readonly y: number };
+  readonly row: { readonly x: number; readonly y: number; readonly width: number };
+  readonly background: number;
+  /** Greys of the patch's levels, darkest first: 2 or 4. */
+  readonly levels: readonly number[];
+  readonly seconds: number;
+  readonly file: string;
+  /** UDP port that gets the changes. */
+  readonly port: number | null;
+}
+
+export interface Samples {
+  /** CLOCK_MONOTONIC, ns; less the first one's. */
+  readonly atNs: Float64Array;
+  readonly firstNs: bigint;
+  readonly patch: Uint8Array;
+  /** Greatest difference of the image's row from the background. */
+  readonly difference: Uint8Array;
+  readonly hash: Uint32Array;
+  readonly longestGapMs: number;
+}
+
+export interface RunningReader {
+  /** Ends it and reads what it saw. */
+  stop(): Promise<Samples>;
+}
+
+export function startReader(readerProgram: string, o: ReaderOptions): RunningReader {
+  const child = spawn(readerProgram, [
+    "--display", o.display, "--patch", `${o.patch.x},${o.patch.y}`, "--row", `${o.row.x},${o.row.y},${o.row.width}`, "--background", String(o.background), "--levels", o.levels.join(","),
+    "--seconds", String(o.seconds), "--out", o.file, ...(o.port === null ? [] : ["--port", String(o.port)]),
+  ], { stdio: ["ignore", "ignore", "pipe"] });
+  let complaint = "";
+  child.stderr.on("data", (data: Buffer) => (complaint += data.toString()));
+  const gone = new Promise<void>((done) => child.once("exit", () => done()));
+  return {
+    async stop() {
+      child.kill("SIGTERM");
+      await gone;
+      if (complaint !== "") throw new Error(complaint.trim());
+      return readSamples(o.file);
+    },
+  };
+}
+
+const sampleBytes = 16;
+
+function readSamples(file: string): Samples {
+  const bytes = readFileSync(file);
+  const count = Math.floor(bytes.length / sampleBytes);
+  const firstNs = count === 0 ? 0n : bytes.readBigInt64LE(0);
+  const samples = { atNs: new Float64Array(count), firstNs, patch: new Uint8Array(count), difference: new Uint8Array(count), hash: new Uint32Array(count) };
+  let longestGapMs = 0;
+  for (let i = 0; i < count; i++) {
+    const at = i * sampleBytes;
+    samples.atNs[i] = Number(bytes.readBigInt64LE(at) - firstNs);
+    samples.patch[i] = bytes.readUInt8(at + 8);
+    samples.difference[i] = bytes.readUInt8(at + 9);
+    samples.hash[i] = bytes.readUInt32LE(at + 12);
+    if (i > 0) longestGapMs = Math.max(longestGapMs, ((samples.atNs[i] ?? 0) - (samples.atNs[i - 1] ?? 0)) / 1e6);
+  }
+  return { ...samples, longestGapMs };
+}
