@@ -14,6 +14,7 @@ import { chromium } from "playwright-core";
 import { WebSocket } from "ws";
 import { z } from "zod";
 import { readImages } from "../src/analysis/photodiode.ts";
+import type { BrowserContext } from "playwright-core";
 import type { LevelChange } from "../src/analysis/photodiode.ts";
 import { placementOf } from "../src/engine/placement.ts";
 import { openSession } from "../src/session/reader.ts";
@@ -60,7 +61,7 @@ interface ConditionResult {
   readonly seconds: number;
   readonly refreshHz: number;
   /** Lag that the session measured before its first trial. */
-  readonly calibration: { readonly lagMsMean: number | null; readonly lagMsSd: number | null; readonly marks: number; readonly flashes: number };
+  readonly calibration: { readonly lagMsMedian: number | null; readonly lagMsSd: number | null; readonly marks: number; readonly flashes: number };
   /** Images that the reader saw whole, and of those: */
   readonly images: number;
   readonly onsetLagMsMean: number;
@@ -103,7 +104,8 @@ async function measure(condition: Condition): Promise<ConditionResult> {
   const env = Object.fromEntries(Object.entries({ ...process.env, DISPLAY: display.name }).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
   const context = await chromium.launchPersistentContext(join(folder, "profile"), {
     executablePath: process.env["EVOKED_TEST_BROWSER"] ?? "/usr/bin/chromium", headless: false, viewport: null, env, ignoreDefaultArgs: ["--enable-automation"],
-    args: ["--window-position=0,0", "--window-size=1920,1080", "--no-first-run", "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding", ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])],
+    // Without a window manager nothing else makes a window cover the screen (all but its last column and row).
+    args: ["--kiosk", "--window-position=0,0", "--window-size=1920,1080", "--no-first-run", "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding", ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])],
   });
   const busy = condition === "busy" ? spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" }) : null;
   const link = await operate(served.operatorUrl);
@@ -111,15 +113,7 @@ async function measure(condition: Condition): Promise<ConditionResult> {
     const stimulusUrl = served.operatorUrl.replace("127.0.0.1", "localhost").replace(/\/(index\.html)?(?=[?#]|$)/, "/stimulus.html");
     const stimulus = context.pages()[0] ?? (await context.newPage());
     await stimulus.goto(stimulusUrl);
-    await wait(1000);
-    await stimulus.keyboard.press("f");
-    await stimulus.waitForFunction(() => document.fullscreenElement !== null, undefined, { timeout: 10_000 });
-    if (condition === "operator") {
-      const opening = context.waitForEvent("page");
-      await stimulus.evaluate(() => void window.open("about:blank", "_blank", "popup=yes,left=1920,top=0,width=1920,height=1080"));
-      const operator = await opening;
-      await operator.goto(served.operatorUrl);
-    }
+    if (condition === "operator") await openBeside(context, served.operatorUrl);
     const geometry = await attachedGeometry(link.caller, stimulus.evaluate(() => ({ widthPx: window.innerWidth, heightPx: window.innerHeight })));
     const placement = placementOf(config.display, { kind: "window", refreshHz: display.refreshHz, ...geometry });
     const samplesFile = join(folder, "samples.bin");
@@ -150,6 +144,20 @@ async function measure(condition: Condition): Promise<ConditionResult> {
     if (!values.keep) rmSync(folder, { recursive: true, force: true });
     else console.error(`kept ${folder}`);
   }
+}
+
+/** The operator's window on the second screen, in a process of its own. */
+async function openBeside(context: BrowserContext, url: string): Promise<void> {
+  const browser = context.browser();
+  if (browser === null) throw new Error("expected a browser behind the context");
+  const opening = context.waitForEvent("page");
+  const session = await browser.newBrowserCDPSession();
+  const { targetId } = await session.send("Target.createTarget", { url: "about:blank", newWindow: true });
+  const { windowId } = await session.send("Browser.getWindowForTarget", { targetId });
+  await session.send("Browser.setWindowBounds", { windowId, bounds: { windowState: "normal" } });
+  await session.send("Browser.setWindowBounds", { windowId, bounds: { left: 1920, top: 0, width: 1900, height: 1070 } });
+  const page = await opening;
+  await page.goto(url);
 }
 
 async function operate(url: string): Promise<{ readonly caller: TestCaller; close(): void }> {
@@ -246,7 +254,7 @@ function evaluate(condition: Condition, file: string, samples: Samples, offsetNs
     const mean = lags.reduce((a, b) => a + b, 0) / lags.length;
     return {
       condition, seconds, refreshHz, images,
-      calibration: { lagMsMean: calibration?.lagMsMean ?? null, lagMsSd: calibration?.lagMsSd ?? null, marks: calibration?.marks ?? 0, flashes: calibration?.flashes ?? 0 },
+      calibration: { lagMsMedian: calibration?.lagMsMedian ?? null, lagMsSd: calibration?.lagMsSd ?? null, marks: calibration?.marks ?? 0, flashes: calibration?.flashes ?? 0 },
       onsetLagMsMean: mean, onsetLagMsSd: Math.sqrt(lags.reduce((sum, lag) => sum + (lag - mean) ** 2, 0) / Math.max(1, lags.length - 1)),
       onsetLagMsP1: sorted[Math.floor(0.01 * (sorted.length - 1))] ?? Number.NaN, onsetLagMsP99: sorted[Math.ceil(0.99 * (sorted.length - 1))] ?? Number.NaN,
       ...found, readerGapMsMax: samples.longestGapMs,

@@ -69,7 +69,7 @@ export function createTimedDisplay({ clock, refreshHz = 120, lateAt }: TimedDisp
     },
     showFixation: () => undefined,
     run(trialId, flashes) {
-      const missing = flashes.find((f) => !prepared.has(f.imageId));
+      const missing = flashes.find((f) => f.imageId !== 0 && !prepared.has(f.imageId));
       running = { trialId, cancel: new Set(), lit: null };
       if (missing !== undefined) {
         running = null;

@@ -50,29 +50,33 @@ export function createDisplayCalibration({ refreshHz, photodiodeCode, onFrames, 
       if (map === null) return skippedCalibration({ ...common, why: "The rig's clock was not known by the end of the flashes." });
       // Strobes and boxes with a pulse of their own length do not tell durations.
       const durationsSeen = marks.filter((at) => Math.abs((seenAt(at)?.frames ?? Number.POSITIVE_INFINITY) - onFrames) <= 1).length;
+      let next = 0;
       const lags = flips.flatMap((flip) => {
         const expected = map.toRig(flip);
-        const mark = marks.find((at) => at > expected - beforeMs * nsPerMs && at < expected + afterMs * nsPerMs);
-        return mark === undefined ? [] : [(mark - expected) / nsPerMs];
+        while (next < marks.length && (marks[next] ?? 0) < expected - beforeMs * nsPerMs) next += 1;
+        const mark = marks[next];
+        if (mark === undefined || mark > expected + afterMs * nsPerMs) return [];
+        next += 1;
+        return [(mark - expected) / nsPerMs];
       });
       if (lags.length < 2) return { ...skippedCalibration({ ...common, why: "The rig had no photodiode mark of the flashes: onsets are the display's own, without its lag." }), marks: lags.length };
       const mean = lags.reduce((a, b) => a + b, 0) / lags.length;
       const sd = Math.sqrt(lags.reduce((sum, lag) => sum + (lag - mean) ** 2, 0) / (lags.length - 1));
-      return { ...common, marks: lags.length, durationsSeen, lagMsMean: mean, lagMsSd: sd, lagMsMin: Math.min(...lags), lagMsMax: Math.max(...lags), skipped: "" };
+      return { ...common, marks: lags.length, durationsSeen, lagMsMedian: lags.toSorted((a, b) => a - b)[lags.length >> 1] ?? mean, lagMsMean: mean, lagMsSd: sd, lagMsMin: Math.min(...lags), lagMsMax: Math.max(...lags), skipped: "" };
     },
   };
 }
 
 export function skippedCalibration({ why, refreshHz, photodiodeCode, flashes }: Pick<DisplayCalibrationRecord, "refreshHz" | "photodiodeCode" | "flashes"> & { readonly why: string }): DisplayCalibrationRecord {
-  return { kind: "displayCalibration", refreshHz, photodiodeCode, flashes, marks: 0, durationsSeen: 0, lagMsMean: null, lagMsSd: null, lagMsMin: null, lagMsMax: null, skipped: why };
+  return { kind: "displayCalibration", refreshHz, photodiodeCode, flashes, marks: 0, durationsSeen: 0, lagMsMedian: null, lagMsMean: null, lagMsSd: null, lagMsMin: null, lagMsMax: null, skipped: why };
 }
 
 /** What is wrong with a calibration, in a sentence; null where nothing is. */
-export function judgeCalibration({ flashes, marks, lagMsMean, lagMsSd, refreshHz }: DisplayCalibrationRecord): string | null {
-  if (lagMsMean === null || lagMsSd === null) return null;
+export function judgeCalibration({ flashes, marks, lagMsMedian, lagMsMean, lagMsSd, refreshHz }: DisplayCalibrationRecord): string | null {
+  if (lagMsMedian === null || lagMsMean === null || lagMsSd === null) return null;
   const periodMs = 1000 / refreshHz;
   if (lagMsSd > spreadRefreshesMax * periodMs) return `The display's lag varies by ${lagMsSd.toFixed(1)} ms (SD) about ${lagMsMean.toFixed(1)} ms, more than half a refresh: close other programs, use full screen and 100 % scaling, and restart the stimulus window.`;
-  if (lagMsMean > lagMsMax || lagMsMean < lagMsMin) return `The display's lag is ${lagMsMean.toFixed(1)} ms, expected ${lagMsMin} to ${lagMsMax} ms: is the photodiode on this screen's patch?`;
+  if (lagMsMedian > lagMsMax || lagMsMedian < lagMsMin) return `The display's lag is ${lagMsMedian.toFixed(1)} ms, expected ${lagMsMin} to ${lagMsMax} ms: is the photodiode on this screen's patch?`;
   if (marks < 0.9 * flashes) return `Only ${marks} of ${flashes} flashes had a photodiode mark: check the photodiode's place and threshold.`;
   return null;
 }

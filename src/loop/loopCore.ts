@@ -177,10 +177,10 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     calibrating = null;
     calibration = done;
     record(done);
-    const { refreshHz: hz, lagMsMean, lagMsSd, marks, flashes, skipped, durationsSeen } = done;
-    presentations.setDisplay({ refreshHz: hz, lagMs: lagMsMean, checksDurations: flashes > 0 && durationsSeen >= flashes / 2, isCoded: done.photodiodeCode === "frames" });
-    if (lagMsMean === null) log("calibration", `The display's lag was not measured: ${skipped}`);
-    else log("calibration", `Display: ${hz.toFixed(2)} Hz, lag ${lagMsMean.toFixed(1)} ms, SD ${(lagMsSd ?? 0).toFixed(2)} ms, ${marks} of ${flashes} flashes seen.`);
+    const { refreshHz: hz, lagMsMedian, lagMsSd, marks, flashes, skipped, durationsSeen } = done;
+    presentations.setDisplay({ refreshHz: hz, lagMs: lagMsMedian, checksDurations: flashes > 0 && durationsSeen >= flashes / 2, isCoded: done.photodiodeCode === "frames" });
+    if (lagMsMedian === null) log("calibration", `The display's lag was not measured: ${skipped}`);
+    else log("calibration", `Display: ${hz.toFixed(2)} Hz, lag ${lagMsMedian.toFixed(1)} ms, SD ${(lagMsSd ?? 0).toFixed(2)} ms, ${marks} of ${flashes} flashes seen.`);
     const problem = judgeCalibration(done);
     if (problem !== null) alarms.raise({ code: "displayLag", severity: "warn", message: problem });
   }

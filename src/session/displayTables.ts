@@ -9,7 +9,7 @@ import type { Connection } from "./sqlite.ts";
 /** Prepares the inserts once; the function returned stores one record. */
 export function prepareDisplayInserts(db: Connection): (record: Stored<DisplayCalibrationRecord | FlipRecord>) => void {
   const calibration = insertInto(db, "display_calibrations", [
-    "seq", "host_ns", "refresh_hz", "photodiode_code", "flash_count", "mark_count", "durations_seen_count", "lag_mean_ms", "lag_sd_ms", "lag_min_ms", "lag_max_ms", "skipped_because",
+    "seq", "host_ns", "refresh_hz", "photodiode_code", "flash_count", "mark_count", "durations_seen_count", "lag_median_ms", "lag_mean_ms", "lag_sd_ms", "lag_min_ms", "lag_max_ms", "skipped_because",
   ]);
   const flip = insertInto(db, "flips", [
     "seq", "host_ns", "presentation_id", "planned_host_ns", "onset_host_ns", "offset_host_ns", "frames_planned", "frames_shown", "late_frames", "frames_seen", "frames_repeated",
@@ -18,7 +18,7 @@ export function prepareDisplayInserts(db: Connection): (record: Stored<DisplayCa
   return (r) => {
     switch (r.kind) {
       case "displayCalibration":
-        calibration.run(r.seq, r.hostNs, r.refreshHz, r.photodiodeCode, r.flashes, r.marks, r.durationsSeen, r.lagMsMean, r.lagMsSd, r.lagMsMin, r.lagMsMax, r.skipped);
+        calibration.run(r.seq, r.hostNs, r.refreshHz, r.photodiodeCode, r.flashes, r.marks, r.durationsSeen, r.lagMsMedian, r.lagMsMean, r.lagMsSd, r.lagMsMin, r.lagMsMax, r.skipped);
         return;
       case "flip":
         flip.run(
@@ -38,6 +38,7 @@ interface CalibrationRow extends Keyed {
   readonly flash_count: number;
   readonly mark_count: number;
   readonly durations_seen_count: number;
+  readonly lag_median_ms: number | null;
   readonly lag_mean_ms: number | null;
   readonly lag_sd_ms: number | null;
   readonly lag_min_ms: number | null;
@@ -68,6 +69,7 @@ export function readDisplayCalibrations(db: Connection, where: Select): Stored<D
     flashes: row.flash_count,
     marks: row.mark_count,
     durationsSeen: row.durations_seen_count,
+    lagMsMedian: row.lag_median_ms,
     lagMsMean: row.lag_mean_ms,
     lagMsSd: row.lag_sd_ms,
     lagMsMin: row.lag_min_ms,

@@ -182,7 +182,8 @@ export interface DisplayCalibrationRecord {
   readonly marks: number;
   /** Flashes whose duration the marks told, to a refresh: at half of them or more, durations of images are checked too. */
   readonly durationsSeen: number;
-  /** Mark minus flip, ms; null without two marks. Flips after this are placed on the rig clock with it. */
+  /** Mark minus flip, ms; null without two marks. Flips after this are placed on the rig clock with the median. */
+  readonly lagMsMedian: number | null;
   readonly lagMsMean: number | null;
   readonly lagMsSd: number | null;
   readonly lagMsMin: number | null;

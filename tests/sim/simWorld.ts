@@ -1,16 +1,17 @@
 // One constructor for a whole session in memory: synthetic rig, a small generator in plain JavaScript, the real loop on a virtual clock.
 import { createClockAligner } from "../../src/acquisition/align.ts";
 import { createSyntheticRig } from "../../src/acquisition/synthetic/rig.ts";
+import type { SyntheticRig } from "../../src/acquisition/synthetic/rig.ts";
 import type { SyntheticRigOptions } from "../../src/acquisition/synthetic/options.ts";
 import { createTimedDisplay } from "../../src/engine/timedDisplay.ts";
 import { createOptimizer, encodeOptimizerState } from "../../src/evolve/index.ts";
 import { createVirtualClock } from "../../src/loop/clock.ts";
 import { createClosedLoop } from "../../src/loop/closedLoop.ts";
-import type { ClosedLoop } from "../../src/loop/closedLoop.ts";
+import type { ClosedLoop, ClosedLoopOptions } from "../../src/loop/closedLoop.ts";
 import type { GenerationResult, LoopListener } from "../../src/loop/loopTypes.ts";
 import { sessionConfig } from "../../src/shared/contract/config.ts";
 import type { SessionConfigInput } from "../../src/shared/contract/config.ts";
-import type { Generator } from "../../src/shared/ports.ts";
+import type { Clock, Generator } from "../../src/shared/ports.ts";
 import type { SessionRecordBody } from "../../src/shared/records.ts";
 import { unwrap } from "../../src/shared/result.ts";
 import { createRng } from "../../src/shared/rng.ts";
@@ -69,6 +70,8 @@ export interface SimOptions {
   /** Called with the loop once it runs, and with every record, to act in the middle of a session. */
   readonly act?: (loop: ClosedLoop, record: SessionRecordBody) => void;
   readonly listener?: LoopListener;
+  /** Another screen and what the rig has of it, in place of the timed display. */
+  readonly screen?: (world: { readonly clock: Clock; readonly rig: SyntheticRig }) => Pick<ClosedLoopOptions, "display" | "source" | "displaySetup">;
 }
 
 export async function simulate(options: SimOptions = {}): Promise<SimRun> {
@@ -87,7 +90,8 @@ export async function simulate(options: SimOptions = {}): Promise<SimRun> {
   let ended: { reason: string; message: string } | null = null;
   let loop: ClosedLoop | null = null;
   loop = createClosedLoop({
-    clock, ...rig, display: createTimedDisplay({ clock, ...(options.lateAt === undefined ? {} : { lateAt: options.lateAt }) }), aligner: createClockAligner(), rng,
+    clock, ...rig, display: createTimedDisplay({ clock, ...(options.lateAt === undefined ? {} : { lateAt: options.lateAt }) }), ...options.screen?.({ clock, rig }),
+    aligner: createClockAligner(options.screen === undefined ? {} : { shortestTransportMs: options.rig?.delayMs ?? 15 }), rng,
     trial: config.trial, response: config.response, evolution: config.evolution, threads, autoTargets: config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
     references: Array.from({ length: 6 }, (_, i) => ({ label: `reference ${i}`, image: aReference(i) })),
     record: (body) => {

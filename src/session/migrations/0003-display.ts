@@ -9,6 +9,7 @@ CREATE TABLE display_calibrations (
   flash_count INTEGER NOT NULL,
   mark_count INTEGER NOT NULL,
   durations_seen_count INTEGER NOT NULL,
+  lag_median_ms REAL,
   lag_mean_ms REAL,
   lag_sd_ms REAL,
   lag_min_ms REAL,

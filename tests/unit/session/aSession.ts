@@ -134,7 +134,7 @@ export function* aSession(options: SessionOptions = {}): Generator<SessionRecord
   yield make({ kind: "clock", anchorHostNs: hostTimeNs(0), anchorRigNs: rigTimeNs(rigAhead), driftPpm: 12.5, uncertaintyMs: Number.NaN });
 
   yield make({
-    kind: "displayCalibration", refreshHz: 119.97, photodiodeCode: "onset", flashes: 20, marks: 20, durationsSeen: 20, lagMsMean: 8.25, lagMsSd: 0.4, lagMsMin: 7.5, lagMsMax: 9, skipped: "",
+    kind: "displayCalibration", refreshHz: 119.97, photodiodeCode: "onset", flashes: 20, marks: 20, durationsSeen: 20, lagMsMedian: 8.3, lagMsMean: 8.25, lagMsSd: 0.4, lagMsMin: 7.5, lagMsMax: 9, skipped: "",
   });
 
   const image = (imageKind: ImageKind, generation: number | null, individual: number | null): SessionRecord =>
