@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { buildAddon } from "./lib/addon.mjs";
 import { buildRenderer } from "./lib/build.mjs";
+import { ensureFirmwareTools } from "./lib/firmwareTools.mjs";
 import { prepare } from "./lib/install.mjs";
 import { root, run, say } from "./lib/say.mjs";
 import { ensureTestBrowser } from "./lib/testBrowser.mjs";
@@ -29,6 +30,7 @@ if (filters.length === 0) {
   await check("types (tsc -b)", [join("node_modules", "typescript", "bin", "tsc"), "-b"]);
   await check("rules (oxlint)", [join("node_modules", "oxlint", "bin", "oxlint"), "--type-aware", "--deny-warnings"]);
 }
+if (filters.length === 0 || filters.some((filter) => filter.includes("contract"))) await ensureFirmwareTools();
 if (filters.length === 0 || filters.some((filter) => !isE2e(filter))) await suite("unit, contract, simulation and architecture tests", "vitest.config.ts", filters.filter((filter) => !isE2e(filter)), {});
 if (filters.length === 0 || filters.some(isE2e)) await endToEnd();
 

@@ -7,6 +7,8 @@ import type { EyeConfig, RewardConfig, SyncConfig } from "../shared/contract/rig
 import { fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { describeOptions } from "./optionSpecs.ts";
+import type { Board } from "./serial/board.ts";
+import { createBoardCodes, createBoardReward, serialCodesOptionsSchema, serialRewardOptionsSchema } from "./serial/devices.ts";
 
 /** What a device may need of the rig that it belongs to. */
 export interface DeviceWorld {
@@ -15,6 +17,8 @@ export interface DeviceWorld {
   readonly map: () => ClockMap | null;
   /** Where spikes come from: some carry gaze or take events as well. */
   readonly source: SpikeSource;
+  /** The board at a serial port, one for all its users on this rig. */
+  readonly board: (path: string, baudRate: number) => Board;
   /** Kind and options of that source. */
   readonly rig: { readonly kind: string; readonly options: Readonly<Record<string, unknown>> };
 }
@@ -65,10 +69,20 @@ export const eyeRegistry: readonly EyeKind[] = [
 ];
 
 export const rewardRegistry: readonly RewardKind[] = [
+  rewardKind({
+    kind: "board", title: "Reward board", description: "An Arduino with the firmware of native/firmware at a serial port: it times every pulse itself, never too long, and turns the line off when this computer falls silent.",
+    options: serialRewardOptionsSchema,
+    make: ({ path, baudRate, pulseMsMax }, _config, world) => ok(createBoardReward({ board: world.board(path, baudRate), address: path, pulseMsMax })),
+  }),
   rewardKind({ kind: "none", title: "No reward line", description: "Trials end without a reward.", options: noOptions, make: () => ok(null) }),
 ];
 
 export const syncRegistry: readonly SyncKind[] = [
+  syncKind({
+    kind: "board", title: "Event codes of the board", description: "Eight bits and a strobe on the pins of the reward board, to the recording system's digital port.",
+    options: serialCodesOptionsSchema,
+    make: ({ path, baudRate, holdMs }, _config, world) => ok(createBoardCodes({ board: world.board(path, baudRate), address: path, holdMs })),
+  }),
   syncKind({ kind: "none", title: "No event codes", description: "Nothing is sent to the recording system.", options: noOptions, make: () => ok(null) }),
 ];
 

@@ -5,6 +5,8 @@ import { eyeRegistry, openDevice, rewardRegistry, syncRegistry } from "../acquis
 import type { DeviceKind, DeviceWorld } from "../acquisition/devices.ts";
 import { openSource, openSyntheticRig, rigRegistry } from "../acquisition/index.ts";
 import { createSimulatorLink } from "../acquisition/sim/linkClient.ts";
+import { createBoard } from "../acquisition/serial/board.ts";
+import type { Board } from "../acquisition/serial/board.ts";
 import { syntheticRigOptionsSchema } from "../acquisition/synthetic/options.ts";
 import type { GroundTruth } from "../acquisition/synthetic/truth.ts";
 import { rigConfig } from "../shared/contract/index.ts";
@@ -53,7 +55,13 @@ export function openRig(input: RigConfigInput, world: { readonly clock: Clock; r
     const link = config.simulator === null ? null : createSimulatorLink({ clock: world.clock, ...config.simulator });
     own = { source: link?.around(source.value) ?? source.value, eye: link?.eye ?? null, reward: link?.reward ?? null, retina: link?.retina ?? null, truth: null };
   }
-  const deviceWorld: DeviceWorld = { clock: world.clock, map: () => aligner.map(), source: own.source, rig: { kind: config.kind, options: config.options } };
+  const boards = new Map<string, Board>();
+  const board: DeviceWorld["board"] = (path, baudRate) => {
+    const held = boards.get(path) ?? createBoard({ clock: world.clock, path, baudRate });
+    boards.set(path, held);
+    return held;
+  };
+  const deviceWorld: DeviceWorld = { board, clock: world.clock, map: () => aligner.map(), source: own.source, rig: { kind: config.kind, options: config.options } };
   const eye = config.eye === null ? ok(own.eye) : openDevice(eyeRegistry, config.eye, deviceWorld);
   if (!eye.ok) return eye;
   const reward = config.reward === null ? ok(own.reward) : openDevice(rewardRegistry, config.reward, deviceWorld);

@@ -9,6 +9,7 @@ import { aRig } from "../unit/acquisition/aRig.ts";
 import type { RigSetup } from "../unit/acquisition/aRig.ts";
 import { testEyeTracker, testReward, testSpikeSource } from "./acquisitionSuite.ts";
 import type { SourceUnderTest } from "./acquisitionSuite.ts";
+import { passReal } from "../support/passReal.ts";
 
 const captureFile = new URL("../fixtures/acquisition/open-ephys-1.0.1-zmq-interface.frames", import.meta.url).pathname;
 
@@ -26,15 +27,6 @@ function aSyntheticSource(setup: RigSetup = {}): SourceUnderTest & ReturnType<ty
       await made.rig.eye.stop();
     },
   };
-}
-
-/** Waits in real time. */
-export async function passReal(done: () => boolean, limitMs = 15_000): Promise<void> {
-  const until = performance.now() + limitMs;
-  while (!done()) {
-    if (performance.now() > until) throw new Error(`expected it to happen within ${limitMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 async function aPlayedCapture(play: Partial<PlayOptions> = {}): Promise<SourceUnderTest> {
