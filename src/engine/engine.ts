@@ -1,4 +1,5 @@
 // The composition root: the contract's methods over models, rigs, sessions and the loop. Knows nothing about transport.
+import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
 import { defaultsFor, optimizerRegistry } from "../evolve/index.ts";
 import { startModels } from "../models/client.ts";
@@ -108,7 +109,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       const early: Parameters<Telemetry["onRecord"]>[] = [];
       const watch = createWatch();
       const opened = await openLiveSession({
-        config, clock, models, display, sessionFolder: folderOf(config), hostKind: options.host, ...(resumeFile === undefined ? {} : { resumeFile }),
+        config, clock, models, display, sessionFolder: folderOf(config), hostKind: options.host, rewardFolder: join(options.rigFolder ?? userRigs, "rewards"), ...(resumeFile === undefined ? {} : { resumeFile }),
         listener: {
           presentation: (p) => {
             watch.presentation(p.excluded === null ? "counted" : p.excluded === "noOnsetMark" || p.excluded === "lateFrame" ? p.excluded : "other");
@@ -145,6 +146,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
         },
         now: () => clock.now(),
         channels: () => session.rig.source.channels(),
+        rewardLimits: () => (session.reward === null || config.rig.reward === null ? {} : { dayMl: session.reward.totals.dayMl, dayMlMax: session.reward.totals.dayMlMax, sessionMlMax: session.reward.totals.sessionMlMax }),
         devices: (): readonly Device[] => describeDevices({ session, now: clock.now(), screen: config.display.kind === "window" ? screen : null }),
         emit,
       });

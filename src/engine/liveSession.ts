@@ -1,6 +1,7 @@
 // One session put together: config -> rig, models, store, display, loop. The only place where all of them meet.
 // Knows nothing about windows or transport.
 import { randomUUID } from "node:crypto";
+import { join } from "node:path";
 import { createOptimizer, defaultsFor, restoreOptimizer } from "../evolve/index.ts";
 import type { Constraints } from "../evolve/index.ts";
 import { createClosedLoop } from "../loop/closedLoop.ts";
@@ -20,10 +21,12 @@ import { FaultError, err, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { createRng } from "../shared/rng.ts";
 import { pixelsOf, placementOf } from "./placement.ts";
-import { builtInReferences } from "./paths.ts";
+import { builtInReferences, userRigs } from "./paths.ts";
 import { appVersion } from "./version.ts";
 import { createRecorder } from "./recorder.ts";
 import { loadReferences } from "./references.ts";
+import { limitReward } from "./rewardLimit.ts";
+import type { LimitedReward } from "./rewardLimit.ts";
 import { readResumePoint, readStart } from "./resume.ts";
 import { openRig } from "./rig.ts";
 import type { Rig } from "./rig.ts";
@@ -34,6 +37,8 @@ export interface LiveSession {
   readonly startedUtc: string;
   readonly config: SessionConfig;
   readonly rig: Rig;
+  /** The rig's juice line with the subject's limits; null without one. */
+  readonly reward: LimitedReward | null;
   readonly display: Display;
   readonly store: SessionWriter;
   readonly loop: ClosedLoop;
@@ -53,6 +58,8 @@ export interface LiveSessionOptions {
   readonly hostKind: SessionInfo["hostKind"];
   readonly listener: LoopListener;
   readonly onRecord: (body: SessionRecordBody, hostNs: number) => void;
+  /** Where what each subject was given is kept; left out: beside the user's rig profiles. */
+  readonly rewardFolder?: string;
   /** Go on with this file instead of starting a new one; `config` is then that file's own. */
   readonly resumeFile?: string;
 }
@@ -115,8 +122,18 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
   if (encoder !== null) recorder.record({ kind: "model", role: "encoder", id: encoder.identity.id, sha256: encoder.identity.sha256, provider: encoder.identity.provider });
 
   display.place(placementOf(config.display, display.geometry()));
-  const loop = createClosedLoop({
-    clock, source: rig.source, eye: rig.eye, reward: rig.reward, display, retina: rig.retina, sync: rig.sync, aligner: rig.aligner,
+  const reward: LimitedReward | null = rig.reward === null ? null : limitReward({
+    reward: rig.reward, config: config.rig.reward, mlPerS: config.trial.rewardMlPerS, subject: config.subject.id,
+    // The rig's own line, of a rig that is put together from one kind, gives nothing to drink that a day would count.
+    folder: config.rig.reward === null ? null : (options.rewardFolder ?? join(userRigs, "rewards")),
+    onLimit(limit) {
+      if (limit === null) return;
+      loop.alarm({ code: "rewardLimit", severity: limit.severity, message: limit.message });
+      if (limit.stop) loop.pause();
+    },
+  });
+  const loop: ClosedLoop = createClosedLoop({
+    clock, source: rig.source, eye: rig.eye, reward, display, retina: rig.retina, sync: rig.sync, aligner: rig.aligner,
     rng, trial: config.trial, response: config.response, evolution: config.evolution, threads,
     autoTargets: past?.threads.length === threads.length ? [] : config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
     displaySetup: displaySetupOf(config, display.geometry()), references, sizePxOf: (thread) => imageSizePx(config, thread, display.geometry().widthPx), record: recorder.record, room: recorder.room, listener: options.listener, resume: past?.point ?? null,
@@ -124,7 +141,7 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
 
   let closing: Promise<void> | null = null;
   return {
-    id, file: store.file, startedUtc, config, rig, display, store, loop, threads,
+    id, file: store.file, startedUtc, config, rig, reward, display, store, loop, threads,
     record: recorder.record,
     close() {
       closing ??= (async () => {

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { emptyPlan, sessionConfig } from "../shared/contract/index.ts";
 import type { SessionList, SessionReader } from "../session/reader.ts";
 import type { Fault, Result } from "../shared/result.ts";
+import { fitRewardFlow, rewardMl } from "../shared/rewardFlow.ts";
 import { nsPerMs } from "../shared/units.ts";
 import { gridOf } from "./telemetry.ts";
 
@@ -32,6 +33,7 @@ export function reviewSnapshot(reader: SessionReader): Snapshot {
   const events = reader.events().filter((e) => e.category !== "input");
   const summary = reader.summary();
   const startNs = presentations[0]?.hostNs ?? 0;
+  const flow = fitRewardFlow(config.rig.reward?.calibration ?? []);
   const totalMs = rewards.reduce((sum, r) => sum + r.pulseMs, 0);
   const count = (outcome: string): number => trials.filter((t) => t.outcome === outcome).length;
   const models = reader.models();
@@ -54,7 +56,7 @@ export function reviewSnapshot(reader: SessionReader): Snapshot {
         correct: count("correct"), broken: count("brokeFixation"), noFixation: count("noFixation"), other: count("stopped") + count("displayFault"),
         recent: trials.slice(-40).map((t) => t.outcome),
       },
-      reward: { pulses: rewards.length, manualPulses: rewards.filter((r) => r.cause === "manual").length, totalMs, totalMl: (totalMs / 1000) * config.trial.rewardMlPerS, pulseMs: config.trial.rewardMs },
+      reward: { pulses: rewards.length, manualPulses: rewards.filter((r) => r.cause === "manual").length, totalMs, totalMl: rewards.reduce((sum, r) => sum + rewardMl(r.pulseMs, flow, config.trial.rewardMlPerS), 0), pulseMs: config.trial.rewardMs },
       channels: channelFigures(reader, channels.length, presentations, summary.durationS),
       devices: [],
       alarms: [],

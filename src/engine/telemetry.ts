@@ -5,6 +5,7 @@ import type { Alarm, ChannelState, CurvePoint, Device, GalleryItem, Live, LogEnt
 import type { ClosedLoop } from "../loop/closedLoop.ts";
 import type { GenerationResult, LoopListener, SettledPresentation } from "../loop/loopTypes.ts";
 import type { SessionRecordBody } from "../shared/records.ts";
+import { fitRewardFlow, rewardMl } from "../shared/rewardFlow.ts";
 import { msBetween, nsPerMs } from "../shared/units.ts";
 import type { HostTimeNs } from "../shared/units.ts";
 import type { ChannelInfo, EyeBatch } from "../shared/values.ts";
@@ -35,6 +36,8 @@ export interface TelemetryOptions {
   readonly channels: () => readonly ChannelInfo[];
   readonly devices: () => readonly Device[];
   readonly emit: Emit;
+  /** What the subject has had today and may have; left out where nobody counts. */
+  readonly rewardLimits?: () => Pick<Live["reward"], "dayMl" | "dayMlMax" | "sessionMlMax">;
 }
 
 const responsesKept = 400;
@@ -56,7 +59,8 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
   const generations = new Map<string, GalleryItem[]>();
   let responses: PresentationEvent[] = [];
   const trials = { correct: 0, broken: 0, noFixation: 0, other: 0, recent: [] as Live["trials"]["recent"] };
-  const reward = { pulses: 0, manualPulses: 0, totalMs: 0 };
+  const reward = { pulses: 0, manualPulses: 0, totalMs: 0, totalMl: 0 };
+  const flow = fitRewardFlow(config.rig.reward?.calibration ?? []);
   const eye = { x: [] as number[], y: [] as number[], valid: true, inside: false, sentNs: 0 };
   let generationStartedMs: number | null = null;
   const generationMs: number[] = [];
@@ -155,7 +159,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
         presentations: status.presentations, excluded: status.excluded, elapsedMs: elapsedMs(), remainingMs: remainingMs(),
       },
       trials: { ...trials, recent: [...trials.recent] },
-      reward: { ...reward, totalMl: (reward.totalMs / 1000) * config.trial.rewardMlPerS, pulseMs: status.rewardMs },
+      reward: { ...reward, pulseMs: status.rewardMs, ...options.rewardLimits?.() },
       channels: { rateHz: l.channels.rates(), evokedHz: l.channels.evoked(), tuning: l.channels.tuning(), status: l.channels.statuses() },
       devices: [...options.devices()],
       alarms: l.alarms.active.map((a): Alarm => ({ code: a.code, severity: a.severity, sinceMs: sinceStartMs(a.sinceHostNs), message: a.message, count: a.count })),
@@ -171,6 +175,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       if (body.kind === "reward" && body.delivered) {
         reward.pulses += 1;
         reward.totalMs += body.pulseMs;
+        reward.totalMl += rewardMl(body.pulseMs, flow, config.trial.rewardMlPerS);
         if (body.cause === "manual") reward.manualPulses += 1;
       }
       if (body.kind !== "event" || body.category === "input") return;

@@ -65,7 +65,10 @@ export const trialsState = z.object({
   recent: z.array(z.enum(["correct", "brokeFixation", "noFixation", "stopped", "displayFault"])),
 });
 
-export const rewardState = z.object({ pulses: z.number(), manualPulses: z.number(), totalMs: z.number(), totalMl: z.number(), pulseMs: z.number() });
+export const rewardState = z.object({ pulses: z.number(), manualPulses: z.number(), totalMs: z.number(), totalMl: z.number(), pulseMs: z.number(),
+  /** What this subject has had today over all sessions, and the limits, ml; left out where the day is not counted. */
+  dayMl: z.number().optional(), dayMlMax: z.number().nullable().optional(), sessionMlMax: z.number().nullable().optional(),
+});
 
 export const progressState = z.object({
   generation: z.number(), generations: z.number(),
