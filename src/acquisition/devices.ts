@@ -6,6 +6,12 @@ import type { Clock, ClockMap, EventCodes, EyeTracker, Reward, SpikeSource } fro
 import type { EyeConfig, RewardConfig, SyncConfig } from "../shared/contract/rig.ts";
 import { fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
+import { analogEyeOptionsSchema, createAnalogEye } from "./eye/analog.ts";
+import { createEyelink, eyelinkOptionsSchema } from "./eye/eyelink.ts";
+import { createGazeTracker } from "./eye/gaze.ts";
+import type { RawGaze } from "./eye/gaze.ts";
+import { createIscan, iscanOptionsSchema } from "./eye/iscan.ts";
+import { createPupil, pupilOptionsSchema } from "./eye/pupil.ts";
 import { describeOptions } from "./optionSpecs.ts";
 import type { Board } from "./serial/board.ts";
 import { createBoardCodes, createBoardReward, serialCodesOptionsSchema, serialRewardOptionsSchema } from "./serial/devices.ts";
@@ -64,7 +70,28 @@ const syncKind = <T>(definition: Definition<T, SyncConfig, EventCodes>): SyncKin
 
 const noOptions = z.strictObject({});
 
+/** A tracker around a driver of raw samples. */
+function gazeTracker(raw: RawGaze, config: EyeConfig, world: DeviceWorld): Result<EyeTracker, Fault> {
+  return ok(createGazeTracker({ clock: world.clock, raw, map: world.map, calibration: config.calibration, blinkPadMs: config.blinkPadMs }));
+}
+
 export const eyeRegistry: readonly EyeKind[] = [
+  eyeKind({
+    kind: "iscan", title: "ISCAN", description: "Pupil and corneal reflection over the tracker's serial line, 120 or 240 samples/s.", options: iscanOptionsSchema,
+    make: (options, config, world) => gazeTracker(createIscan({ clock: world.clock, options }), config, world),
+  }),
+  eyeKind({
+    kind: "eyelink", title: "EyeLink", description: "Through SR Research's own library, where it is installed; up to 1000 samples/s.", options: eyelinkOptionsSchema,
+    make: (options, config, world) => gazeTracker(createEyelink({ clock: world.clock, options }), config, world),
+  }),
+  eyeKind({
+    kind: "pupil", title: "Pupil Labs", description: "Gaze of Pupil Capture or Pupil Service through its network API.", options: pupilOptionsSchema,
+    make: (options, config, world) => gazeTracker(createPupil({ clock: world.clock, options }), config, world),
+  }),
+  eyeKind({
+    kind: "analog", title: "Analog inputs", description: "Two analog channels of the recording system, from any tracker with an analog output: the samples carry the recording system's own time.", options: analogEyeOptionsSchema,
+    make: (options, config, world) => gazeTracker(createAnalogEye({ source: world.source, options }), config, world),
+  }),
   eyeKind({ kind: "none", title: "No eye tracker", description: "Free viewing: images follow each other whatever the subject looks at.", options: noOptions, make: () => ok(null) }),
 ];
 

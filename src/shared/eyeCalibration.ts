@@ -38,12 +38,14 @@ export function fitEyeCalibration({ model, points, atUtc }: { readonly model: Ga
   if (best === null) return fault("pointsOnLine", "The points were seen by the tracker in one place or on one line: the eye did not follow them, or an axis of the tracker is not connected. Fixate them again.");
   for (;;) {
     if (best.rmsDeg <= goodDeg || kept.length <= needed + 1) break;
-    let without: { readonly fit: Solved; readonly index: number } | null = null;
-    for (const index of kept) {
+    const wholeDeg: number = best.rmsDeg;
+    const candidates = kept.flatMap((index) => {
       const fit = solve(model, points, kept.filter((i) => i !== index));
-      if (fit !== null && (without === null || fit.rmsDeg < without.fit.rmsDeg)) without = { fit, index };
-    }
-    if (without === null || without.fit.rmsDeg > best.rmsDeg / 3) break;
+      return fit === null || fit.rmsDeg > wholeDeg / 3 ? [] : [{ fit, index }];
+    });
+    // Of middle and corners, a wrong corner and the one opposite explain the same: trackers shear little, so the rounder picture is the right one.
+    const without = candidates.toSorted((one, other) => shearOf(one.fit) - shearOf(other.fit) || one.fit.rmsDeg - other.fit.rmsDeg)[0];
+    if (without === undefined) break;
     const { index, fit } = without;
     rejected.push(index);
     kept = kept.filter((i) => i !== index);
@@ -66,6 +68,15 @@ interface Solved {
   readonly x: readonly number[];
   readonly y: readonly number[];
   readonly rmsDeg: number;
+}
+
+/** How far the linear part is from turning and scaling alone: the ratio of its singular values, 1 at best. */
+function shearOf({ x, y }: Solved): number {
+  const [a, b, c, d] = [x[1] ?? 0, x[2] ?? 0, y[1] ?? 0, y[2] ?? 0];
+  const sum = a * a + b * b + c * c + d * d;
+  const determinant = Math.abs(a * d - b * c);
+  const root = Math.sqrt(Math.max(0, sum * sum - 4 * determinant * determinant));
+  return Math.sqrt((sum + root) / Math.max(1e-12, sum - root));
 }
 
 /** null where the points do not determine the model. */

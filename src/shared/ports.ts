@@ -4,7 +4,7 @@ import type { EyeCalibration } from "./contract/rig.ts";
 import type { GammaTables } from "./gamma.ts";
 import type { Fault, Result } from "./result.ts";
 import type { HostTimeNs, RigTimeNs } from "./units.ts";
-import type { ChannelInfo, EyeBatch, ImageBatch, LatentBatch, RawGazeBatch, SourceEvent, SourceStatus } from "./values.ts";
+import type { AnalogBlock, ChannelInfo, EyeBatch, ImageBatch, LatentBatch, RawGazeBatch, SourceEvent, SourceStatus } from "./values.ts";
 import type { SessionRecord } from "./records.ts";
 import type { PixelSquare } from "./visualAngle.ts";
 
@@ -30,6 +30,8 @@ export interface SpikeSource {
   status(): SourceStatus;
   /** Ends the stream with an `end` event; nothing arrives after the promise settles. */
   stop(): Promise<void>;
+  /** Continuous channels, where the source carries some; null: nobody listens. Left out where it carries none. */
+  analog?(listener: ((block: AnalogBlock) => void) | null): void;
 }
 
 /** Numbers on the link to a device beside the stream, for the rig panel and the rig check. */

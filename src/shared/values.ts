@@ -47,6 +47,18 @@ export interface RawGazeBatch {
   readonly valid: Uint8Array;
 }
 
+/** Samples of one continuous channel, evenly spaced. */
+export interface AnalogBlock {
+  /** The source's own name of the channel. */
+  readonly channel: string;
+  /** Rig time of the first sample, ns. */
+  readonly startRigNs: number;
+  readonly sampleRateHz: number;
+  readonly count: number;
+  /** The values in the source's unit (microvolts, or volts of an analog input); read only by whoever wants this channel. */
+  readonly samples: () => Float32Array;
+}
+
 /** RGB images, row-major, top row first. data has count * height * width * 3 bytes. */
 export interface ImageBatch {
   readonly count: number;

@@ -9,7 +9,7 @@
 // in a loop) the jump is reported and rig time goes on.
 import { addMs, nsPerMs, rigTimeNs } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
-import type { ChannelInfo, SourceEvent, SourceFault } from "../../../shared/values.ts";
+import type { AnalogBlock, ChannelInfo, SourceEvent, SourceFault } from "../../../shared/values.ts";
 import { parseMessage } from "./message.ts";
 import type { DataMessage, SpikeMessage, TtlMessage } from "./message.ts";
 
@@ -49,6 +49,8 @@ export interface OpenEphysDecoder {
   finish(nowHostNs: HostTimeNs): void;
   /** The transport has lost sight of the program: says so now, and says when the stream is back. */
   away(fault: Extract<SourceFault, { readonly kind: "stale" | "lost" }>, nowHostNs: HostTimeNs): void;
+  /** Who wants the continuous data; null: nobody. */
+  onContinuous(listener: ((block: AnalogBlock) => void) | null): void;
   channels(): readonly ChannelInfo[];
   status(): DecoderStatus;
 }
@@ -286,6 +288,8 @@ export function createOpenEphysDecoder(options: DecoderOptions, emit: (event: So
     }
   }
 
+  let onContinuous: ((block: AnalogBlock) => void) | null = null;
+
   /** Nothing older can come any more: the numbering starts again. */
   function flushHeld(arrivedHostNs: HostTimeNs): void {
     let newest = watermarkNs;
@@ -425,6 +429,8 @@ export function createOpenEphysDecoder(options: DecoderOptions, emit: (event: So
     const stream = streamOf(message.stream);
     if (message.kind === "data") {
       takeData(stream, message, isContiguous, arrivedHostNs);
+      const [, , payload] = parts;
+      if (onContinuous !== null && payload !== undefined) onContinuous({ channel: message.channelName, startRigNs: toNs(stream, message.sampleNum), sampleRateHz: message.sampleRateHz, count: message.sampleCount, samples: () => floatsOf(payload) });
       firstUntimedHostNs = null;
       lastSampleOfAny = message.sampleNum + message.sampleCount;
     } else {
@@ -469,6 +475,9 @@ export function createOpenEphysDecoder(options: DecoderOptions, emit: (event: So
       awaySinceHostNs ??= newestArrivedHostNs ?? (fault.kind === "stale" ? addMs(nowHostNs, -fault.ageMs) : nowHostNs);
       report(fault, nowHostNs);
     },
+    onContinuous(listener) {
+      onContinuous = listener;
+    },
     channels: () => channels,
     status: () => ({
       spikes: spikeCount,
@@ -480,4 +489,10 @@ export function createOpenEphysDecoder(options: DecoderOptions, emit: (event: So
       streams: [...streams.keys()],
     }),
   };
+}
+
+/** The payload of a data message: float32, little-endian, at any place in memory. */
+function floatsOf(payload: Uint8Array): Float32Array {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  return Float32Array.from({ length: payload.byteLength >> 2 }, (_, i) => view.getFloat32(i * 4, true));
 }

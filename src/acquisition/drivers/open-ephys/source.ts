@@ -7,7 +7,7 @@ import { fault, ok } from "../../../shared/result.ts";
 import type { Fault, Result } from "../../../shared/result.ts";
 import { addMs, msBetween } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
-import type { SourceEvent } from "../../../shared/values.ts";
+import type { AnalogBlock, SourceEvent } from "../../../shared/values.ts";
 import { createOpenEphysDecoder } from "./decoder.ts";
 import type { OpenEphysDecoder } from "./decoder.ts";
 import type { OpenEphysOptions } from "./options.ts";
@@ -42,6 +42,7 @@ export function createOpenEphysSource({ clock, options }: { readonly clock: Cloc
   const dataAddress = `tcp://${options.host}:${options.dataPort}`;
   const heartbeatAddress = options.heartbeatPort === null ? null : `tcp://${options.host}:${options.heartbeatPort}`;
   let running: Running | null = null;
+  let onAnalog: ((block: AnalogBlock) => void) | null = null;
   let last: { readonly decoder: OpenEphysDecoder; readonly newestHostNs: HostTimeNs | null } | null = null;
 
   async function start(listener: (event: SourceEvent) => void): Promise<Result<void, Fault>> {
@@ -170,6 +171,7 @@ export function createOpenEphysSource({ clock, options }: { readonly clock: Cloc
       return socket;
     }
 
+    decoder.onContinuous(onAnalog);
     if (decoder.channels().length > 0) listener({ kind: "channels", channels: decoder.channels() });
     void receive(subscriber);
     void beat();
@@ -219,6 +221,10 @@ export function createOpenEphysSource({ clock, options }: { readonly clock: Cloc
         malformedPackets: counts?.messagesMalformed ?? 0,
         newestHostNs: shown?.newestHostNs ?? null,
       };
+    },
+    analog(next) {
+      onAnalog = next;
+      running?.decoder.onContinuous(next);
     },
     async stop() {
       const current = running;

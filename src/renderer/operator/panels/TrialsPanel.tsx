@@ -20,6 +20,7 @@ export const TrialsPanel = memo(function TrialsPanel({ commands }: { readonly co
   const strip = useLiveCanvas(selectRecentKey, draw);
   const ml = useUi((s) => s.snapshot?.live?.reward.totalMl ?? 0);
   const manual = useUi((s) => s.snapshot?.live?.reward.manualPulses ?? 0);
+  const day = useUi(selectDay);
   const tried = trials === null ? 0 : trials.correct + trials.broken + trials.noFixation;
   return (
     <Panel name="trials" title="Trials and reward" age="live" aside={tried === 0 ? "no trial yet" : <span><b>{Math.round((100 * (trials?.correct ?? 0)) / tried)} %</b> correct</span>}>
@@ -29,7 +30,7 @@ export const TrialsPanel = memo(function TrialsPanel({ commands }: { readonly co
         <div><dd data-testid="trials-correct">{formatCount(trials?.correct ?? 0)}</dd><dt>correct</dt></div>
         <div><dd>{formatCount(trials?.broken ?? 0)}</dd><dt>broken</dt></div>
         <div><dd>{formatCount(trials?.noFixation ?? 0)}</dd><dt>no fixation</dt></div>
-        <div><dd data-testid="reward-ml">{formatMl(ml)}<small>ml</small></dd><dt>{manual === 0 ? "juice" : `juice, ${manual} by hand`}</dt></div>
+        <div><dd data-testid="reward-ml">{formatMl(ml)}<small>ml</small></dd><dt>{manual === 0 ? "juice" : `juice, ${manual} by hand`}{day === "" ? null : <b className="reward-day" data-testid="reward-day">{day}</b>}</dt></div>
       </dl>
       {commands === null ? null : <RewardButtons commands={commands} />}
     </Panel>
@@ -46,3 +47,11 @@ function RewardButtons({ commands }: { readonly commands: Commands }) {
     </div>
   );
 }
+
+/** "today 123 of 250 ml", where the day is counted. */
+const selectDay = (s: UiState): string => {
+  const reward = s.snapshot?.live?.reward;
+  if (reward?.dayMl === undefined) return "";
+  const max = reward.dayMlMax ?? reward.sessionMlMax ?? null;
+  return reward.dayMlMax != null ? ` today ${reward.dayMl.toFixed(0)} of ${reward.dayMlMax} ml` : max === null ? ` today ${reward.dayMl.toFixed(0)} ml` : ` of at most ${max} ml`;
+};
