@@ -139,6 +139,8 @@ export function createBoard({ clock, path, baudRate }: { readonly clock: Clock; 
       case "X":
         for (const done of offWaiting.splice(0)) done();
         return;
+      default:
+      // P, and noise of a line that was plugged in.
     }
   }
 
