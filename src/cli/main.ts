@@ -22,6 +22,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   fit: async () => (await import("./commands/fit.ts")).registerFit,
   analyse: async () => (await import("./commands/analyse.ts")).registerAnalyse,
   ablate: async () => (await import("./commands/ablate.ts")).registerAblate,
+  "diverse-set": async () => (await import("./commands/diverseSet.ts")).registerDiverseSet,
   reproduce: async () => (await import("./commands/reproduce.ts")).registerReproduce,
 };
 

@@ -17,6 +17,7 @@ import type { ImageBatch } from "../shared/values.ts";
 import { checkSession } from "./check.ts";
 import { modelSettingsFile } from "./modelsCommands.ts";
 import { createInsilicoHandlers } from "./insilico/handlers.ts";
+import { createDiverseSetHandlers } from "./diverseSet/job.ts";
 import { createModelsHandlers } from "./modelsHandlers.ts";
 import { describeDevices } from "./devices.ts";
 import type { Caller, Engine, EngineEvent, EngineOptions } from "./engineTypes.ts";
@@ -25,7 +26,7 @@ import type { LiveSession } from "./liveSession.ts";
 import { createPlanHandlers } from "./plans.ts";
 import { createPlaybacks } from "./playbacks.ts";
 import { createRealClock } from "./realClock.ts";
-import { defaultPlanFolder } from "./paths.ts";
+import { defaultPlanFolder, userCache } from "./paths.ts";
 import { readResumePoint } from "./resume.ts";
 import { deviceKinds, rigKinds } from "./rig.ts";
 import { createRigHandlers } from "./rigProfiles.ts";
@@ -256,6 +257,9 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
 
   const done = async (): Promise<Result<null, Fault>> => ok(null);
   const { close: stopAnalyses, ...insilicoHandlers } = createInsilicoHandlers({ models, modelFolders: options.modelFolders, sessionFolder: options.sessionFolder, hostKind: options.host, emit: (line) => emit("insilico", line) });
+  const { close: stopBuilding, ...diverseSetHandlers } = createDiverseSetHandlers({
+    modelFolders: options.modelFolders, cacheFolder: userCache, emit: (line) => emit("diverseSet", line), isSessionRunning: () => starting || running?.ended === false,
+  });
   const { close: stopFetching, ...modelsHandlers } = createModelsHandlers({
     models, modelFolders: options.modelFolders, emitFetch: (progress) => emit("modelFetch", progress), isSessionRunning: () => starting || running?.ended === false,
   });
@@ -371,6 +375,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     ...createPlanHandlers({ planFolder: options.planFolder ?? defaultPlanFolder }),
     ...createRigHandlers(options.rigFolder ?? userRigs),
     ...modelsHandlers,
+    ...diverseSetHandlers,
     ...insilicoHandlers,
     "stimulus.attach": async ({ widthPx, heightPx, refreshHz }, caller) => {
       screen.attach(caller.id, { kind: "window", widthPx, heightPx, refreshHz });
@@ -407,6 +412,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       playbacks.closeAll();
       await tools.close();
       stopFetching();
+      await stopBuilding();
       await stopAnalyses();
       if (running?.ticker) clearInterval(running.ticker);
       await models.close();

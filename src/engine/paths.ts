@@ -27,3 +27,5 @@ export const defaultProtocolFolder = process.env["EVOKED_PROTOCOLS"] ?? join(hom
 export const userModels = process.env["EVOKED_MODELS"] ?? join(homedir(), "Evoked", "models");
 /** Rig profiles, and what was given to each subject. */
 export const userRigs = process.env["EVOKED_RIGS"] ?? join(homedir(), "Evoked", "rigs");
+/** What can be computed again: features of images, drawn images. */
+export const userCache = process.env["EVOKED_CACHE"] ?? join(homedir(), "Evoked", "cache");

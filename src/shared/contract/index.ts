@@ -2,6 +2,7 @@
 // Preload, web host, engine registration and renderer client are derived from these two tables. Knows nothing about transport.
 import { z } from "zod";
 import { sessionConfig } from "./config.ts";
+import * as diverse from "./diverseSet.ts";
 import * as insilico from "./insilico.ts";
 import { modelFetch } from "./models.ts";
 import type { ModelsOverview, ModelVerdict } from "./models.ts";
@@ -14,6 +15,7 @@ import type { Fault, Result } from "../result.ts";
 
 export * from "./config.ts";
 export * from "./evolution.ts";
+export * from "./diverseSet.ts";
 export * from "./insilico.ts";
 export * from "./models.ts";
 export * from "./plan.ts";
@@ -144,6 +146,17 @@ export const methods = {
   "rigs.save": method<rig.RigProfileLine>()("operate", z.object({ profile: rig.rigProfile }).strict()),
   "rigs.remove": method<null>()("operate", z.object({ name: rig.rigProfileName }).strict()),
 
+  /** Builds a diverse set into a folder; one at a time, held while a session runs. `diverseSet` events follow. */
+  "diverseSet.build": method<null>()("operate", diverse.diverseSetArgs),
+  "diverseSet.pause": method<null>()("operate", none),
+  "diverseSet.resume": method<null>()("operate", none),
+  /** Stops the build; the same build goes on from what was computed. */
+  "diverseSet.stop": method<null>()("operate", none),
+  /** The build under way, or the last one; null where there was none. */
+  "diverseSet.status": method<diverse.DiverseSetLine | null>()("view", none),
+  /** A finished set with its pictures. */
+  "diverseSet.open": method<diverse.DiverseSetView>()("view", z.object({ folder: z.string().trim().min(1) }).strict()),
+
   "models.list": method<ModelsOverview>()("view", none),
   /** Opens an installed model and runs a probe batch. */
   "models.verify": method<ModelVerdict>()("operate", z.object({ id: z.string().min(1) }).strict()),
@@ -176,6 +189,8 @@ export const events = {
   replayed: z.object({ event: z.enum(["live", "eye", "screen", "presentation", "generation", "log", "session", "stepView", "stepReport"]), payload: z.unknown() }),
   /** A download of a model: a few times a second, then once with its end. */
   modelFetch,
+  /** A build of a diverse set moved on or ended. */
+  diverseSet: diverse.diverseSetLine,
   /** An ablation analysis moved on, ended or failed. */
   insilico: insilico.sweepLine,
   /** Work on recorded sessions went on or ended. */

@@ -14,6 +14,7 @@ import { EvolutionCard } from "./EvolutionCard.tsx";
 import { SessionsList } from "../sessions/SessionsList.tsx";
 import { useSessions } from "../sessions/useSessions.ts";
 import { InsilicoLink } from "../../insilico/InsilicoScreen.tsx";
+import { DiverseSetLink } from "../../diverseSet/DiverseSetScreen.tsx";
 import { ModelsLink } from "../../models/ModelsScreen.tsx";
 import type { RendererClient } from "../../client.ts";
 import type { AppDescription, Check, OptionSpec, SessionConfig, SessionSummary } from "../../../shared/contract/index.ts";
@@ -69,6 +70,7 @@ export function StartScreen(props: StartScreenProps) {
         <span className="quiet">{app === null ? "" : `Version ${app.version}. Models run on: ${app.provider}.`}</span>
         <span className="grow" />
         <InsilicoLink client={props.client} mayOperate={mayOperate} />
+        <DiverseSetLink client={props.client} mayOperate={mayOperate} />
         <ModelsLink client={props.client} mayOperate={mayOperate} />
         {form.changed ? <ActButton onClick={form.reset}>Back to the defaults</ActButton> : null}
       </header>
