@@ -111,7 +111,7 @@ function DiverseSetScreen({ client, mayOperate, onClose }: { readonly client: En
             <ChoiceField label="Coverage measured in" value={draft.coverage} testid="diverse-coverage" choices={[...networks, { value: "none", label: "not measured" }]} onChange={set("coverage")} />
             <div className="pair">
               <NumberField label="Seed" value={draft.seed} testid="diverse-seed" onChange={set("seed")} />
-              <SwitchField label="Replace a set that is there" value={draft.overwrite} testid="diverse-overwrite" onChange={set("overwrite")} />
+              <SwitchField label="Replace the set there" value={draft.overwrite} testid="diverse-overwrite" onChange={set("overwrite")} />
             </div>
             <div className="diverse-acts">
               <ActButton className="primary" data-testid="diverse-build" disabled={!mayOperate || active} onClick={build}>Build</ActButton>
