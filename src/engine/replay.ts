@@ -63,7 +63,7 @@ export function createReplay(reader: SessionReader, run: SessionRun, listener: L
     autoTargets: past !== null && past.threads.length > 0 ? [] : config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
     referenceCount: past?.point.referenceImageIds.length ?? inThisRun.length,
     aligner: createClockAligner({ shortestTransportMs: unwrap(rigRegistry.find((r) => r.kind === config.rig.kind)?.shortestTransportMs(config.rig.options) ?? ok(0)) }), rng,
-    hasEye: devices.some((d) => d.role === "eye"), hasReward: devices.some((d) => d.role === "reward"),
+    hasEye: devices.some((d) => d.role === "eye"), hasReward: devices.some((d) => d.role === "reward"), checkWords: config.rig.sync?.checkWords ?? false,
     sourceName: devices.find((d) => d.role === "spikes")?.name ?? "",
     record: (body) => void emitted.push(body),
     effects: {

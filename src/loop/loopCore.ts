@@ -53,6 +53,8 @@ export interface LoopCoreOptions extends LoopSettings {
   /** false = free viewing: no fixation is asked for. */
   readonly hasEye: boolean;
   readonly hasReward: boolean;
+  /** The words of the images come back on the recording system, and must be the images' own. Left out: false. */
+  readonly checkWords?: boolean;
   readonly sourceName: string;
   readonly record: (body: SessionRecordBody, atHostNs: HostTimeNs) => void;
   readonly effects: LoopEffects;
@@ -127,7 +129,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   });
 
   const presentations = createPresentations({
-    settings: options, fixation, aligner: options.aligner, alarms, record,
+    settings: options, fixation, aligner: options.aligner, alarms, record, checkWords: options.checkWords ?? false,
     channelCount: () => channelList.length,
     targetOf: (image) => options.threads[image.thread ?? 0]?.target ?? 0,
     deadline: (at, id) => effects.deadline(at, id),

@@ -90,6 +90,7 @@ export type ExcludedBecause =
   | "wrongDuration"
   | "noOnsetMark"
   | "doubledMark"
+  | "wrongWord"
   | "spikesLost"
   | "streamStale"
   | "stopped";
