@@ -134,7 +134,7 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
   });
   const loop: ClosedLoop = createClosedLoop({
     clock, source: rig.source, eye: rig.eye, reward, display, retina: rig.retina, sync: rig.sync, checkWords: config.rig.sync?.checkWords ?? false, aligner: rig.aligner,
-    rng, trial: config.trial, response: config.response, evolution: config.evolution, threads,
+    rng, trial: config.trial, response: config.response, evolution: config.evolution, onStreamLost: config.rig.onStreamLost, threads,
     autoTargets: past?.threads.length === threads.length ? [] : config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
     displaySetup: displaySetupOf(config, display.geometry()), references, sizePxOf: (thread) => imageSizePx(config, thread, display.geometry().widthPx), record: recorder.record, room: recorder.room, listener: options.listener, resume: past?.point ?? null,
   });

@@ -58,7 +58,7 @@ export function createReplay(reader: SessionReader, run: SessionRun, listener: L
   const threads = config.evolution.threads.map((_, index) => openThread(reader, index, past?.threads[index]?.target));
   const inThisRun = images.filter((i) => i.seq >= run.firstSeq && i.imageKind === "reference");
   const core = createLoopCore({
-    trial: config.trial, response: config.response, evolution: config.evolution,
+    trial: config.trial, response: config.response, evolution: config.evolution, onStreamLost: config.rig.onStreamLost,
     threads: threads.map((t, i) => (past?.threads[i]?.optimizer ? { ...t, optimizer: unwrap(restoreOptimizer(past.threads[i].optimizer, { dim: t.generator.latentDim })) } : t)),
     autoTargets: past !== null && past.threads.length > 0 ? [] : config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
     referenceCount: past?.point.referenceImageIds.length ?? inThisRun.length,

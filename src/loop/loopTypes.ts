@@ -58,6 +58,8 @@ export interface LoopSettings {
   readonly trial: TrialConfig;
   readonly response: ResponseConfig;
   readonly evolution: EvolutionConfig;
+  /** What a stream that is lost or stands still does to the session; left out: trials wait for it. */
+  readonly onStreamLost?: "wait" | "stop";
 }
 
 /** What an interrupted session had reached, from its file. The threads' optimizers are restored to the state before `generation`. */
