@@ -47,6 +47,7 @@ function createIntanPlayer(world: PlayerWorld): ProtocolPlayer {
   let onHeard: () => void = () => undefined;
   let parameters = new Map<string, string>();
   const rng = createRng(world.seed).fork("intan noise");
+  const encode = new TextEncoder();
   /** Spikes whose shape reaches into the next block. */
   let shapes: { readonly tick: number; readonly channel: number }[] = [];
   let word = 0;
@@ -150,7 +151,7 @@ function createIntanPlayer(world: PlayerWorld): ProtocolPlayer {
     const recordView = new DataView(records.buffer);
     for (const [i, one] of sent.entries()) {
       recordView.setUint32(i * 14, 0x3ae2710f, true);
-      for (const [place, letter] of [...intanChannelName(one.channel)].entries()) recordView.setUint8(i * 14 + 4 + place, letter.charCodeAt(0));
+      records.set(encode.encode(intanChannelName(one.channel)), i * 14 + 4);
       recordView.setUint32(i * 14 + 9, one.tick >>> 0, true);
       recordView.setUint8(i * 14 + 13, one.unit === 0 ? 64 : one.unit);
     }
