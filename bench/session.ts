@@ -76,11 +76,11 @@ function makeFeeder(writer: SessionWriter): Feeder {
       if (number % 12 !== 0) return;
       imageId++;
       append({
-        kind: "image", imageId, imageKind: "evolved", thread: 0, generation: 0, individual: imageId, label: "", widthPx: imagePx, heightPx: imagePx, rgb: images[imageId % images.length] ?? new Uint8Array(), latent,
+        kind: "image", imageId, imageKind: "evolved", thread: 0, generation: 0, individual: imageId, step: 0, key: `image/${imageId}`, label: "", widthPx: imagePx, heightPx: imagePx, rgb: images[imageId % images.length] ?? new Uint8Array(), latent,
       });
       append({
         kind: "presentation", presentationId: imageId, trialId: 1, imageId, thread: 0, generation: 0, scheduledHostNs: hostTimeNs(0), flipHostNs: hostTimeNs(0), onsetRigNs: rigTimeNs(number * batchMs * 1e6), onsetSource: "photodiode",
-        framesPlanned: 12, framesShown: 12, lateFrames: 0, counts: new Uint16Array(channels), baselineCounts: new Uint16Array(channels), rateHz: 10, targetChannel: 0, windowStartMs: 70, windowEndMs: 170, excluded: null,
+        framesPlanned: 12, framesShown: 12, lateFrames: 0, counts: new Uint16Array(channels), baselineCounts: new Uint16Array(channels), rateHz: 10, targetChannel: 0, windowStartMs: 70, windowEndMs: 170, excluded: null, step: 0, block: 0, item: imageId, placement: null,
       });
     },
   };

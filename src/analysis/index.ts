@@ -29,6 +29,8 @@ export * from "./similarity.ts";
 export * from "./validation.ts";
 export * from "./population.ts";
 export * from "./localisation.ts";
+export * from "./receptiveField.ts";
+export * from "./modelCondition.ts";
 
 /** Which images to show? PCA, clusters, diverseSet, coverage. */
 export * from "./pca.ts";

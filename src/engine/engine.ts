@@ -7,9 +7,10 @@ import type { Models } from "../models/client.ts";
 import { checkWritable } from "../session/folder.ts";
 import { listSessions, openSession } from "../session/reader.ts";
 import type { SessionReader } from "../session/reader.ts";
-import type { AppDescription, Check, Device, EventName, EventPayload, GalleryItem, Handlers, SessionConfig, Snapshot } from "../shared/contract/index.ts";
+import type { AppDescription, Check, Device, EventName, EventPayload, GalleryItem, Handlers, PlanStep, SessionConfig, Snapshot } from "../shared/contract/index.ts";
 import type { OptimizerName } from "../evolve/index.ts";
 import type { ModelManifest } from "../shared/manifest.ts";
+import { stepsOf } from "../shared/contract/index.ts";
 import { FaultError, fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { nsPerMs } from "../shared/units.ts";
@@ -23,10 +24,12 @@ import { describeDevices } from "./devices.ts";
 import type { Caller, Engine, EngineEvent, EngineOptions } from "./engineTypes.ts";
 import { openLiveSession } from "./liveSession.ts";
 import type { LiveSession } from "./liveSession.ts";
+import { readQueuedImages } from "./queuedImages.ts";
+import { modelImagesOf } from "./modelImages.ts";
 import { createPlanHandlers } from "./plans.ts";
 import { createPlaybacks } from "./playbacks.ts";
 import { createRealClock } from "./realClock.ts";
-import { defaultPlanFolder, userCache } from "./paths.ts";
+import { defaultPlanFolder, defaultProtocolFolder, userCache } from "./paths.ts";
 import { readResumePoint } from "./resume.ts";
 import { deviceKinds, rigKinds } from "./rig.ts";
 import { createRigHandlers } from "./rigProfiles.ts";
@@ -110,7 +113,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       const early: Parameters<Telemetry["onRecord"]>[] = [];
       const watch = createWatch();
       const opened = await openLiveSession({
-        config, clock, models, display, sessionFolder: folderOf(config), hostKind: options.host, rewardFolder: join(options.rigFolder ?? userRigs, "rewards"), ...(resumeFile === undefined ? {} : { resumeFile }),
+        config, clock, models, display, sessionFolder: folderOf(config), hostKind: options.host, rewardFolder: join(options.rigFolder ?? userRigs, "rewards"), protocolFolder: options.protocolFolder ?? defaultProtocolFolder, ...(resumeFile === undefined ? {} : { resumeFile }),
         listener: {
           presentation: (p) => {
             watch.presentation(p.excluded === null ? "counted" : p.excluded === "noOnsetMark" || p.excluded === "lateFrame" ? p.excluded : "other");
@@ -128,6 +131,8 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
             telemetryHolder.telemetry?.listener.eye?.(batch, inside);
           },
           report: (thread, report) => telemetryHolder.telemetry?.listener.report?.(thread, report),
+          stepReport: (report, view) => telemetryHolder.telemetry?.listener.stepReport?.(report, view),
+          needsImages: (step, settings) => void supplyModelImages(step, settings),
           ended: (reason, message) => void finish(reason, message),
         },
         onRecord: (body, hostNs) => {
@@ -138,18 +143,18 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       });
       if (!opened.ok) return opened;
       const session = opened.value;
-      const thread = session.threads[0];
+      const first = stepsOf(session.config).flatMap((step) => (step.protocol === "evolution" ? step.threads : []))[0];
       const telemetry = createTelemetry({
         config,
         session: {
           id: session.id, file: session.file, subject: config.subject.id, startedUtc: session.startedUtc, seed: config.seed, rig: session.rig.title,
-          generator: thread?.generator.identity.title ?? "", optimizer: optimizerRegistry.find((o) => o.name === thread?.optimizer.name)?.title ?? "", provider: thread?.generator.identity.provider ?? "",
+          generator: models.entries().find((m) => m.id === first?.generator)?.manifest?.title ?? "", optimizer: optimizerRegistry.find((o) => o.name === first?.optimizer)?.title ?? "", provider: models.report()[0]?.provider ?? "",
         },
         now: () => clock.now(),
         channels: () => session.rig.source.channels(),
         rewardLimits: () => (session.reward === null || config.rig.reward === null ? {} : { dayMl: session.reward.totals.dayMl, dayMlMax: session.reward.totals.dayMlMax, sessionMlMax: session.reward.totals.sessionMlMax }),
         devices: (): readonly Device[] => describeDevices({ session, now: clock.now(), screen: config.display.kind === "window" ? screen : null }),
-        emit,
+        emit, past: session.reports,
       });
       telemetryHolder.telemetry = telemetry;
       for (const record of early) telemetry.onRecord(...record);
@@ -170,6 +175,19 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     } finally {
       starting = false;
     }
+  }
+
+  /** A validation that makes its images from this session's own models. Whatever comes of it, the session goes on. */
+  async function supplyModelImages(step: number, settings: PlanStep): Promise<void> {
+    const mine = running;
+    if (mine === null || mine.session === null || settings.protocol !== "validation" || settings.source !== "fit") return;
+    const { session } = mine;
+    const note = (severity: "info" | "warn", message: string): void => session.record({ kind: "event", category: "engine", severity, code: "modelImages", message, dataJson: "" });
+    note("info", `Neuron models are fitted and their images made for step ${step + 1}.`);
+    const made = await modelImagesOf({ session, settings, models, channel: session.loop.status.targets[0] ?? 0, onNote: (message) => note("info", message) });
+    if (mine.ended) return;
+    if (made.ok) session.loop.queueImages(made.value);
+    else session.loop.alarm({ code: "modelImages", severity: "warn", message: `No images of models for step ${step + 1}: ${made.error.message} Send images from the gallery, or skip the step.` });
   }
 
   function waitForWindow(): Promise<void> {
@@ -325,9 +343,21 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       current().session.loop.skipGeneration();
       return done();
     },
-    "session.skipStep": async () => fault("notYet", "Steps cannot be skipped yet."),
-    "session.repeatStep": async () => fault("notYet", "Steps cannot be repeated yet."),
-    "session.queueImages": async () => fault("notYet", "Images cannot be queued yet."),
+    "session.skipStep": async () => {
+      current().session.loop.skipStep();
+      return done();
+    },
+    "session.repeatStep": async ({ step }) => {
+      current().session.loop.repeatStep(step);
+      return done();
+    },
+    "session.queueImages": async ({ images }, caller) => {
+      const { session } = current();
+      const pixels = await readQueuedImages(images, (of) => insilicoHandlers["insilico.image"](of, caller));
+      if (!pixels.ok) return pixels;
+      session.loop.queueImages(pixels.value);
+      return ok({ queued: pixels.value.length });
+    },
     "session.note": async ({ text }) => {
       current().session.record({ kind: "event", category: "note", severity: "info", code: "note", message: text, dataJson: "" });
       return done();
@@ -372,7 +402,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       if (from === undefined) return ok([]);
       return withReader(from, (reader) => recordedGeneration(reader, thread, generation));
     },
-    ...createPlanHandlers({ planFolder: options.planFolder ?? defaultPlanFolder }),
+    ...createPlanHandlers({ planFolder: options.planFolder ?? defaultPlanFolder, protocolFolder: options.protocolFolder ?? defaultProtocolFolder }),
     ...createRigHandlers(options.rigFolder ?? userRigs),
     ...modelsHandlers,
     ...diverseSetHandlers,

@@ -23,6 +23,8 @@ export interface EngineOptions {
   readonly sessionFolder: string;
   /** Folder of the user's plans; left out: the usual one. */
   readonly planFolder?: string;
+  /** Folder of the lab's own protocols; left out: the usual one. */
+  readonly protocolFolder?: string;
   /** Folder of rig profiles and reward ledgers; left out: the user's own. */
   readonly rigFolder?: string;
   /** Run the models inside this process (tests); default is a process of their own. */

@@ -5,11 +5,14 @@ import { createVirtualClock } from "../loop/clock.ts";
 import type { GenerationResult } from "../loop/loopTypes.ts";
 import { startModels } from "../models/client.ts";
 import type { Models } from "../models/client.ts";
-import type { SessionConfig } from "../shared/contract/config.ts";
+import { emptyPlan, stepsOf } from "../shared/contract/index.ts";
+import type { PlanState, PlanStep, SessionConfig, StepReport } from "../shared/contract/index.ts";
+import { modelImagesOf } from "./modelImages.ts";
 import { FaultError, fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { nsPerS } from "../shared/units.ts";
 import { openLiveSession } from "./liveSession.ts";
+import type { LiveSession } from "./liveSession.ts";
 import { createRealClock } from "./realClock.ts";
 import { createTimedDisplay } from "./timedDisplay.ts";
 
@@ -28,6 +31,8 @@ export interface HeadlessResult {
   /** Time that passed on the session's own clock. */
   readonly rigSeconds: number;
   readonly target: number;
+  /** Of every step that ended, in order. */
+  readonly steps: readonly StepReport[];
 }
 
 export interface HeadlessOptions {
@@ -37,7 +42,8 @@ export interface HeadlessOptions {
   readonly fast: boolean;
   /** Go on with this interrupted session; `config` is then its own (readResumePoint). */
   readonly resumeFile?: string;
-  readonly onProgress?: (done: { readonly generation: number; readonly generations: number; readonly last: GenerationResult | null }) => void;
+  readonly protocolFolder?: string;
+  readonly onProgress?: (done: { readonly generation: number; readonly generations: number; readonly last: GenerationResult | null; readonly plan: PlanState }) => void;
   readonly onLog?: (severity: "info" | "warn" | "fault", message: string) => void;
   /** Ask the session to end cleanly. */
   readonly stop?: AbortSignal;
@@ -51,11 +57,38 @@ export async function runHeadless(options: HeadlessOptions & { readonly models: 
   const hash = createHash("sha256");
   const results: GenerationResult[] = [];
   const end = Promise.withResolvers<{ readonly reason: string; readonly message: string }>();
+  const reports: StepReport[] = [];
+  const opening: { session: LiveSession | null } = { session: null };
+  const generations = stepsOf(config).reduce((n, step) => n + (step.protocol === "evolution" ? step.generations : 0), 0);
+  let presentations = 0;
   let ended = false;
   let aborted = 0;
   let images = 0;
+
+  function progress(last: GenerationResult | null): void {
+    options.onProgress?.({ generation: results.length, generations, last, plan: opening.session?.loop.status.plan ?? emptyPlan });
+  }
+
+  /** Nobody is there to send images: they are made, or the step is left out. */
+  async function supply(step: number, settings: PlanStep): Promise<void> {
+    const { session } = opening;
+    if (session === null) return;
+    if (settings.protocol !== "validation" || settings.source !== "fit") {
+      options.onLog?.("warn", `Step ${step + 1} waits for images, and nobody is there to send them: it is skipped.`);
+      setImmediate(() => session.loop.skipStep());
+      return;
+    }
+    const made = await clock.hold(modelImagesOf({ session, settings, models: options.models, channel: session.loop.status.targets[0] ?? 0, onNote: (message) => options.onLog?.("info", message) }));
+    if (made.ok) session.loop.queueImages(made.value);
+    else {
+      options.onLog?.("warn", `No images of models for step ${step + 1}: ${made.error.message}`);
+      session.loop.skipStep();
+    }
+  }
+
   const opened = await openLiveSession({
     config, clock, models: options.models, sessionFolder: config.folder ?? options.sessionFolder, hostKind: "cli", ...(options.resumeFile === undefined ? {} : { resumeFile: options.resumeFile }),
+    ...(options.protocolFolder === undefined ? {} : { protocolFolder: options.protocolFolder }),
     display: createTimedDisplay({ clock }),
     onRecord: (body) => {
       if (body.kind === "image") images += 1;
@@ -68,8 +101,17 @@ export async function runHeadless(options: HeadlessOptions & { readonly models: 
       },
       generation: (g) => {
         results.push(g);
-        options.onProgress?.({ generation: g.generation + 1, generations: config.evolution.generations, last: g });
+        progress(g);
       },
+      presentation: () => {
+        presentations += 1;
+        if (presentations % 20 === 0) progress(results.at(-1) ?? null);
+      },
+      stepReport: (report) => {
+        reports.push(report);
+        progress(results.at(-1) ?? null);
+      },
+      needsImages: (step, settings) => void supply(step, settings),
       ended: (reason, message) => {
         ended = true;
         end.resolve({ reason, message });
@@ -79,7 +121,8 @@ export async function runHeadless(options: HeadlessOptions & { readonly models: 
   if (!opened.ok) return opened;
   const session = opened.value;
   try {
-    options.onProgress?.({ generation: 0, generations: config.evolution.generations, last: null });
+    opening.session = session;
+    progress(null);
     options.stop?.addEventListener("abort", () => session.loop.stop(), { once: true });
     const starting = session.loop.start();
     if (options.fast) await Promise.all([virtual.run(() => ended), starting]);
@@ -105,7 +148,8 @@ export async function runHeadless(options: HeadlessOptions & { readonly models: 
     wallSeconds: (performance.now() - started) / 1000,
     sha256: hash.digest("hex"),
     rigSeconds: clock.now() / nsPerS,
-    target: session.threads[0]?.target ?? 0,
+    target: session.threads[0]?.target ?? session.loop.status.targets[0] ?? 0,
+    steps: reports,
   });
 }
 

@@ -2,10 +2,10 @@
 // Knows nothing about windows or transport.
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { createOptimizer, defaultsFor, restoreOptimizer } from "../evolve/index.ts";
+import { createOptimizer, defaultsFor, encodeOptimizerState } from "../evolve/index.ts";
 import type { Constraints } from "../evolve/index.ts";
 import { createClosedLoop } from "../loop/closedLoop.ts";
-import type { ClosedLoop, ClosedLoopOptions } from "../loop/closedLoop.ts";
+import type { ClosedLoop, ClosedLoopOptions, OpenLibrary } from "../loop/closedLoop.ts";
 import type { LoopListener } from "../loop/loopTypes.ts";
 import type { EvolutionThread } from "../loop/thread.ts";
 import type { Models } from "../models/client.ts";
@@ -14,22 +14,27 @@ import { createSession, resumeSession } from "../session/writer.ts";
 import type { SessionWriter } from "../session/writer.ts";
 import { eventCodes } from "../shared/eventCodes.ts";
 import type { GeneratorManifest } from "../shared/manifest.ts";
-import type { SessionConfig, ThreadConfig } from "../shared/contract/index.ts";
+import { stepsOf } from "../shared/contract/index.ts";
+import type { EvolutionStep, PlanStep, SessionConfig, ThreadConfig } from "../shared/contract/index.ts";
 import type { Clock, Display, DisplayGeometry, Encoder, Generator } from "../shared/ports.ts";
 import type { SessionInfo, SessionRecordBody } from "../shared/records.ts";
 import { FaultError, err, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { createRng } from "../shared/rng.ts";
-import { pixelsOf, placementOf } from "./placement.ts";
-import { builtInReferences, userRigs } from "./paths.ts";
+import type { ImageBatch } from "../shared/values.ts";
+import { openSession } from "../session/reader.ts";
+import { loadLabProtocols } from "./labProtocols.ts";
+import { placementOf, screenOf, sessionPlacementOf } from "./placement.ts";
+import { defaultProtocolFolder, userRigs } from "./paths.ts";
 import { appVersion } from "./version.ts";
 import { createRecorder } from "./recorder.ts";
-import { loadReferences } from "./references.ts";
+import { readResumePoint, readStart, resumePointOf, setupsOf, sourcesOf } from "./resume.ts";
+import type { PastSession } from "./resume.ts";
 import { limitReward } from "./rewardLimit.ts";
 import type { LimitedReward } from "./rewardLimit.ts";
-import { readResumePoint, readStart } from "./resume.ts";
 import { openRig } from "./rig.ts";
 import type { Rig } from "./rig.ts";
+import { generatorsOf, openLibrary } from "./stepImages.ts";
 
 export interface LiveSession {
   readonly id: string;
@@ -42,7 +47,12 @@ export interface LiveSession {
   readonly display: Display;
   readonly store: SessionWriter;
   readonly loop: ClosedLoop;
+  /** Of every evolution that has begun in this run. */
   readonly threads: readonly EvolutionThread[];
+  /** Of the steps that ended in earlier runs. */
+  readonly reports: PastSession["reports"];
+  readonly models: Models;
+  readonly clock: Clock;
   /** Adds a record beside the loop's own: notes, operator actions. */
   record(body: SessionRecordBody): void;
   /** Stops streams, turns the reward line off, commits everything. `finished` marks the run as ended. */
@@ -62,6 +72,8 @@ export interface LiveSessionOptions {
   readonly rewardFolder?: string;
   /** Go on with this file instead of starting a new one; `config` is then that file's own. */
   readonly resumeFile?: string;
+  /** Folder of the lab's own protocols; left out: the usual one. */
+  readonly protocolFolder?: string;
 }
 
 export async function openLiveSession(options: LiveSessionOptions): Promise<Result<LiveSession, Fault>> {
@@ -76,26 +88,33 @@ export async function openLiveSession(options: LiveSessionOptions): Promise<Resu
 async function compose(options: LiveSessionOptions): Promise<LiveSession> {
   const { clock, models, display } = options;
   const config = chooseOptimizers(options.config, models);
-  const generators: Generator[] = [];
-  for (const thread of config.evolution.threads) generators.push(unwrap(await clock.hold(models.generator(thread.generator))));
+  const configured = stepsOf(config);
+  const past = options.resumeFile === undefined ? null : unwrap(readResumePoint(options.resumeFile));
+  const generators = new Map<string, Generator>();
+  for (const id of generatorsOf(configured)) generators.set(id, unwrap(await clock.hold(models.generator(id))));
+  const generatorOf = (id: string): Generator => {
+    const generator = generators.get(id);
+    if (generator === undefined) throw new Error(`expected the generator ${id} to be loaded, got ${[...generators.keys()].join(", ")}`);
+    return generator;
+  };
   const encoder: Encoder | null = config.rig.kind === "synthetic" ? unwrap(await clock.hold(models.encoder(config.models.encoder))) : null;
-  const firstGenerator = generators[0];
-  if (firstGenerator === undefined) throw new Error("expected at least one evolution thread, got none");
-  const references = config.evolution.referencesPerGeneration === 0 ? [] : unwrap(await clock.hold(loadReferences(config.evolution.referenceFolder ?? builtInReferences, firstGenerator.widthPx)));
+  const rng = createRng(config.seed);
+  const labs = unwrap(loadLabProtocols(options.protocolFolder ?? defaultProtocolFolder, configured, options.resumeFile === undefined ? new Map() : recordedSources(options.resumeFile)));
+  const libraryWorld = { steps: configured, generator: generatorOf, typicalNorm: (id: string) => factsOf(models, id).latent?.typicalNorm ?? null, rng };
+  const libraries: OpenLibrary[] = [];
+  for (const index of configured.keys()) libraries.push(await clock.hold(openLibrary(index, libraryWorld)));
   if (options.resumeFile === undefined) unwrap(checkWritable(options.sessionFolder));
   const rig = unwrap(openRig(config.rig, { clock, seed: config.seed, encoder }));
-  if (rig.truth !== null) checkTargets(config, rig.truth.channels.length);
-  const rng = createRng(config.seed);
-  const past = options.resumeFile === undefined ? null : unwrap(readResumePoint(options.resumeFile));
-  const threads = config.evolution.threads.map((thread, index) => {
-    const state = past?.threads[index];
-    const generator = generators[index] ?? firstGenerator;
-    if (state === undefined || state.optimizer === null) {
-      const fresh = openThread(thread, index, generator, factsOf(models, thread).latent, rng.fork(`optimizer/${index}`));
-      return { ...fresh, target: state?.target ?? fresh.target };
-    }
-    return { index, generator, optimizer: unwrap(restoreOptimizer(state.optimizer, { dim: generator.latentDim })), target: state.target };
-  });
+  if (rig.truth !== null) checkTargets(configured, rig.truth.channels.length);
+  const threads: EvolutionThread[] = [];
+  let noteThreads: (opened: readonly EvolutionThread[]) => void = () => undefined;
+  const openThreads = (settings: EvolutionStep, firstThread: number): readonly EvolutionThread[] => {
+    const opened = settings.threads.map((thread, slot) => openThread(thread, firstThread + slot, generatorOf(thread.generator), factsOf(models, thread.generator).latent, rng.fork(`optimizer/${firstThread + slot}`)));
+    noteThreads(opened);
+    return opened;
+  };
+  const resume = past === null ? null : resumePointOf(past, openThreads);
+  threads.push(...(resume?.evolution?.threads ?? []));
 
   const startedUtc = past?.startedUtc ?? new Date().toISOString();
   const id = past?.id ?? randomUUID();
@@ -118,7 +137,7 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
       { role: "display", name: display.name, detail: JSON.stringify(display.geometry()) },
     ],
   });
-  for (const g of new Set(generators)) recorder.record({ kind: "model", role: "generator", id: g.identity.id, sha256: g.identity.sha256, provider: g.identity.provider });
+  for (const g of generators.values()) recorder.record({ kind: "model", role: "generator", id: g.identity.id, sha256: g.identity.sha256, provider: g.identity.provider });
   if (encoder !== null) recorder.record({ kind: "model", role: "encoder", id: encoder.identity.id, sha256: encoder.identity.sha256, provider: encoder.identity.provider });
 
   display.place(placementOf(config.display, display.geometry()));
@@ -132,16 +151,23 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
       if (limit.stop) loop.pause();
     },
   });
+  // What a replay needs to begin an evolution of which no generation was finished.
+  noteThreads = (opened) => {
+    threads.push(...opened);
+    recorder.record({ kind: "event", category: "engine", severity: "info", code: "optimizers", message: "", dataJson: JSON.stringify(opened.map((t) => ({ thread: t.index, state: Buffer.from(encodeOptimizerState(t.optimizer.state())).toString("base64") }))) });
+  };
+  const recorded = options.resumeFile === undefined ? null : openRecordedImages(options.resumeFile, past?.point.nextImageId ?? 1);
   const loop: ClosedLoop = createClosedLoop({
-    clock, source: rig.source, eye: rig.eye, reward, display, retina: rig.retina, sync: rig.sync, checkWords: config.rig.sync?.checkWords ?? false, aligner: rig.aligner,
-    rng, trial: config.trial, response: config.response, evolution: config.evolution, onStreamLost: config.rig.onStreamLost, threads,
-    autoTargets: past?.threads.length === threads.length ? [] : config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
-    displaySetup: displaySetupOf(config, display.geometry()), references, sizePxOf: (thread) => imageSizePx(config, thread, display.geometry().widthPx), record: recorder.record, room: recorder.room, listener: options.listener, resume: past?.point ?? null,
+    clock, source: rig.source, eye: rig.eye, reward, display, retina: rig.retina, sync: rig.sync, aligner: rig.aligner,
+    rng, trial: config.trial, response: config.response, plan: setupsOf(config), implicitPlan: config.plan.length === 0, labs, openThreads,
+    generator: (id) => generators.get(id) ?? null, libraries, ...(recorded === null ? {} : { recordedImage: recorded.image }),
+    sessionPlacement: sessionPlacementOf(config.display), screen: screenOf(config.display, display.geometry()),
+    displaySetup: displaySetupOf(config, display.geometry()), record: recorder.record, room: recorder.room, listener: options.listener, resume,
   });
 
   let closing: Promise<void> | null = null;
   return {
-    id, file: store.file, startedUtc, config, rig, reward, display, store, loop, threads,
+    id, file: store.file, startedUtc, config, rig, reward, display, store, loop, threads, reports: past?.reports ?? [], models, clock,
     record: recorder.record,
     close() {
       closing ??= (async () => {
@@ -154,6 +180,7 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
         loop.close();
         await display.close();
         await store.close();
+        recorded?.close();
       })();
       return closing;
     },
@@ -161,25 +188,51 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
 }
 
 /** What is known of a generator's codes before an evolution. */
-function factsOf(models: Models, thread: ThreadConfig): { readonly latent: GeneratorManifest["latent"] | null; readonly dim: number } {
-  const found = models.list().find((m) => m.id === thread.generator);
+function factsOf(models: Models, id: string): { readonly latent: GeneratorManifest["latent"] | null; readonly dim: number } {
+  const found = models.list().find((m) => m.id === id);
   return found?.kind === "generator" ? { latent: found.latent, dim: found.input.dim } : { latent: null, dim: 0 };
 }
 
 /** The session's file names the optimizer that ran, not "auto". */
 function chooseOptimizers(config: SessionConfig, models: Models): SessionConfig {
-  const threads = config.evolution.threads.map((thread) => {
-    if (thread.optimizer !== "auto") return thread;
-    const { latent, dim } = factsOf(models, thread);
-    return { ...thread, optimizer: defaultsFor({ generator: { latentDim: dim, initialStepSize: latent?.initialStepSize ?? 1 }, noise: "high" }).name };
+  const choose = <T extends { readonly threads: readonly ThreadConfig[] }>(evolution: T): T => ({
+    ...evolution,
+    threads: evolution.threads.map((thread) => {
+      if (thread.optimizer !== "auto") return thread;
+      const { latent, dim } = factsOf(models, thread.generator);
+      return { ...thread, optimizer: defaultsFor({ generator: { latentDim: dim, initialStepSize: latent?.initialStepSize ?? 1 }, noise: "high" }).name };
+    }),
   });
-  return { ...config, evolution: { ...config.evolution, threads } };
+  return { ...config, evolution: choose(config.evolution), plan: config.plan.map((step) => (step.protocol === "evolution" ? choose(step) : step)) };
 }
 
 /** Only of a rig whose channels are known before it starts; on others a channel may still appear. */
-function checkTargets(config: SessionConfig, channelCount: number): void {
-  for (const { target } of config.evolution.threads) {
+function checkTargets(steps: readonly PlanStep[], channelCount: number): void {
+  for (const { target } of steps.flatMap((s) => (s.protocol === "evolution" ? s.threads : []))) {
     if (target !== "auto" && target >= channelCount) throw new FaultError({ code: "unknownChannel", message: `Expected a target channel from 0 to ${channelCount - 1} or "auto", got ${target}. Choose another target.` });
+  }
+}
+
+/** Images that earlier runs recorded are shown again as they are in the file, whatever has become of their folder. */
+function openRecordedImages(file: string, before: number): { readonly image: (imageId: number) => ImageBatch | null; readonly close: () => void } {
+  const reader = unwrap(openSession(file));
+  return {
+    image(imageId) {
+      if (imageId >= before) return null;
+      const found = reader.image(imageId)?.record ?? null;
+      return found === null ? null : { count: 1, width: found.widthPx, height: found.heightPx, data: found.rgb };
+    },
+    close: () => reader.close(),
+  };
+}
+
+/** Hashes of the own protocols that a session was recorded with. */
+export function recordedSources(file: string): ReadonlyMap<string, string> {
+  const reader = unwrap(openSession(file));
+  try {
+    return sourcesOf(reader);
+  } finally {
+    reader.close();
   }
 }
 
@@ -217,11 +270,6 @@ function displaySetupOf({ display, response }: SessionConfig, { kind, refreshHz 
   return { photodiodeCode: display.photodiodeCode, flashes: skipped === "" ? display.calibrationFlashes : 0, onFrames: frames, offFrames: frames, skipped };
 }
 
-function imageSizePx(config: SessionConfig, thread: number, widthPx: number): number | null {
-  const deg = config.evolution.threads[thread]?.imageSizeDeg ?? null;
-  return deg === null ? null : Math.max(1, Math.round(pixelsOf(deg, { widthPx, widthCm: config.display.widthCm, distanceCm: config.display.distanceCm })));
-}
-
 /** zod writes what is left out as undefined; the optimizer wants it left out. */
 function withoutUndefined(constraints: NonNullable<ThreadConfig["constraints"]>): Constraints {
   const { normCap, fixedNorm, box, subspace } = constraints;
@@ -249,11 +297,11 @@ function describeSession(config: SessionConfig, at: { readonly id: string; reado
     startedUtc: at.startedUtc,
     seed: String(config.seed),
     rig: at.rig,
-    protocol: "evolution",
+    protocol: stepsOf(config).map((step) => (step.protocol === "lab" ? step.name : step.protocol)).join(", "),
     configJson: JSON.stringify(config),
     appVersion,
     hostKind: at.hostKind,
-    description: config.notes === "" ? "Closed-loop evolution of preferred images" : config.notes,
+    description: config.notes === "" ? (config.plan.length === 0 ? "Closed-loop evolution of preferred images" : `Session of ${config.plan.length} steps: ${config.plan.map((step) => (step.protocol === "lab" ? step.name : step.protocol)).join(", ")}`) : config.notes,
     experimenters: config.experimenters,
     lab: config.lab,
     institution: config.institution,

@@ -1,7 +1,7 @@
 // From a session's display settings in degrees to what the stimulus window draws in pixels (SPEC 1). Knows nothing about drawing.
 import type { DisplayConfig } from "../shared/contract/config.ts";
 import { linearise } from "../shared/gamma.ts";
-import type { DisplayGeometry, StimulusPlacement } from "../shared/ports.ts";
+import type { DisplayGeometry, StimulusPlacement, VisualPlacement } from "../shared/ports.ts";
 import { extentPx, placeSquare } from "../shared/visualAngle.ts";
 import type { PixelSquare, ScreenGeometry } from "../shared/visualAngle.ts";
 
@@ -30,4 +30,9 @@ export function placementOf(display: DisplayConfig, geometry: DisplayGeometry): 
     photodiodeCode: display.photodiodeCode,
     lut,
   };
+}
+
+/** Where the session's images are seen. */
+export function sessionPlacementOf(display: DisplayConfig): VisualPlacement {
+  return { centreXDeg: display.centreXDeg, centreYDeg: display.centreYDeg, sizeDeg: display.imageSizeDeg };
 }

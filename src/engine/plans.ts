@@ -7,6 +7,7 @@ import { fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { builtInPlans } from "./builtInPlans.ts";
 import type { Caller } from "./engineTypes.ts";
+import { labNames, loadLabModule } from "./labProtocols.ts";
 
 /** Errors: `planUnreadable`, `badPlan` with the place that is not right. */
 export async function readPlanFile(file: string): Promise<Result<PlanFile, Fault>> {
@@ -62,7 +63,7 @@ export async function savePlan(plan: PlanFile, planFolder: string): Promise<Resu
   return ok(summaryOf(plan, file, false));
 }
 
-export function createPlanHandlers({ planFolder }: { readonly planFolder: string }): Pick<Handlers<Caller>, "plans.list" | "plans.load" | "plans.save" | "plans.remove" | "protocols.list"> {
+export function createPlanHandlers({ planFolder, protocolFolder }: { readonly planFolder: string; readonly protocolFolder: string }): Pick<Handlers<Caller>, "plans.list" | "plans.load" | "plans.save" | "plans.remove" | "protocols.list"> {
   return {
     "plans.list": async () => ok(await listPlans(planFolder)),
     "plans.load": ({ name }) => findPlan(name, planFolder),
@@ -73,8 +74,16 @@ export function createPlanHandlers({ planFolder }: { readonly planFolder: string
       await rm(fileOf(planFolder, name));
       return ok(null);
     },
-    "protocols.list": async () => ok(builtInProtocols),
+    "protocols.list": async () => ok([...builtInProtocols, ...labNames(protocolFolder).map((name) => describeLab(protocolFolder, name))]),
   };
+}
+
+function describeLab(folder: string, name: string): ProtocolDescription {
+  const loaded = loadLabModule(folder, name);
+  if (!loaded.ok) return { protocol: "lab", name, title: name, description: "", defaults: null, options: [], problem: loaded.error.message };
+  const { title, description, options } = loaded.value.definition;
+  const defaults = planStep.safeParse({ protocol: "lab", name, settings: Object.fromEntries(options.map((o) => [o.name, o.default])) });
+  return { protocol: "lab", name, title, description, defaults: defaults.success ? defaults.data : null, options, problem: null };
 }
 
 async function planNames(planFolder: string): Promise<readonly string[]> {

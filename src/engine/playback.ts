@@ -3,6 +3,7 @@
 import type { EventName, EventPayload, PresentationEvent, ReplayStatus, Snapshot } from "../shared/contract/index.ts";
 import type { SessionReader, SessionRun } from "../session/reader.ts";
 import { openSession } from "../session/reader.ts";
+import { stepsOf } from "../shared/contract/index.ts";
 import { FaultError, err, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { nsPerMs } from "../shared/units.ts";
@@ -111,7 +112,7 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
 
   function status(jumped = false): ReplayStatus {
     const { positionMs, generations, presentations, atEnd, difference } = shown;
-    return { file: reader.file, playing, speed, jumped, positionMs, durationMs, generation: generations, generations: config.evolution.generations, presentations, atEnd, seekingToMs, difference };
+    return { file: reader.file, playing, speed, jumped, positionMs, durationMs, generation: generations, generations: stepsOf(config).reduce((n, step) => n + (step.protocol === "evolution" ? step.generations : 0), 0), presentations, atEnd, seekingToMs, difference };
   }
 
   /** Goes on until `until` says so, letting others have the thread in between. */

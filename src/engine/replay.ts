@@ -1,5 +1,6 @@
 // Replays a session file through the loop's own decisions: the recorded inputs go in, in order and at their times, and every record that
 // comes out is compared with the recorded one. Knows nothing about windows.
+import { z } from "zod";
 import { createClockAligner } from "../acquisition/align.ts";
 import { rigRegistry } from "../acquisition/index.ts";
 import { restoreOptimizer, decodeOptimizerState } from "../evolve/index.ts";
@@ -10,14 +11,19 @@ import type { LoopListener } from "../loop/loopTypes.ts";
 import type { EvolutionThread } from "../loop/thread.ts";
 import { openSession } from "../session/reader.ts";
 import type { SessionReader, SessionRun } from "../session/reader.ts";
-import type { Generator } from "../shared/ports.ts";
-import type { SessionRecord, SessionRecordBody } from "../shared/records.ts";
+import { stepsOf } from "../shared/contract/index.ts";
+import type { EvolutionStep } from "../shared/contract/index.ts";
+import type { DisplayGeometry, Generator } from "../shared/ports.ts";
+import type { DevicesRecord, SessionRecord, SessionRecordBody } from "../shared/records.ts";
 import { FaultError, err, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { createRng } from "../shared/rng.ts";
-import { nsPerS } from "../shared/units.ts";
+import { hostTimeNs, nsPerS } from "../shared/units.ts";
 import type { ImageBatch } from "../shared/values.ts";
-import { configOf, pastAt } from "./resume.ts";
+import { requireLabProtocols } from "./labProtocols.ts";
+import { defaultProtocolFolder } from "./paths.ts";
+import { screenOf, sessionPlacementOf } from "./placement.ts";
+import { configOf, pastAt, resumePointOf, setupsOf, sourcesOf } from "./resume.ts";
 
 export interface Difference {
   readonly seq: number;
@@ -48,34 +54,37 @@ export interface Replay {
   take(record: SessionRecord): Difference | null;
 }
 
-export function createReplay(reader: SessionReader, run: SessionRun, listener: LoopListener = {}): Replay {
+export function createReplay(reader: SessionReader, run: SessionRun, listener: LoopListener = {}, protocolFolder = defaultProtocolFolder): Replay {
   const config = configOf(reader);
   const devices = reader.devices();
-  const past = run.run === reader.runs()[0]?.run ? null : pastAt(reader, run.firstSeq - 1);
   const rng = createRng(config.seed);
-  const images = reader.images();
+  /** Files of version 2 and before: one evolution; nothing says which step anything belongs to. */
+  const old = reader.steps().length === 0;
+  const labs = requireLabProtocols(protocolFolder, stepsOf(config), sourcesOf(reader));
+  const openThreads = (settings: EvolutionStep, firstThread: number): readonly EvolutionThread[] => settings.threads.map((_, slot) => openThread(reader, settings, slot, firstThread + slot));
+  const past = run.run === reader.runs()[0]?.run ? null : pastAt(reader, run.firstSeq - 1);
   const emitted: SessionRecordBody[] = [];
-  const threads = config.evolution.threads.map((_, index) => openThread(reader, index, past?.threads[index]?.target));
-  const inThisRun = images.filter((i) => i.seq >= run.firstSeq && i.imageKind === "reference");
   const core = createLoopCore({
-    trial: config.trial, response: config.response, evolution: config.evolution, onStreamLost: config.rig.onStreamLost,
-    threads: threads.map((t, i) => (past?.threads[i]?.optimizer ? { ...t, optimizer: unwrap(restoreOptimizer(past.threads[i].optimizer, { dim: t.generator.latentDim })) } : t)),
-    autoTargets: past !== null && past.threads.length > 0 ? [] : config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
-    referenceCount: past?.point.referenceImageIds.length ?? inThisRun.length,
+    trial: config.trial, response: config.response, plan: setupsOf(config), implicitPlan: config.plan.length === 0, labs, openThreads,
+    generator: (id) => aGenerator(id, 0), sessionPlacement: sessionPlacementOf(config.display), screen: screenOf(config.display, geometryOf(devices)),
     aligner: createClockAligner({ shortestTransportMs: unwrap(rigRegistry.find((r) => r.kind === config.rig.kind)?.shortestTransportMs(config.rig.options) ?? ok(0)) }), rng,
-    hasEye: devices.some((d) => d.role === "eye"), hasReward: devices.some((d) => d.role === "reward"), checkWords: config.rig.sync?.checkWords ?? false,
+    hasEye: devices.some((d) => d.role === "eye"), hasReward: devices.some((d) => d.role === "reward"),
     sourceName: devices.find((d) => d.role === "spikes")?.name ?? "",
-    record: (body) => void emitted.push(body),
+    record: (body) => {
+      if (old && body.kind === "step") return;
+      emitted.push(body);
+    },
     effects: {
       fixation: nothing, run: nothing, abort: nothing, lit: nothing, trialTimer: nothing, deadline: nothing, reward: nothing, rewardOff: nothing, decode: nothing, release: nothing, askRoom: nothing,
     },
-    listener, resume: past?.point ?? null,
+    listener, resume: past === null ? null : resumePointOf(past, openThreads),
   });
-  // A resumed run draws its images anew without writing them again: the record of the first run stands for them.
-  for (const known of past === null ? [] : images.filter((i) => i.seq < run.firstSeq && i.imageKind === "reference")) {
-    core.input({ kind: "imageDecoded", imageId: known.imageId, label: known.label, image: pixelsOf(known) }, known.hostNs);
+  if (old) {
+    // What such a file does not say: which references the evolution had.
+    const labels = reader.images().filter((i) => i.imageKind === "reference" && (past !== null || i.seq <= run.lastSeq)).map((i) => i.label);
+    core.input({ kind: "library", step: 0, labels, widthPx: 0, heightPx: 0 }, hostTimeNs(0));
+    emitted.length = 0;
   }
-  emitted.length = 0;
 
   return {
     core,
@@ -90,7 +99,7 @@ export function createReplay(reader: SessionReader, run: SessionRun, listener: L
       }
       const replayed = emitted.shift();
       if (replayed === undefined) return { seq: record.seq, kind: record.kind, field: "", recorded: summarise(record), replayed: "(nothing)" };
-      return compareRecords(record, replayed);
+      return compareRecords(record, replayed, old);
     },
   };
 }
@@ -140,22 +149,48 @@ function pixelsOf(image: { readonly widthPx: number; readonly heightPx: number; 
   return { count: 1, width: image.widthPx, height: image.heightPx, data: image.rgb };
 }
 
+const optimizersEvent = z.array(z.object({ thread: z.number(), state: z.string() }));
+
 /** The optimizer as it was before the first generation; its generator is not needed, its images are in the file. */
-function openThread(reader: SessionReader, index: number, target: number | undefined): EvolutionThread {
-  const config = configOf(reader).evolution.threads[index];
+function openThread(reader: SessionReader, settings: EvolutionStep, slot: number, index: number): EvolutionThread {
+  const config = settings.threads[slot];
   const first = reader.generations({ states: true }).find((g) => g.thread === index);
-  if (first === undefined) throw new FaultError({ code: "nothingToVerify", message: `Expected at least one finished generation of thread ${index} in ${reader.file}, found none: there is no decision to replay yet.` });
-  const optimizer = unwrap(restoreOptimizer(unwrap(decodeOptimizerState(first.stateBefore))));
-  const generator: Generator = {
-    identity: { id: config?.generator ?? "", title: "", sha256: "", provider: "" }, latentDim: optimizer.dim, initialStepSize: optimizer.stepSize(), widthPx: 0, heightPx: 0,
-    decode: () => Promise.reject(new Error("expected no decoding in a replay: images come from the file")),
-  };
-  return { index, generator, optimizer, target: target ?? (config === undefined || config.target === "auto" ? 0 : config.target) };
+  const state = first?.stateBefore ?? notedState(reader, index);
+  if (state === null) throw new FaultError({ code: "nothingToVerify", message: `Expected at least one finished generation of evolution ${index} in ${reader.file}, found none: there is no decision to replay yet.` });
+  const optimizer = unwrap(restoreOptimizer(unwrap(decodeOptimizerState(state))));
+  return { index, generator: aGenerator(config?.generator ?? "", optimizer.dim), optimizer, target: config === undefined || config.target === "auto" ? 0 : config.target };
 }
 
-function compareRecords(recorded: SessionRecord, replayed: SessionRecordBody): Difference | null {
+/** As the engine noted it when the evolution was opened. */
+function notedState(reader: SessionReader, thread: number): Uint8Array | null {
+  for (const event of reader.events()) {
+    if (event.category !== "engine" || event.code !== "optimizers") continue;
+    const noted = optimizersEvent.safeParse(JSON.parse(event.dataJson)).data?.find((t) => t.thread === thread);
+    if (noted !== undefined) return new Uint8Array(Buffer.from(noted.state, "base64"));
+  }
+  return null;
+}
+
+function aGenerator(id: string, latentDim: number): Generator {
+  return {
+    identity: { id, title: "", sha256: "", provider: "" }, latentDim, initialStepSize: 1, widthPx: 0, heightPx: 0,
+    decode: () => Promise.reject(new Error("expected no decoding in a replay: images come from the file")),
+  };
+}
+
+/** As the display said when the session began. */
+function geometryOf(devices: DevicesRecord["devices"]): DisplayGeometry {
+  const known = z.object({ kind: z.enum(["timed", "window"]), widthPx: z.number(), heightPx: z.number(), refreshHz: z.number() });
+  const detail = devices.find((d) => d.role === "display")?.detail ?? "";
+  const parsed = detail.startsWith("{") ? known.safeParse(JSON.parse(detail)).data : undefined;
+  return parsed ?? { kind: "timed", widthPx: 1920, heightPx: 1080, refreshHz: 60 };
+}
+
+const columnsOfSteps: ReadonlySet<string> = new Set(["step", "key", "block", "item", "placement"]);
+
+function compareRecords(recorded: SessionRecord, replayed: SessionRecordBody, old: boolean): Difference | null {
   if (recorded.kind !== replayed.kind) return { seq: recorded.seq, kind: recorded.kind, field: "kind", recorded: summarise(recorded), replayed: summarise(replayed) };
-  const field = firstUnequal(recorded, replayed, Object.keys(replayed));
+  const field = firstUnequal(recorded, replayed, Object.keys(replayed).filter((key) => !old || !columnsOfSteps.has(key)));
   return field === null ? null : { seq: recorded.seq, kind: recorded.kind, field, recorded: show(valueAt(recorded, field)), replayed: show(valueAt(replayed, field)) };
 }
 

@@ -1,6 +1,7 @@
 // One place in a recorded session: the loop and its telemetry as they were there, and the records that come next. It only goes forward.
 // Knows nothing about windows, speed or seeking.
 import type { SessionReader, SessionRun } from "../session/reader.ts";
+import { stepsOf } from "../shared/contract/index.ts";
 import type { SessionConfig } from "../shared/contract/index.ts";
 import type { SessionRecord } from "../shared/records.ts";
 import { hostTimeNs, nsPerMs } from "../shared/units.ts";
@@ -53,7 +54,7 @@ export function createReplayCursor({ reader, config, runs, spans }: ReplayedSess
     config,
     session: {
       id: info.id, file: reader.file, subject: info.subject.id, startedUtc: info.startedUtc, seed: config.seed, rig: info.rig,
-      generator: models.find((m) => m.role === "generator")?.id ?? "", optimizer: config.evolution.threads[0]?.optimizer ?? "", provider: models[0]?.provider ?? "",
+      generator: models.find((m) => m.role === "generator")?.id ?? "", optimizer: stepsOf(config).flatMap((step) => (step.protocol === "evolution" ? step.threads : []))[0]?.optimizer ?? "", provider: models[0]?.provider ?? "",
     },
     now: () => hostTimeNs((spans[0]?.fromNs ?? 0) + positionMs() * nsPerMs),
     channels: () => reader.channels(),

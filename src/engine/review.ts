@@ -1,11 +1,12 @@
 // A recorded session as the console shows it: the same snapshot as a live one, read from the file. Knows nothing about SQL or windows.
-import type { ChannelLive, GalleryItem, LogEntry, PresentationEvent, SessionSummary, Snapshot } from "../shared/contract/index.ts";
+import type { ChannelLive, PlanState, SessionConfig, StepState, GalleryItem, LogEntry, PresentationEvent, SessionSummary, Snapshot } from "../shared/contract/index.ts";
 import { z } from "zod";
-import { emptyPlan, sessionConfig } from "../shared/contract/index.ts";
+import { sessionConfig, stepsOf } from "../shared/contract/index.ts";
 import type { SessionList, SessionReader } from "../session/reader.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { fitRewardFlow, rewardMl } from "../shared/rewardFlow.ts";
 import { nsPerMs } from "../shared/units.ts";
+import { endedData, pastAt } from "./resume.ts";
 import { gridOf } from "./telemetry.ts";
 
 export function toSummary(listed: Result<SessionList, Fault>, recordingFile: string | null): readonly SessionSummary[] {
@@ -32,6 +33,7 @@ export function reviewSnapshot(reader: SessionReader): Snapshot {
   const presentations = reader.presentations();
   const events = reader.events().filter((e) => e.category !== "input");
   const summary = reader.summary();
+  const ended = reader.steps().filter((s) => s.state !== "begun").map(endedData);
   const startNs = presentations[0]?.hostNs ?? 0;
   const flow = fitRewardFlow(config.rig.reward?.calibration ?? []);
   const totalMs = rewards.reduce((sum, r) => sum + r.pulseMs, 0);
@@ -49,7 +51,7 @@ export function reviewSnapshot(reader: SessionReader): Snapshot {
     live: {
       phase: "review",
       progress: {
-        generation: generations.length, generations: generations[0]?.optimizer === "imported" ? new Set(generations.map((g) => g.generation)).size : config.evolution.generations, imageInBlock: 0, imagesInBlock: 0, presentations: presentations.length,
+        generation: generations.length, generations: generations[0]?.optimizer === "imported" ? new Set(generations.map((g) => g.generation)).size : stepsOf(config).reduce((n, step) => n + (step.protocol === "evolution" ? step.generations : 0), 0), imageInBlock: 0, imagesInBlock: 0, presentations: presentations.length,
         excluded: presentations.filter((p) => p.excluded !== null).length, elapsedMs: summary.durationS * 1000, remainingMs: null,
       },
       trials: {
@@ -62,11 +64,11 @@ export function reviewSnapshot(reader: SessionReader): Snapshot {
       alarms: [],
       targets,
       trialState: "stopped",
-      plan: emptyPlan,
+      plan: reviewPlan(reader, config),
     },
     curve: generations.map((g) => ({
       thread: g.thread, generation: g.generation, evolvedMean: zero(g.evolvedMean), evolvedSem: zero(g.evolvedSem), evolvedBest: zero(Math.max(...[...g.scores].filter((s) => !Number.isNaN(s)))),
-      evolvedCount: g.scores.length - g.missing, referenceMean: orNull(g.referenceMean), referenceSem: orNull(g.referenceSem), referenceCount: config.evolution.referencesPerGeneration * config.evolution.repeats,
+      evolvedCount: g.scores.length - g.missing, referenceMean: orNull(g.referenceMean), referenceSem: orNull(g.referenceSem), referenceCount: referencesOf(config),
       stepSize: zero(g.stepSize), missing: g.missing,
     })),
     gallery: generations.flatMap((g): GalleryItem[] => {
@@ -75,10 +77,35 @@ export function reviewSnapshot(reader: SessionReader): Snapshot {
       return [{ thread: g.thread, generation: g.generation, imageId: g.bestImageId, role: "best", rateHz, label: `${rateHz.toFixed(0)} spikes/s` }];
     }),
     log: events.slice(-500).map((e, i): LogEntry => ({ id: i + 1, atMs: Math.max(0, (e.hostNs - startNs) / nsPerMs), severity: e.severity, code: e.code, message: e.message })),
-    views: [],
-    stepReports: [],
+    views: ended.flatMap((e) => (e.view === null ? [] : [e.view])),
+    stepReports: ended.map((e) => e.report),
     reports: events.flatMap((e) => (e.code === "report" ? [reportOf(e.dataJson)] : [])),
     failure: summary.state === "interrupted" ? "This session was interrupted: everything up to the interruption is here." : null,
+  };
+}
+
+function referencesOf(config: SessionConfig): number {
+  const evolution = stepsOf(config).find((step) => step.protocol === "evolution");
+  return evolution === undefined ? 0 : evolution.referencesPerGeneration * evolution.repeats;
+}
+
+/** The steps as they stand in the file. */
+function reviewPlan(reader: SessionReader, config: SessionConfig): PlanState {
+  const past = pastAt(reader, Number.POSITIVE_INFINITY);
+  const setups = past.point.plan ?? stepsOf(config).map((settings) => ({ settings }));
+  const shown = Map.groupBy(reader.presentations(), (p) => p.step ?? 0);
+  const begun = new Map(reader.steps().map((s) => [s.step, s]));
+  const { field, target } = past.point.carried;
+  return {
+    steps: setups.map(({ settings }, index): StepState => {
+      const ended = past.point.ended.find((e) => e.step === index);
+      const settled = shown.get(index)?.filter((p) => p.excluded === null).length ?? 0;
+      return {
+        index, protocol: settings.protocol, title: begun.get(index)?.title ?? (settings.title === "" ? settings.protocol : settings.title), state: ended?.state ?? (index === past.point.current ? "running" : "waiting"),
+        planned: settled, settled, message: ended?.message ?? "", needs: null,
+      };
+    }),
+    current: past.point.current, carried: { field, target: target === null ? null : { channel: target.channel, fromStep: target.fromStep } }, queuedImages: 0,
   };
 }
 

@@ -1,7 +1,6 @@
 // What windows are told about a running session: a snapshot when they attach, decimated events after. Knows nothing about transport or SQL.
-import { emptyPlan } from "../shared/contract/index.ts";
 import type { EventName, EventPayload, Snapshot } from "../shared/contract/index.ts";
-import type { Alarm, ChannelState, CurvePoint, Device, GalleryItem, Live, LogEntry, Phase, PresentationEvent, SessionConfig } from "../shared/contract/index.ts";
+import type { Alarm, ChannelState, CurvePoint, Device, GalleryItem, Live, LogEntry, Phase, PresentationEvent, SessionConfig, StepReport, StepView } from "../shared/contract/index.ts";
 import type { ClosedLoop } from "../loop/closedLoop.ts";
 import type { GenerationResult, LoopListener, SettledPresentation } from "../loop/loopTypes.ts";
 import type { SessionRecordBody } from "../shared/records.ts";
@@ -13,7 +12,7 @@ import type { ChannelInfo, EyeBatch } from "../shared/values.ts";
 export type Emit = <E extends EventName>(event: E, payload: EventPayload<E>) => void;
 
 /** What telemetry reads of a loop, live or replayed. */
-export type Watched = Pick<ClosedLoop, "status" | "alarms" | "channels">;
+export type Watched = Pick<ClosedLoop, "status" | "alarms" | "channels" | "views">;
 
 export interface Telemetry {
   readonly listener: LoopListener;
@@ -38,10 +37,14 @@ export interface TelemetryOptions {
   readonly emit: Emit;
   /** What the subject has had today and may have; left out where nobody counts. */
   readonly rewardLimits?: () => Pick<Live["reward"], "dayMl" | "dayMlMax" | "sessionMlMax">;
+  /** Steps that ended before: of a session that is gone on with. */
+  readonly past?: readonly { readonly report: StepReport; readonly view: StepView | null }[];
 }
 
 const responsesKept = 400;
 const logKept = 300;
+/** What a step has is worked out and sent this seldom. */
+const viewEveryMs = 1000;
 const trialsKept = 40;
 
 export function createTelemetry(options: TelemetryOptions): Telemetry {
@@ -54,6 +57,9 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
   let logId = 0;
   const log: LogEntry[] = [];
   const reports: Snapshot["reports"] = [];
+  const stepReports: StepReport[] = [...(options.past ?? []).map((p) => p.report)];
+  const endedViews = new Map<number, StepView>((options.past ?? []).flatMap((p) => (p.view === null ? [] : [[p.report.step, p.view]])));
+  let viewsMs = Number.NEGATIVE_INFINITY;
   const curve: CurvePoint[] = [];
   const gallery: GalleryItem[] = [];
   const generations = new Map<string, GalleryItem[]>();
@@ -64,6 +70,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
   const eye = { x: [] as number[], y: [] as number[], valid: true, inside: false, sentNs: 0 };
   let generationStartedMs: number | null = null;
   const generationMs: number[] = [];
+  let pace: { readonly step: number; readonly fromMs: number; readonly settled: number } | null = null;
   let pausedMs = 0;
   let pausedSince: number | null = null;
 
@@ -74,16 +81,27 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
 
   function remainingMs(): number | null {
     const status = loop?.status;
-    if (status === undefined || status.phase !== "evolution" || generationMs.length === 0) return null;
+    if (status === undefined) return null;
+    const step = status.plan.steps[status.plan.current ?? -1];
+    if (step !== undefined && step.protocol !== "evolution") return remainingOfStep(step);
+    if (status.phase !== "evolution" || generationMs.length === 0) return null;
     const recent = generationMs.slice(-5);
     const each = recent.reduce((a, b) => a + b, 0) / recent.length;
     const share = status.imagesInBlock > 0 ? status.imageInBlock / status.imagesInBlock : 0;
-    return Math.max(0, each * (config.evolution.generations - status.generation - share));
+    return Math.max(0, each * (status.generations - status.generation - share));
+  }
+
+  /** From the pace of the step so far. */
+  function remainingOfStep(step: { readonly index: number; readonly planned: number; readonly settled: number }): number | null {
+    const now = elapsedMs();
+    if (pace === null || pace.step !== step.index) pace = { step: step.index, fromMs: now, settled: step.settled };
+    const done = step.settled - pace.settled;
+    return done < 10 ? null : Math.max(0, ((now - pace.fromMs) / done) * (step.planned - step.settled));
   }
 
   const listener: LoopListener = {
     presentation(p: SettledPresentation) {
-      if (p.excluded !== null) keep(toEvent(p, [], loop?.status.targets[p.image.thread ?? 0] ?? 0));
+      if (p.excluded !== null) keep(toEvent(p, [], p.channel));
     },
     raster(p, spikesMs, channel) {
       keep(toEvent(p, spikesMs, channel));
@@ -115,6 +133,14 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
     },
     report(thread, report) {
       reports.push({ thread, verdict: report.verdict, sentences: [...report.sentences] });
+    },
+    stepReport(report, view) {
+      stepReports.push(report);
+      endedViews.set(report.step, view);
+      generationStartedMs = null;
+      generationMs.length = 0;
+      emit("stepView", view);
+      emit("stepReport", report);
     },
     screen(imageId, fixation, imageInTrial, imagesInTrial) {
       emit("screen", { imageId, fixation, imageInTrial, imagesInTrial });
@@ -150,12 +176,18 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
     emit("presentation", event);
   }
 
+  function allViews(): StepView[] {
+    const running = loop?.views() ?? [];
+    const known = new Map([...endedViews, ...running.map((v): [number, StepView] => [v.step, v])]);
+    return [...known].sort((a, b) => a[0] - b[0]).map(([, view]) => view);
+  }
+
   function makeLive(l: Watched): Live {
     const status = l.status;
     return {
       phase,
       progress: {
-        generation: status.phase === "tuning" ? -1 : status.generation, generations: config.evolution.generations, imageInBlock: status.imageInBlock, imagesInBlock: status.imagesInBlock,
+        generation: status.phase === "tuning" ? -1 : status.generation, generations: status.generations, imageInBlock: status.imageInBlock, imagesInBlock: status.imagesInBlock,
         presentations: status.presentations, excluded: status.excluded, elapsedMs: elapsedMs(), remainingMs: remainingMs(),
       },
       trials: { ...trials, recent: [...trials.recent] },
@@ -165,7 +197,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       alarms: l.alarms.active.map((a): Alarm => ({ code: a.code, severity: a.severity, sinceMs: sinceStartMs(a.sinceHostNs), message: a.message, count: a.count })),
       targets: [...status.targets],
       trialState: status.trialState,
-      plan: emptyPlan,
+      plan: status.plan,
     };
   }
 
@@ -213,14 +245,19 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       gallery: [...gallery],
       log: [...log],
       reports: [...reports],
-      views: [],
-      stepReports: [],
+      views: allViews(),
+      stepReports: [...stepReports],
       failure,
     }),
     responses: (channel, last) => responses.filter((r) => r.channel === channel).slice(-last),
     ofGeneration: (thread, generation) => generations.get(`${thread}/${generation}`) ?? [],
     tick() {
-      if (loop !== null) emit("live", makeLive(loop));
+      if (loop === null) return;
+      emit("live", makeLive(loop));
+      const now = options.now() / nsPerMs;
+      if (now - viewsMs < viewEveryMs && now >= viewsMs) return;
+      viewsMs = now;
+      for (const view of loop.views()) if (!endedViews.has(view.step)) emit("stepView", view);
     },
   };
 }
@@ -234,22 +271,17 @@ function finite(value: number): number {
 export function gridOf(channels: readonly ChannelInfo[]): ChannelState[] {
   const areas = Map.groupBy(channels, (c) => c.area);
   const out: ChannelState[] = [];
-  for (const all of areas.values()) {
-    // Units and merges have no place of their own: they stand below the array.
-    const members = all.some((c) => c.positionMm !== null) ? all.filter((c) => c.positionMm !== null) : all;
-    const beside = all.filter((c) => !members.includes(c));
+  for (const members of areas.values()) {
     const placed = members.every((c) => c.positionMm !== null);
     const xs = [...new Set(members.map((c) => c.positionMm?.x ?? 0))].sort((a, b) => a - b);
     const ys = [...new Set(members.map((c) => c.positionMm?.y ?? 0))].sort((a, b) => a - b);
     const columns = Math.max(1, Math.ceil(members.length / 8));
-    const fits = placed && xs.length * ys.length <= members.length * 2;
     members.forEach((c, i) => {
-      const cell = fits ? { column: xs.indexOf(c.positionMm?.x ?? 0), row: ys.indexOf(c.positionMm?.y ?? 0) } : { column: i % columns, row: Math.floor(i / columns) };
+      const cell = placed && xs.length * ys.length <= members.length * 2
+        ? { column: xs.indexOf(c.positionMm?.x ?? 0), row: ys.indexOf(c.positionMm?.y ?? 0) }
+        : { column: i % columns, row: Math.floor(i / columns) };
       out.push({ index: c.index, name: c.name, area: c.area, ...cell });
     });
-    const wide = fits ? Math.max(1, xs.length) : columns;
-    const below = fits ? ys.length : Math.ceil(members.length / columns);
-    beside.forEach((c, i) => out.push({ index: c.index, name: c.name, area: c.area, column: i % wide, row: below + Math.floor(i / wide) }));
   }
   return out.sort((a, b) => a.index - b.index);
 }

@@ -1,9 +1,10 @@
 // Connects the loop's decisions to the world: every port's events become inputs, in order of arrival and with their time; every wish of the
 // loop becomes a call of a port. Decodes images ahead of the display. Knows nothing about files, windows or rigs.
 import { eventCodes, onsetCode } from "../shared/eventCodes.ts";
+import type { StepView } from "../shared/contract/plan.ts";
 import type { Clock, Display, EventCodes, EyeTracker, Retina, Reward, SpikeSource } from "../shared/ports.ts";
 import type { SessionRecordBody } from "../shared/records.ts";
-import { FaultError, ok } from "../shared/result.ts";
+import { FaultError, assertNever, ok } from "../shared/result.ts";
 import type { HostTimeNs } from "../shared/units.ts";
 import type { ImageBatch } from "../shared/values.ts";
 import type { Alarms } from "./alarms.ts";
@@ -13,14 +14,23 @@ import type { LoopInput } from "./inputs.ts";
 import { createLoopCore } from "./loopCore.ts";
 import type { LoopCoreOptions } from "./loopCore.ts";
 import type { LoopStatus } from "./loopTypes.ts";
-import type { ImagesToDecode } from "./generations.ts";
+import { shuffleDisc } from "../analysis/localisation.ts";
+import type { ImageSource, ProtocolImage } from "./protocols/protocol.ts";
+import type { StepLibrary } from "./steps.ts";
+import { createRng } from "../shared/rng.ts";
 
-export interface ReferenceImage {
+/** The folder of a step, opened: what is in it is known, pixels are read when they are due. */
+export interface OpenLibrary extends StepLibrary {
+  image(place: number): Promise<ImageBatch>;
+}
+
+export interface QueuedPixels {
   readonly label: string;
+  readonly kind: "model" | "free";
   readonly image: ImageBatch;
 }
 
-export interface ClosedLoopOptions extends Omit<LoopCoreOptions, "effects" | "hasEye" | "hasReward" | "sourceName" | "referenceCount" | "record"> {
+export interface ClosedLoopOptions extends Omit<LoopCoreOptions, "effects" | "hasEye" | "hasReward" | "sourceName" | "record"> {
   readonly clock: Clock;
   readonly source: SpikeSource;
   /** null = free viewing: no fixation is asked for. */
@@ -32,9 +42,10 @@ export interface ClosedLoopOptions extends Omit<LoopCoreOptions, "effects" | "ha
   readonly display: Display;
   /** The synthetic rig's eyes; null on real rigs. */
   readonly retina: Retina | null;
-  readonly references: readonly ReferenceImage[];
-  /** Side of a thread's images on the screen, px; null = the display's own. Left out: null for all. */
-  readonly sizePxOf?: (thread: number) => number | null;
+  /** One for every step of the plan. */
+  readonly libraries: readonly OpenLibrary[];
+  /** An image that an earlier run of this session recorded; null where there is none. */
+  readonly recordedImage?: (imageId: number) => ImageBatch | null;
   /** How the display's lag is measured before the first trial, or why not. Left out: nothing is recorded of it. */
   readonly displaySetup?: Omit<Extract<LoopInput, { kind: "displaySetup" }>, "kind" | "refreshHz">;
   readonly record: (body: SessionRecordBody, atHostNs: HostTimeNs) => void;
@@ -48,7 +59,12 @@ export interface ClosedLoop {
   pause(): void;
   resume(): void;
   stop(why?: string): void;
+  /** The rest of the block under way is given up. */
   skipGeneration(): void;
+  skipStep(): void;
+  /** null = the step under way. */
+  repeatStep(step: number | null): void;
+  queueImages(images: readonly QueuedPixels[]): void;
   setTarget(thread: number, channel: number): void;
   rewardNow(pulseMs: number): Promise<void>;
   setRewardMs(pulseMs: number): void;
@@ -61,9 +77,11 @@ export interface ClosedLoop {
   readonly alarms: Alarms;
   readonly channels: ChannelFigures;
   readonly status: LoopStatus;
+  views(): readonly StepView[];
 }
 
 const decodeChunk = 8;
+const midGrey = 128;
 /** Images decoded before all others: more than one would make the first wait for its neighbours. */
 const firstChunk = 1;
 
@@ -72,12 +90,19 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
   const sync = options.sync ?? null;
   const waiting: LoopInput[] = [];
   const timers = new Set<() => void>();
+  const queued = new Map<number, ImageBatch>();
+  const bases = new Map<ImageSource, Promise<ImageBatch>>();
+  const inWork = new Set<number>();
+  let nextQueued = options.resume?.nextQueued ?? 0;
+  let pending: ProtocolImage[] = [];
+  let decoding: Promise<void> | null = null;
+  /** Images made since the newest block asked for its own. */
+  let sinceAsked = 0;
   let busy = false;
   let closed = false;
 
   const core = createLoopCore({
     ...options,
-    referenceCount: options.references.length,
     hasEye: options.eye !== null,
     hasReward: reward !== null,
     sourceName: source.name,
@@ -92,15 +117,16 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
         display.abort(trialId);
         sync?.send(eventCodes.aborted);
       },
-      lit(imageId, presentationId, at) {
+      lit(imageId, presentationId, at, where) {
         sync?.send(imageId === null ? eventCodes.imageOff : onsetCode(presentationId));
-        retina?.lit(imageId, presentationId, at);
+        if (where === null) retina?.lit(imageId, presentationId, at);
+        else retina?.lit(imageId, presentationId, at, where);
       },
       trialTimer: (at, token) => setTimer(at, { kind: "trialTimer", token }),
       deadline: (at, presentationId) => setTimer(at, { kind: "deadline", presentationId }),
       reward: (pulseMs, cause) => watch(deliver(pulseMs, cause)),
       rewardOff: () => watch(reward?.off()),
-      decode: (generations, order) => watch(clock.hold(decodeInOrder(generations, order))),
+      decode: (images, ahead) => watch(clock.hold(decodeInOrder(images, ahead))),
       release: (imageIds) => display.release(imageIds),
       askRoom() {
         const room = options.room();
@@ -151,39 +177,111 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
     give({ kind: "rewardDone", cause, pulseMs, problem: given.ok ? null : given.error.message });
   }
 
-  async function addImage(imageId: number, label: string, image: ImageBatch, sizePx: number | null): Promise<void> {
+  async function addImage(imageId: number, label: string, image: ImageBatch): Promise<void> {
     give({ kind: "imageDecoded", imageId, label, image });
-    await Promise.all([retina?.see(imageId, image), display.prepare(imageId, image, sizePx)]);
+    await Promise.all([retina?.see(imageId, image), display.prepare(imageId, image, null)]);
     give({ kind: "imageReady", imageId });
   }
 
-  async function decodeInOrder(generations: readonly ImagesToDecode[], order: readonly number[]): Promise<void> {
-    const where = new Map<number, { readonly g: ImagesToDecode; readonly individual: number }>();
-    for (const g of generations) g.imageIds.forEach((imageId, individual) => where.set(imageId, { g, individual }));
-    const due = order.flatMap((imageId) => {
-      const found = where.get(imageId);
-      return found === undefined ? [] : [{ imageId, ...found }];
-    });
-    // The first images, then the rest of the first trial, then larger portions.
-    for (let from = 0; from < due.length && !core.ended; ) {
-      const size = from === 0 ? firstChunk : from < options.trial.imagesPerTrial ? options.trial.imagesPerTrial - from : decodeChunk;
-      const first = due[from];
-      if (first === undefined) break;
-      let to = from + 1;
-      while (to < due.length && to - from < size && due[to]?.g === first.g) to += 1;
-      const chunk = due.slice(from, to);
-      from = to;
-      const { dim, data } = first.g.latents;
-      const latents = new Float32Array(chunk.length * dim);
-      chunk.forEach((c, i) => latents.set(data.subarray(c.individual * dim, (c.individual + 1) * dim), i * dim));
-      const decoded = await first.g.thread.generator.decode({ count: chunk.length, dim, data: latents });
+  /** Pixels of images whose sources are of one kind, in order. Codes of one generator go through it together. */
+  async function pixelsOf(images: readonly ProtocolImage[]): Promise<readonly ImageBatch[]> {
+    const recorded = images.map((i) => options.recordedImage?.(i.imageId) ?? null);
+    const first = images[0]?.source;
+    if (first?.kind === "latent" && recorded.every((r) => r === null)) {
+      const dim = first.latent.length;
+      const data = new Float32Array(images.length * dim);
+      images.forEach((i, at) => {
+        if (i.source.kind === "latent") data.set(i.source.latent, at * dim);
+      });
+      const decoded = await first.generator.decode({ count: images.length, dim, data });
       const bytes = decoded.width * decoded.height * 3;
-      await Promise.all(chunk.map((c, i) => addImage(c.imageId, c.g.labels?.[c.individual] ?? "", { count: 1, width: decoded.width, height: decoded.height, data: decoded.data.slice(i * bytes, (i + 1) * bytes) }, options.sizePxOf?.(first.g.thread.index) ?? null)));
+      return images.map((_, i) => ({ count: 1, width: decoded.width, height: decoded.height, data: decoded.data.slice(i * bytes, (i + 1) * bytes) }));
+    }
+    const out: ImageBatch[] = [];
+    for (const [i, image] of images.entries()) out.push(recorded[i] ?? (await materialise(image.source)));
+    return out;
+  }
+
+  async function materialise(source: ImageSource): Promise<ImageBatch> {
+    switch (source.kind) {
+      case "latent":
+        return source.generator.decode({ count: 1, dim: source.latent.length, data: Float32Array.from(source.latent) });
+      case "library": {
+        const library = options.libraries[source.library];
+        if (library === undefined) throw new FaultError({ code: "noLibrary", message: `Expected a folder of images for step ${source.library + 1}, found none.` });
+        return library.image(source.place);
+      }
+      case "queued": {
+        const image = queued.get(source.number);
+        if (image === undefined) throw new FaultError({ code: "noQueued", message: `Expected image ${source.number} of those that were sent, found none.` });
+        return image;
+      }
+      case "recorded":
+        throw new FaultError({ code: "noRecorded", message: "Expected an image that this session has recorded, found none in its file." });
+      case "shuffled": {
+        const base = await baseOf(source.base);
+        const { data } = shuffleDisc({ width: base.width, height: base.height, channels: 3, data: base.data }, source.disc, { diameterPx: source.discDiameterPx, rng: createRng(source.seed) });
+        return { ...base, data };
+      }
+      case "masked": {
+        const base = await baseOf(source.base);
+        const data = base.data.slice();
+        for (let i = 0; i < source.mask.length; i++) {
+          if ((source.mask[i] === 1) === source.complement) data.fill(midGrey, i * 3, i * 3 + 3);
+        }
+        return { ...base, data };
+      }
+      default:
+        return assertNever(source);
     }
   }
 
-  async function addReferences(): Promise<void> {
-    for (const [i, reference] of options.references.entries()) await addImage(core.referenceImageId(i), reference.label, reference.image, null);
+  /** Many images may come from one: it is made once. */
+  function baseOf(source: ImageSource): Promise<ImageBatch> {
+    const known = bases.get(source);
+    if (known !== undefined) return known;
+    const made = materialise(source);
+    bases.clear();
+    bases.set(source, made);
+    return made;
+  }
+
+  /** What is due comes before what is made ready ahead, whatever was asked for first. Settles when nothing is left to make. */
+  function decodeInOrder(images: readonly ProtocolImage[], ahead: boolean): Promise<void> {
+    const asked = images.filter((i) => !inWork.has(i.imageId));
+    const ids = new Set(asked.map((i) => i.imageId));
+    const waitingFor = new Set(pending.map((i) => i.imageId));
+    pending = ahead ? [...pending, ...asked.filter((i) => !waitingFor.has(i.imageId))] : [...asked, ...pending.filter((i) => !ids.has(i.imageId))];
+    if (!ahead) sinceAsked = 0;
+    decoding ??= decodePending().finally(() => {
+      decoding = null;
+    });
+    return decoding;
+  }
+
+  async function decodePending(): Promise<void> {
+    // The first images, then the rest of the first trial, then larger portions.
+    for (let first = pending[0]; first !== undefined && !core.ended; first = pending[0]) {
+      const size = sinceAsked === 0 ? firstChunk : sinceAsked < options.trial.imagesPerTrial ? options.trial.imagesPerTrial - sinceAsked : decodeChunk;
+      let count = 1;
+      for (let next = pending[count]; next !== undefined && count < size && togetherWith(next, first); next = pending[count]) count += 1;
+      const chunk = pending.slice(0, count);
+      pending = pending.slice(count);
+      sinceAsked += count;
+      for (const { imageId } of chunk) inWork.add(imageId);
+      const pixels = await pixelsOf(chunk);
+      await Promise.all(chunk.map((c, i) => {
+        const image = pixels[i];
+        if (image === undefined) throw new Error(`expected the pixels of image ${c.imageId}, got none`);
+        return addImage(c.imageId, c.label, image);
+      }));
+      for (const { imageId } of chunk) inWork.delete(imageId);
+    }
+    pending = [];
+  }
+
+  function togetherWith(a: ProtocolImage, b: ProtocolImage): boolean {
+    return a.source.kind === "latent" && b.source.kind === "latent" ? a.source.generator === b.source.generator : a.source.kind === b.source.kind;
   }
 
   return {
@@ -207,15 +305,26 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
       if (!spikes.ok) throw new FaultError(spikes.error);
       if (options.displaySetup !== undefined) give({ kind: "displaySetup", refreshHz: display.geometry().refreshHz, ...options.displaySetup });
       give({ kind: "begin", refreshHz: display.geometry().refreshHz, channels: source.channels().map(plainChannel) });
-      await clock.hold(addReferences());
+      options.libraries.forEach(({ labels, widthPx, heightPx }, step) => give({ kind: "library", step, labels: [...labels], widthPx, heightPx }));
     },
     pause: () => give({ kind: "pause" }),
     resume: () => give({ kind: "resume" }),
     stop: (why = "The operator stopped the session.") => give({ kind: "stop", why }),
     skipGeneration: () => give({ kind: "skipGeneration" }),
+    skipStep: () => give({ kind: "skipStep" }),
+    repeatStep(step) {
+      const { steps } = core.status.plan;
+      if (step !== null && (steps[step] === undefined || steps[step].state === "waiting")) throw new FaultError({ code: "unknownStep", message: `Expected a step that has begun, 1 to ${steps.filter((s) => s.state !== "waiting").length}, got ${step + 1}.` });
+      give({ kind: "repeatStep", step });
+    },
+    queueImages(images) {
+      for (const { image } of images) queued.set(nextQueued++, image);
+      give({ kind: "queueImages", images: images.map((i) => ({ label: i.label, imageKind: i.kind })) });
+    },
     setTarget(thread, channel) {
       const channels = source.channels().length;
-      if (options.threads[thread] === undefined) throw new FaultError({ code: "unknownThread", message: `Expected a thread from 0 to ${options.threads.length - 1}, got ${thread}.` });
+      const threads = core.status.targets.length;
+      if (thread >= threads) throw new FaultError({ code: "unknownThread", message: `Expected a thread from 0 to ${threads - 1}, got ${thread}.` });
       if (channel >= channels) throw new FaultError({ code: "unknownChannel", message: `Expected a channel from 0 to ${channels - 1}, got ${channel}.` });
       give({ kind: "setTarget", thread, channel });
     },
@@ -232,6 +341,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
     get status() {
       return core.status;
     },
+    views: () => core.views(),
   };
 }
 

@@ -16,12 +16,18 @@ export interface FixationMonitor {
   readonly holdFraction: number | null;
 }
 
-/** Square window of `windowDeg` per side centred on the fixation spot (SPEC 1). A lost track counts as outside. */
-export function createFixationMonitor({ windowDeg, graceMs }: { readonly windowDeg: number; readonly graceMs: number }): FixationMonitor {
+/**
+ * Square window of `windowDeg` per side centred on the fixation spot (SPEC 1). A lost track counts as outside once it has lasted for `blinkMsMax`
+ * (or `graceMs`, where that is longer); a gaze that is seen outside after `graceMs`.
+ */
+export function createFixationMonitor({ windowDeg, graceMs, blinkMsMax = 0 }: { readonly windowDeg: number; readonly graceMs: number; readonly blinkMsMax?: number }): FixationMonitor {
   const half = windowDeg / 2;
   const graceNs = graceMs * nsPerMs;
+  const blinkNs = Math.max(graceMs, blinkMsMax) * nsPerMs;
   let inside = false;
+  /** Not seen inside since; seen outside since. */
   let leftAt: number | null = null;
+  let outAt: number | null = null;
   let watermark = Number.NEGATIVE_INFINITY;
   /** Breaks as [left, came back), newest last; the open one ends at Infinity. */
   const breaks: { from: number; to: number }[] = [{ from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY }];
@@ -44,6 +50,7 @@ export function createFixationMonitor({ windowDeg, graceMs }: { readonly windowD
         share = share === null ? (within ? 1 : 0) : share + ((within ? 1 : 0) - share) / 1000;
         if (within) {
           leftAt = null;
+          outAt = null;
           if (!inside) {
             inside = true;
             const open = breaks.at(-1);
@@ -52,10 +59,13 @@ export function createFixationMonitor({ windowDeg, graceMs }: { readonly windowD
           }
         } else if (inside) {
           leftAt ??= t;
-          if (t - leftAt >= graceNs) {
-            leave(leftAt);
-            changes.push({ inside: false, atRigNs: rigTimeNs(leftAt) });
+          outAt = batch.valid[i] === 1 ? (outAt ?? t) : null;
+          const from = t - leftAt >= blinkNs ? leftAt : outAt !== null && t - outAt >= graceNs ? outAt : null;
+          if (from !== null) {
+            leave(from);
+            changes.push({ inside: false, atRigNs: rigTimeNs(from) });
             leftAt = null;
+            outAt = null;
           }
         }
         watermark = t;

@@ -16,7 +16,6 @@ const sourceFault = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("clockJump"), jumpMs: z.number(), atRigNs: rigNs }),
   z.object({ kind: z.literal("malformed"), reason: z.string(), packets: z.number() }),
   z.object({ kind: z.literal("overflow"), droppedSpikes: z.number() }),
-  z.object({ kind: z.literal("disorder"), duplicated: z.number(), reordered: z.number(), stream: z.string() }),
 ]);
 
 const geometry = z.object({ kind: z.enum(["timed", "window"]), widthPx: z.number(), heightPx: z.number(), refreshHz: z.number() });
@@ -59,6 +58,12 @@ const smallInput = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("resume") }),
   z.object({ kind: z.literal("stop"), why: z.string() }),
   z.object({ kind: z.literal("skipGeneration") }),
+  z.object({ kind: z.literal("skipStep") }),
+  z.object({ kind: z.literal("repeatStep"), step: z.number().nullable() }),
+  /** The operator sent images; their pixels follow as any others' do. */
+  z.object({ kind: z.literal("queueImages"), images: z.array(z.object({ label: z.string(), imageKind: z.enum(["model", "free"]) })) }),
+  /** What is in the folder of a step of the configured plan. */
+  z.object({ kind: z.literal("library"), step: z.number(), labels: z.array(z.string()), widthPx: z.number(), heightPx: z.number() }),
   z.object({ kind: z.literal("setTarget"), thread: z.number(), channel: z.number() }),
   z.object({ kind: z.literal("setReward"), pulseMs: z.number() }),
 ]);

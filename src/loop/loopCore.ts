@@ -1,28 +1,32 @@
 // The decisions of a session: which images in which trials, what counts, when a generation is over, when the session is. Driven by inputs
 // alone, each with its time: the same inputs give the same decisions and records, which is what replay rests on.
 // Knows nothing about clocks, files, windows or rigs; closedLoop.ts connects it to the ports.
-import type { ClockAligner, PlannedFlash } from "../shared/ports.ts";
+import type { StepView } from "../shared/contract/plan.ts";
+import type { ClockAligner, PlannedFlash, VisualPlacement } from "../shared/ports.ts";
 import type { DisplayCalibrationRecord, SessionRecordBody } from "../shared/records.ts";
-import { FaultError, assertNever } from "../shared/result.ts";
+import { assertNever } from "../shared/result.ts";
 import type { Rng } from "../shared/rng.ts";
 import { addMs, hostTimeNs, nsPerMs } from "../shared/units.ts";
 import type { HostTimeNs } from "../shared/units.ts";
+import { placeSquare } from "../shared/visualAngle.ts";
+import type { ScreenGeometry } from "../shared/visualAngle.ts";
 import type { ChannelInfo, SourceFault } from "../shared/values.ts";
 import { createAlarms } from "./alarms.ts";
 import type { Alarms } from "./alarms.ts";
-import { createChannelWatch } from "./channelWatch.ts";
-import { createChannelFigures, suggestTarget } from "./channels.ts";
+import { createChannelFigures } from "./channels.ts";
 import type { ChannelFigures } from "./channels.ts";
 import { calibrationFlashes, createDisplayCalibration, judgeCalibration, skippedCalibration } from "./displayCalibration.ts";
 import type { DisplayCalibration } from "./displayCalibration.ts";
 import { createFixationMonitor, createFreeViewing } from "./fixation.ts";
-import { createGenerations } from "./generations.ts";
-import type { ImagesToDecode } from "./generations.ts";
 import { recordOf } from "./inputs.ts";
 import type { LoopInput, SmallInput } from "./inputs.ts";
-import type { EndReason, LoopImage, LoopListener, LoopSettings, LoopStatus, ResumePoint } from "./loopTypes.ts";
+import type { EndReason, LoopListener, LoopSettings, LoopStatus, ResumePoint } from "./loopTypes.ts";
 import { createPresentations } from "./presentations.ts";
-import type { EvolutionThread } from "./thread.ts";
+import type { PlannedPresentation } from "./presentations.ts";
+import type { ProtocolImage } from "./protocols/protocol.ts";
+import type { LabProtocols } from "./protocols/registry.ts";
+import { createSteps } from "./steps.ts";
+import type { CurrentBlock, StepSetup, StepsOptions } from "./steps.ts";
 import { initialTrialState, stepTrial } from "./trial.ts";
 import type { TrialEvent, TrialState, TrialTiming } from "./trial.ts";
 
@@ -32,30 +36,33 @@ export interface LoopEffects {
   run(trialId: number, flashes: readonly PlannedFlash[]): void;
   abort(trialId: number): void;
   /** The subject sees this image (null: blank) from this time on; for the synthetic rig's eyes. */
-  lit(imageId: number | null, presentationId: number, atHostNs: HostTimeNs): void;
+  lit(imageId: number | null, presentationId: number, atHostNs: HostTimeNs, where: VisualPlacement | null): void;
   trialTimer(atHostNs: HostTimeNs, token: number): void;
   deadline(atHostNs: HostTimeNs, presentationId: number): void;
   reward(pulseMs: number, cause: "trial" | "manual"): void;
   rewardOff(): void;
-  /** Decode these, in this order; `imageDecoded` and `imageReady` follow for each. */
-  decode(images: readonly ImagesToDecode[], order: readonly number[]): void;
+  /** Decode these, in this order, `ahead`: after all that is due; `imageDecoded` and `imageReady` follow for each. */
+  decode(images: readonly ProtocolImage[], ahead: boolean): void;
   release(imageIds: readonly number[]): void;
   /** Answer with `room` when the store can take another generation. */
   askRoom(): void;
 }
 
 export interface LoopCoreOptions extends LoopSettings {
-  readonly threads: readonly EvolutionThread[];
-  /** Threads whose target is chosen from the tuning block. */
-  readonly autoTargets: readonly number[];
-  readonly referenceCount: number;
+  readonly plan: readonly StepSetup[];
+  /** A session without a plan of steps: one evolution. */
+  readonly implicitPlan: boolean;
+  readonly labs: LabProtocols;
+  readonly openThreads: StepsOptions["openThreads"];
+  readonly generator: StepsOptions["generator"];
+  /** Where the session places images, and the screen that they are on. */
+  readonly sessionPlacement: VisualPlacement;
+  readonly screen: ScreenGeometry;
   readonly aligner: ClockAligner;
   readonly rng: Rng;
   /** false = free viewing: no fixation is asked for. */
   readonly hasEye: boolean;
   readonly hasReward: boolean;
-  /** The words of the images come back on the recording system, and must be the images' own. Left out: false. */
-  readonly checkWords?: boolean;
   readonly sourceName: string;
   readonly record: (body: SessionRecordBody, atHostNs: HostTimeNs) => void;
   readonly effects: LoopEffects;
@@ -66,8 +73,8 @@ export interface LoopCoreOptions extends LoopSettings {
 export interface LoopCore {
   /** Takes one input that happened at `now`. Not re-entrant: effects must answer later. */
   input(input: LoopInput, now: HostTimeNs): void;
-  /** Image id of the i-th reference. */
-  referenceImageId(i: number): number;
+  /** What the steps have so far. */
+  views(): readonly StepView[];
   readonly ended: boolean;
   readonly alarms: Alarms;
   readonly channels: ChannelFigures;
@@ -81,32 +88,27 @@ const calibrationTimeoutMs = 3000;
 const marksAfterMs = 400;
 
 export function createLoopCore(options: LoopCoreOptions): LoopCore {
-  const { effects, listener, evolution, response, resume } = options;
+  const { effects, listener, response, resume } = options;
   let now = hostTimeNs(0);
   const record = (body: SessionRecordBody): void => options.record(body, now);
   const log = (code: string, message: string, severity: "info" | "warn" | "fault" = "info", category: "log" | "operator" | "fault" | "state" = "log", data?: unknown): void => {
     record({ kind: "event", category, severity, code, message, dataJson: data === undefined ? "" : JSON.stringify(data) });
   };
   const alarms = createAlarms({ now: () => now, record });
-  const fixation = options.hasEye ? createFixationMonitor({ windowDeg: options.trial.fixationWindowDeg, graceMs: options.trial.graceMs }) : createFreeViewing();
+  const fixation = options.hasEye ? createFixationMonitor({ windowDeg: options.trial.fixationWindowDeg, graceMs: options.trial.graceMs, blinkMsMax: options.trial.blinkMsMax }) : createFreeViewing();
   const channels = createChannelFigures(0);
-  const channelWatch = createChannelWatch({ channels, alarms, nameOf: (index) => channelName(index) });
 
-  const images = new Map<number, LoopImage>();
-  const latents = new Map<number, Float32Array | Float64Array>();
   const ready = new Set<number>();
-  const known = new Set<number>([...(resume?.imageIds ?? []).map((i) => i.imageId), ...(resume?.referenceImageIds ?? [])]);
+  /** Recorded by an earlier run of the session. */
+  const known = new Set<number>((resume?.images ?? []).map((i) => i.imageId));
   const blockers = new Set<string>();
-  const targetWanted = new Map<number, number>();
-  const referenceIds: number[] = [];
-  let nextImageId = resume?.nextImageId ?? 1;
   let nextPresentationId = resume?.nextPresentationId ?? 1;
   let channelList: readonly ChannelInfo[] = [];
   let refreshHz = 60;
   let trial: TrialState = initialTrialState(resume?.nextTrialId ?? 1);
   let rewardMs = options.trial.rewardMs;
   let imagesWanted = false;
-  let begun = false;
+  let started = false;
   let paused = false;
   let ending: EndReason | null = null;
   let endMessage = "";
@@ -117,52 +119,43 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   let calibrating: DisplayCalibration | null = null;
   let calibration: DisplayCalibrationRecord | null = null;
 
-  for (let i = 0; i < options.referenceCount; i++) referenceIds.push(resume?.referenceImageIds[i] ?? nextImageId++);
-
-  const generations = createGenerations({
-    evolution, threads: options.threads, rng: options.rng, resume, record,
-    newImageId: () => nextImageId++,
-    log: (code, message, severity) => log(code, message, severity),
-    onGeneration: (g) => listener.generation?.(g),
-    onReport(thread, report) {
-      log("report", report.sentences.join(" "), report.verdict === "rose" ? "info" : "warn", "log", { thread, report });
-      listener.report?.(thread, report);
+  const steps = createSteps({
+    setups: options.plan, implicit: options.implicitPlan, rng: options.rng, labs: options.labs, figures: channels, alarms, sessionPlacement: options.sessionPlacement,
+    channels: () => channelList, channelName, openThreads: options.openThreads, generator: options.generator, record,
+    log: (code, message, severity, category, data) => log(code, message, severity, category, data),
+    listener, isReady: (imageId) => ready.has(imageId),
+    want: (images, ahead) => effects.decode(images, ahead),
+    release(imageIds) {
+      effects.release(imageIds);
+      for (const id of imageIds) ready.delete(id);
     },
+    askRoom: () => effects.askRoom(),
+    serve: () => serve(),
+    stopping: () => ending !== null,
+    mayBegin: () => calibrating === null,
+    completed: (message) => end("completed", message),
+    resume,
   });
 
+  /** Presentations under way belong to the block that planned them, also when another has come meanwhile. */
+  const blockOf = new Map<number, CurrentBlock>();
+
   const presentations = createPresentations({
-    settings: options, fixation, aligner: options.aligner, alarms, record, checkWords: options.checkWords ?? false,
+    settings: options, fixation, aligner: options.aligner, alarms, record,
     channelCount: () => channelList.length,
-    targetOf: (image) => options.threads[image.thread ?? 0]?.target ?? 0,
+    targetOf: (image) => steps.channelOf(image),
     deadline: (at, id) => effects.deadline(at, id),
-    onSettled(p, ratesHz) {
+    onSettled(p, ratesHz, planned) {
       listener.presentation?.(p);
-      const { block } = generations;
-      if (ratesHz === null) block?.failed(p.image.imageId);
-      else {
-        channels.addResponse(p.image.imageId, ratesHz);
-        generations.keepScore(p.image.imageId, ratesHz);
-        block?.measured(p.image.imageId);
-      }
-      if (block?.done === true) finishBlock();
-      else serve();
+      if (ratesHz !== null) channels.addResponse(figureKey(planned), ratesHz);
+      const block = blockOf.get(p.presentationId);
+      blockOf.delete(p.presentationId);
+      if (block !== undefined) steps.settled(block, planned.item, ratesHz);
     },
     onRaster: (p, spikesMs, channel) => listener.raster?.(p, spikesMs, channel),
   });
 
-  // ---- blocks ------------------------------------------------------------------------------------------------------------
-
-  function beginSession(): void {
-    if (begun || calibrating !== null || !referenceIds.every((id) => ready.has(id)) || channelList.length === 0) return;
-    begun = true;
-    for (const id of referenceIds) generations.addReference(id);
-    if ((resume?.generation ?? null) === null && options.autoTargets.length > 0 && evolution.tuningRepeats > 0 && referenceIds.length > 0) generations.startTuning();
-    else {
-      chooseTargets();
-      startGeneration();
-    }
-    if (!ended) step({ kind: "start", atHostNs: now });
-  }
+  // ---- the display before the first trial ----------------------------------------------------------------------------------
 
   function setUpDisplay(input: Extract<SmallInput, { kind: "displaySetup" }>): void {
     if (input.skipped !== "" || input.flashes === 0) {
@@ -192,77 +185,19 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   function endCalibration(): void {
     if (calibrating === null) return;
     finishCalibration(calibrating.finish(options.aligner.map()));
-    beginSession();
+    goOn();
   }
 
-  function startGeneration(): void {
-    generations.startGeneration();
-    showPlanned();
+  /** The same image at two places is two stimuli. */
+  function figureKey(planned: PlannedPresentation): number {
+    return planned.image.kind === "mapping" ? 1e9 + planned.step * 1e6 + planned.item : planned.image.imageId;
   }
 
-  function showPlanned(): void {
-    const { block, toDecode } = generations;
-    if (block === null) return;
-    for (const g of toDecode) {
-      g.imageIds.forEach((imageId, i) => {
-        images.set(imageId, { imageId, kind: "evolved", thread: g.thread.index, generation: g.generation, individual: g.generation === null ? null : i, label: g.labels?.[i] ?? "" });
-        latents.set(imageId, g.latents.data.slice(i * g.latents.dim, (i + 1) * g.latents.dim));
-      });
-    }
-    effects.decode(toDecode, block.imageOrder);
-    if (block.done) finishBlock();
-    else serve();
-  }
-
-  function finishBlock(): void {
-    const { phase } = generations;
-    generations.clearBlock();
-    if (ending !== null) return;
-    if (phase === "tuning") {
-      chooseTargets();
-      startGeneration();
-      return;
-    }
-    if (phase === "confirming") {
-      end("completed", `All ${evolution.generations} generations are done.`);
-      return;
-    }
-    const over = generations.finishGeneration();
-    effects.release(over);
-    for (const id of over) {
-      ready.delete(id);
-      images.delete(id);
-      latents.delete(id);
-    }
-    applyTargets();
-    if (!generations.done) effects.askRoom();
-    else if (evolution.confirmRepeats > 0) {
-      generations.startConfirming();
-      showPlanned();
-    } else end("completed", `All ${evolution.generations} generations are done.`);
-  }
-
-  function chooseTargets(): void {
-    if (options.autoTargets.length > 0) {
-      const suggested = suggestTarget({ tuning: channels.tuning(), signalHz: channels.signalHz(), status: channels.statuses() });
-      for (const index of options.autoTargets) {
-        const thread = options.threads[index];
-        if (thread === undefined || targetWanted.has(index)) continue;
-        if (suggested === null) alarms.raise({ code: "noTarget", severity: "warn", message: "No channel responds reliably to the reference images: channel 0 is evolved. Choose a target with T." });
-        thread.target = suggested ?? 0;
-        log("target", `Target ${channelName(thread.target)} chosen by its tuning to the references.`, "info", "log", { thread: index, channel: thread.target });
-      }
-    }
-    applyTargets();
-  }
-
-  function applyTargets(): void {
-    for (const [index, channel] of targetWanted) {
-      const thread = options.threads[index];
-      if (thread !== undefined) thread.target = channel;
-      alarms.clear("noTarget", "A target was chosen.");
-    }
-    targetWanted.clear();
+  /** The first step has begun: trials may. */
+  function startTrials(): void {
+    if (started || !steps.begun || ended || ending !== null) return;
+    started = true;
+    if (!paused) step({ kind: "start", atHostNs: now });
   }
 
   function channelName(index: number): string {
@@ -274,7 +209,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   // ---- trials ------------------------------------------------------------------------------------------------------------
 
   function timing(): TrialTiming {
-    return { ...options.trial, rewardMs: options.hasReward ? rewardMs : 0, displayTimeoutMs };
+    return { ...options.trial, rewardMs: options.hasReward ? rewardMs : 0, rewardGrowMs: options.hasReward ? options.trial.rewardGrowMs : 0, displayTimeoutMs };
   }
 
   function step(event: TrialEvent): void {
@@ -304,7 +239,8 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
           break;
         case "trialEnd": {
           const { unseen, completed } = presentations.endTrial(action.flashes);
-          if (unseen.length > 0) generations.block?.giveBack(unseen);
+          for (const [block, items] of Map.groupBy(unseen, (u) => blockOf.get(u.flash.presentationId))) block?.block.giveBack(items.map((u) => u.item));
+          for (const u of unseen) blockOf.delete(u.flash.presentationId);
           record({
             kind: "trial", trialId: action.trialId, startHostNs: action.startHostNs, endHostNs: action.endHostNs, outcome: action.outcome,
             imagesPlanned: action.flashes.length, imagesCompleted: completed, rewardMs: action.rewardMs,
@@ -322,18 +258,27 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
 
   /** Gives the trial its images as soon as the next ones are decoded and nothing stands in the way. */
   function serve(): void {
-    const { block } = generations;
-    if (!imagesWanted || trial.name !== "waitImages" || block === null || ended || blockers.size > 0) return;
-    const due = block.peek(options.trial.imagesPerTrial);
-    if (due.length === 0 || !due.every((id) => ready.has(id))) return;
-    const onFrames = Math.max(1, Math.round((options.trial.onMs * refreshHz) / 1000));
-    const offFrames = Math.max(0, Math.round((options.trial.offMs * refreshHz) / 1000));
-    const flashes = block.take(due.length).map((imageId): PlannedFlash => ({ presentationId: nextPresentationId++, imageId, onFrames, offFrames }));
-    for (const flash of flashes) {
-      const image = images.get(flash.imageId);
-      if (image === undefined) throw new Error(`expected image ${flash.imageId} to be known, got none`);
-      presentations.plan({ trialId: trial.trialId, image, flash, generation: generations.shownGeneration, now });
-    }
+    const { current, settings } = steps;
+    if (!imagesWanted || trial.name !== "waitImages" || current === null || settings === null || ended || blockers.size > 0) return;
+    const due = current.block.peek(settings.imagesPerTrial ?? options.trial.imagesPerTrial);
+    if (due.length === 0 || !due.every((item) => ready.has(current.item(item).imageId))) return;
+    const onMs = settings.onMs ?? options.trial.onMs;
+    const offMs = settings.offMs ?? options.trial.offMs;
+    const onFrames = Math.max(1, Math.round((onMs * refreshHz) / 1000));
+    const offFrames = Math.max(0, Math.round((offMs * refreshHz) / 1000));
+    const flashes = current.block.take(due.length).map((item): PlannedFlash => {
+      const { imageId, ...planned } = current.item(item);
+      const image = steps.image(imageId);
+      if (image === null) throw new Error(`expected image ${imageId} to be known, got none`);
+      const placement = steps.placementOf({ imageId, ...planned });
+      const flash: PlannedFlash = {
+        presentationId: nextPresentationId++, imageId, onFrames, offFrames,
+        ...(placement === null ? {} : { placement: placeSquare({ xDeg: placement.centreXDeg, yDeg: placement.centreYDeg, sizeDeg: placement.sizeDeg }, options.screen) }),
+      };
+      blockOf.set(flash.presentationId, current);
+      presentations.plan({ trialId: trial.trialId, image, flash, generation: current.generation, step: current.step, block: current.number, item, placement, onMs, now });
+      return flash;
+    });
     imagesWanted = false;
     step({ kind: "imagesReady", flashes, atHostNs: now });
   }
@@ -349,7 +294,6 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         recordClock();
         alarms.expire();
         channels.add(input.batch);
-        channelWatch.look(input.batch.watermarkRigNs);
         watchSpikes(input.batch.timesRigNs.length);
         presentations.spikes(input.batch);
         return;
@@ -365,13 +309,12 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         if (!ended) presentations.mark(input.mark, calibrating);
         return;
       case "imageDecoded": {
-        const reference = referenceIds.indexOf(input.imageId);
-        if (reference >= 0) images.set(input.imageId, { imageId: input.imageId, kind: "reference", thread: null, generation: null, individual: null, label: input.label });
-        const image = images.get(input.imageId);
-        if (image === undefined || known.has(input.imageId)) return;
+        const image = steps.image(input.imageId);
+        if (image === null || known.has(input.imageId)) return;
+        known.add(input.imageId);
         record({
-          kind: "image", imageId: image.imageId, imageKind: image.kind, thread: image.thread, generation: image.generation, individual: image.individual, label: image.label,
-          widthPx: input.image.width, heightPx: input.image.height, rgb: input.image.data, latent: latents.get(image.imageId) ?? null,
+          kind: "image", imageId: image.imageId, imageKind: image.kind, thread: image.thread, generation: image.generation, individual: image.individual, step: image.step, key: image.key,
+          label: image.label, widthPx: input.image.width, heightPx: input.image.height, rgb: input.image.data, latent: image.latent,
         });
         return;
       }
@@ -387,14 +330,18 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         refreshHz = input.refreshHz;
         setChannels(input.channels);
         if (!options.hasEye) step({ kind: "gaze", inside: true, atHostNs: now });
-        beginSession();
+        goOn();
         return;
       case "displaySetup":
         setUpDisplay(input);
         return;
       case "channels":
         setChannels(input.channels);
-        beginSession();
+        goOn();
+        return;
+      case "library":
+        steps.library(input.step, input);
+        startTrials();
         return;
       case "fault":
         takeFault(input.fault);
@@ -403,17 +350,16 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         if (ending === null) {
           blockers.add("source");
           alarms.raise({ code: "sourceEnded", severity: "fault", message: `The spike stream ended: ${input.reason}. Trials wait; stop the session or bring the rig back.` });
-          stopWithoutStream(`the spike stream ended (${input.reason})`);
         }
         return;
       case "display":
         takeDisplay(input.report);
         return;
       case "imageReady":
-        if (!images.has(input.imageId)) return;
+        if (steps.image(input.imageId) === null) return;
         ready.add(input.imageId);
-        if (begun) serve();
-        else beginSession();
+        goOn();
+        serve();
         return;
       case "trialTimer":
         step({ kind: "timer", token: input.token, atHostNs: now });
@@ -429,7 +375,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         if (input.cause === "trial") step({ kind: "rewardDone", atHostNs: now });
         return;
       case "room":
-        if (ending === null && generations.block === null) startGeneration();
+        if (ending === null) steps.room();
         return;
       case "alarm":
         alarms.raise(input);
@@ -451,21 +397,27 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         if (!paused) return;
         paused = false;
         log("resumed", "The operator resumed the session.", "info", "operator");
-        step({ kind: "start", atHostNs: now });
+        if (started) step({ kind: "start", atHostNs: now });
         return;
       case "stop":
         log("stop", input.why, "info", "operator");
-        end("stopped", `Stopped in generation ${generations.generation}: ${input.why}`);
+        end("stopped", `Stopped in ${steps.where}: ${input.why}`);
         return;
       case "skipGeneration":
-        if (generations.block === null || generations.phase === "tuning") return;
-        log("skip", generations.phase === "confirming" ? "The operator skipped the rest of the last block." : `The operator skipped the rest of generation ${generations.generation}; images without a response are told as missing.`, "warn", "operator");
-        generations.block.giveUp();
-        if (generations.block.done) finishBlock();
+        if (ending === null) steps.skipBlock();
+        return;
+      case "skipStep":
+        if (ending === null) steps.skipStep();
+        return;
+      case "repeatStep":
+        if (ending === null) steps.repeatStep(input.step);
+        return;
+      case "queueImages":
+        if (ending === null) steps.queueImages(input.images.map((i) => ({ label: i.label, kind: i.imageKind })));
         return;
       case "setTarget":
-        targetWanted.set(input.thread, input.channel);
-        log("setTarget", `The operator chose ${channelName(input.channel)} as the target from the next generation on.`, "info", "operator", { thread: input.thread, channel: input.channel });
+        steps.setTarget(input.thread, input.channel);
+        log("setTarget", steps.evolution === null ? `The operator chose ${channelName(input.channel)} as the target.` : `The operator chose ${channelName(input.channel)} as the target from the next generation on.`, "info", "operator", steps.evolution === null ? { thread: input.thread, channel: input.channel, step: steps.state.current ?? 0 } : { thread: input.thread, channel: input.channel });
         return;
       case "setReward":
         rewardMs = input.pulseMs;
@@ -476,11 +428,17 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     }
   }
 
+  function goOn(): void {
+    if (ending !== null || calibrating !== null) return;
+    steps.tryBegin();
+    startTrials();
+  }
+
   function setChannels(list: readonly ChannelInfo[]): void {
     channelList = list;
     channels.resize(list.length);
     record({ kind: "channels", channels: list });
-    const beyond = options.threads.find((t) => t.target >= list.length);
+    const beyond = steps.evolution?.threads.find((t) => t.target >= list.length);
     if (beyond === undefined) alarms.clear("targetUnknown", "The target channel has appeared.");
     else alarms.raise({ code: "targetUnknown", severity: "warn", message: `The target is channel ${beyond.target}, but the rig has named ${list.length} so far: its rate counts as zero until it appears. Choose another with T if it does not.` });
   }
@@ -490,18 +448,18 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
       case "onset": {
         if (report.presentationId < 0) {
           calibrating?.flip(report.flipHostNs);
-          effects.lit(0, report.presentationId, report.flipHostNs);
+          effects.lit(0, report.presentationId, report.flipHostNs, null);
           return;
         }
-        const image = presentations.imageOf(report.presentationId);
-        if (image === null) return;
-        effects.lit(image.imageId, report.presentationId, report.flipHostNs);
-        listener.screen?.(image.imageId, true, trial.flashes.findIndex((f) => f.presentationId === report.presentationId) + 1, trial.flashes.length);
+        const planned = presentations.of(report.presentationId);
+        if (planned === null) return;
+        effects.lit(planned.image.imageId, report.presentationId, report.flipHostNs, planned.placement ?? options.sessionPlacement);
+        listener.screen?.(planned.image.imageId, true, trial.flashes.findIndex((f) => f.presentationId === report.presentationId) + 1, trial.flashes.length);
         presentations.onset(report.presentationId, report.flipHostNs, report.plannedHostNs);
         return;
       }
       case "offset":
-        effects.lit(null, report.presentationId, report.flipHostNs);
+        effects.lit(null, report.presentationId, report.flipHostNs, null);
         if (report.presentationId < 0) return;
         listener.screen?.(null, trial.name === "images", 0, trial.flashes.length);
         presentations.offset(report.presentationId, report.flipHostNs, report.framesShown, report.lateFrames);
@@ -545,12 +503,10 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
       case "stale":
         blockers.add("source");
         alarms.raise({ code: "streamStale", severity: "fault", message: `No data from ${name} for ${(f.ageMs / 1000).toFixed(1)} s. Trials wait until the stream is back.`, data: f });
-        stopWithoutStream(`no data from ${name} for ${(f.ageMs / 1000).toFixed(1)} s`);
         return;
       case "lost":
         blockers.add("source");
         alarms.raise({ code: "sourceLost", severity: "fault", message: `Lost ${name}: ${f.reason}. Trying again; trials wait.`, data: f });
-        stopWithoutStream(`${name} was lost (${f.reason})`);
         return;
       case "reconnected": {
         blockers.delete("source");
@@ -572,19 +528,9 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         presentations.lossInLast(1000);
         alarms.report({ code: "overflow", severity: "fault", data: f, message: `${f.droppedSpikes} spikes were dropped by a full queue; the responses they touch are recorded again.` });
         return;
-      case "disorder":
-        alarms.report({ code: "disorder", severity: "warn", data: f, message: `${[...(f.duplicated > 0 ? [`${f.duplicated} came twice`] : []), ...(f.reordered > 0 ? [`${f.reordered} came out of order`] : [])].join(", ")} of the packets of ${f.stream}; put right, nothing is missing.` });
-        return;
       default:
         assertNever(f);
     }
-  }
-
-  /** Where the session is to stop rather than to wait. */
-  function stopWithoutStream(why: string): void {
-    if (options.onStreamLost !== "stop" || ending !== null) return;
-    log("streamLost", `Stopped because ${why}; the rig is set to stop rather than to wait.`, "fault", "state");
-    end("stopped", `Stopped in generation ${generations.generation}: ${why}.`);
   }
 
   function watchSpikes(n: number): void {
@@ -618,7 +564,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     if (ended) return;
     ended = true;
     presentations.stop();
-    generations.report();
+    steps.finish(ending === "completed");
     log(ending ?? "stopped", endMessage, ending === "failed" ? "fault" : "info", "state");
     effects.rewardOff();
     listener.ended?.(ending ?? "stopped", endMessage);
@@ -629,11 +575,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
       now = at;
       take(input);
     },
-    referenceImageId(i) {
-      const id = referenceIds[i];
-      if (id === undefined) throw new FaultError({ code: "noReference", message: `Expected a reference from 0 to ${referenceIds.length - 1}, got ${i}.` });
-      return id;
-    },
+    views: () => steps.views(),
     get ended() {
       return ended;
     },
@@ -641,10 +583,11 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     channels,
     get status(): LoopStatus {
       const p = presentations.status;
+      const { evolution } = steps;
       return {
-        trialState: trial.name, paused, ended, generation: generations.generation, phase: generations.phase,
-        imageInBlock: generations.block?.settled ?? 0, imagesInBlock: generations.block?.planned ?? 0, presentations: p.settled, excluded: p.excluded,
-        targets: options.threads.map((t) => t.target), rewardMs, matchedMarks: p.matchedMarks, unmatchedMarks: p.unmatchedMarks,
+        trialState: trial.name, paused, ended, generation: evolution?.generation ?? 0, generations: evolution?.generations ?? 0, phase: evolution?.phase ?? "evolution", plan: steps.state,
+        imageInBlock: steps.current?.block.settled ?? 0, imagesInBlock: steps.current?.block.planned ?? 0, presentations: p.settled, excluded: p.excluded,
+        targets: [...steps.targets], rewardMs, matchedMarks: p.matchedMarks, unmatchedMarks: p.unmatchedMarks,
         lagMs: p.lagMs, lateFrames: p.lateFrames, lateSpikes: p.lateSpikes, wrongDurations: p.wrongDurations, framesDropped: p.framesDropped, framesRepeated: p.framesRepeated, calibration, holdFraction: fixation.holdFraction,
       };
     },

@@ -1,19 +1,15 @@
 // What the loop tells and what it is started with. Knows nothing about how it works.
 import type { ResponseConfig, TrialConfig } from "../shared/contract/config.ts";
-import type { EvolutionConfig } from "../shared/contract/evolution.ts";
-import type { ConvergenceReport, GenerationScores } from "../evolve/index.ts";
+import type { PlanState, PlanStep, StepReport, StepView } from "../shared/contract/plan.ts";
+import type { ConvergenceReport } from "../evolve/index.ts";
+import type { VisualPlacement } from "../shared/ports.ts";
 import type { DisplayCalibrationRecord } from "../shared/records.ts";
 import type { RigTimeNs } from "../shared/units.ts";
-import type { ExcludedBecause, EyeBatch, ImageKind, OnsetSource, TrialOutcome } from "../shared/values.ts";
+import type { ExcludedBecause, EyeBatch, OnsetSource, TrialOutcome } from "../shared/values.ts";
+import type { CarryOver, EvolutionResume, ProtocolImage } from "./protocols/protocol.ts";
+import type { StepSetup } from "./steps.ts";
 
-export interface LoopImage {
-  readonly imageId: number;
-  readonly kind: ImageKind;
-  readonly thread: number | null;
-  readonly generation: number | null;
-  readonly individual: number | null;
-  readonly label: string;
-}
+export type LoopImage = ProtocolImage;
 
 /** A presentation whose fate is decided, for live views. */
 export interface SettledPresentation {
@@ -23,6 +19,9 @@ export interface SettledPresentation {
   readonly excluded: ExcludedBecause | null;
   readonly onsetRigNs: RigTimeNs | null;
   readonly onsetSource: OnsetSource | null;
+  /** Whose rate it is. */
+  readonly channel: number;
+  readonly placement: VisualPlacement | null;
 }
 
 export interface GenerationResult {
@@ -51,37 +50,42 @@ export interface LoopListener {
   eye?(batch: EyeBatch, inside: boolean): void;
   /** How the evolution went, at its end. */
   report?(thread: number, report: ConvergenceReport): void;
+  /** A step ended, with its last view. */
+  stepReport?(report: StepReport, view: StepView): void;
+  /** A step waits for images. */
+  needsImages?(step: number, settings: PlanStep): void;
   ended?(reason: EndReason, message: string): void;
 }
 
 export interface LoopSettings {
   readonly trial: TrialConfig;
   readonly response: ResponseConfig;
-  readonly evolution: EvolutionConfig;
-  /** What a stream that is lost or stands still does to the session; left out: trials wait for it. */
-  readonly onStreamLost?: "wait" | "stop";
 }
 
-/** What an interrupted session had reached, from its file. The threads' optimizers are restored to the state before `generation`. */
+/** What an interrupted session had reached, from its file. */
 export interface ResumePoint {
-  /** null = it was interrupted before its first generation: the tuning block is shown again. */
-  readonly generation: number | null;
   readonly nextImageId: number;
   readonly nextPresentationId: number;
   readonly nextTrialId: number;
-  /** Image ids that the interrupted generation had already given, by thread and individual. */
-  readonly imageIds: readonly { readonly thread: number; readonly individual: number; readonly imageId: number }[];
-  readonly referenceImageIds: readonly number[];
-  /** Counted presentations of the interrupted generation, in order. */
-  readonly measured: readonly { readonly imageId: number; readonly ratesHz: readonly number[] }[];
-  /** What the finished generations gave, for the report at the end. */
-  readonly history: readonly {
-    readonly thread: number;
-    readonly generations: readonly GenerationScores[];
-    /** Start code: the distribution mean before the first generation. */
-    readonly start: Float64Array;
-    readonly best: { readonly imageId: number; readonly rateHz: number; readonly latent: Float32Array | Float64Array } | null;
-  }[];
+  readonly nextQueued: number;
+  /** Number of the first evolution of the step under way or to come. */
+  readonly firstThread: number;
+  /** The plan where the operator has changed it; null = as configured. */
+  readonly plan: readonly StepSetup[] | null;
+  readonly ended: readonly { readonly step: number; readonly state: "done" | "skipped"; readonly message: string }[];
+  /** The step under way; null = the next has not begun. */
+  readonly current: number | null;
+  readonly carried: CarryOver;
+  /** Every image of the session, to be had from the file. */
+  readonly images: readonly ProtocolImage[];
+  /** Counted presentations of the step under way, in order. */
+  readonly measured: readonly { readonly block: number; readonly item: number; readonly imageId: number; readonly ratesHz: readonly number[] }[];
+  /** Blocks of the step under way that the operator gave up. */
+  readonly skippedBlocks: readonly number[];
+  /** Images that the operator sent for steps that are not over; `blocks` that had begun then, null where the step had not. */
+  readonly queued: readonly { readonly image: ProtocolImage; readonly blocks: number | null }[];
+  /** Where the step under way is an evolution. */
+  readonly evolution: EvolutionResume | null;
 }
 
 export interface LoopStatus {
@@ -89,6 +93,9 @@ export interface LoopStatus {
   readonly paused: boolean;
   readonly ended: boolean;
   readonly generation: number;
+  /** 0 where no evolution runs. */
+  readonly generations: number;
+  readonly plan: PlanState;
   readonly phase: "tuning" | "evolution" | "confirming";
   readonly imageInBlock: number;
   readonly imagesInBlock: number;

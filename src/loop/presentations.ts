@@ -1,6 +1,6 @@
 // The fate of every presentation: flip, onset on the rig clock, spike counts, fixation, and whether it counts or is shown again.
 // Knows nothing about blocks, optimizers or trials beyond their numbers.
-import type { ClockAligner, PlannedFlash } from "../shared/ports.ts";
+import type { ClockAligner, PlannedFlash, VisualPlacement } from "../shared/ports.ts";
 import type { SessionRecordBody } from "../shared/records.ts";
 import { addMs, nsPerMs, nsPerS } from "../shared/units.ts";
 import type { HostTimeNs } from "../shared/units.ts";
@@ -24,13 +24,24 @@ const endToleranceMs = 100;
 const rasterFromMs = -50;
 const rasterToMs = 250;
 
-interface Presentation {
-  readonly id: number;
+/** One presentation as it was planned. */
+export interface PlannedPresentation {
   readonly trialId: number;
   readonly image: LoopImage;
   readonly flash: PlannedFlash;
-  /** Number of the generation that shows it; null in a tuning block. */
+  /** Number of the generation that shows it; null where none does. */
   readonly generation: number | null;
+  readonly step: number;
+  readonly block: number;
+  /** What the block knows it by. */
+  readonly item: number;
+  /** null = where the session places images. */
+  readonly placement: VisualPlacement | null;
+  readonly onMs: number;
+}
+
+interface Presentation extends PlannedPresentation {
+  readonly id: number;
   scheduledHostNs: HostTimeNs;
   flipHostNs: HostTimeNs | null;
   offsetHostNs: HostTimeNs | null;
@@ -54,10 +65,8 @@ export interface PresentationsOptions {
   readonly record: (body: SessionRecordBody) => void;
   readonly deadline: (atHostNs: HostTimeNs, presentationId: number) => void;
   /** ratesHz: response of every channel, spikes/s; null when the presentation does not count. */
-  readonly onSettled: (p: SettledPresentation, ratesHz: readonly number[] | null) => void;
+  readonly onSettled: (p: SettledPresentation, ratesHz: readonly number[] | null, planned: PlannedPresentation) => void;
   readonly onRaster: (p: SettledPresentation, spikesMs: readonly number[], channel: number) => void;
-  /** The words of the images come back on the recording system. */
-  readonly checkWords?: boolean;
 }
 
 /** How the display was found to be before the first trial. */
@@ -75,8 +84,8 @@ export interface Presentations {
   setDisplay(facts: DisplayFacts): void;
   /** What the photodiode saw of the image that lit up at this rig time. */
   seenAt(onsetRigNs: number): SeenImage | null;
-  plan(p: { readonly trialId: number; readonly image: LoopImage; readonly flash: PlannedFlash; readonly generation: number | null; readonly now: HostTimeNs }): void;
-  imageOf(presentationId: number): LoopImage | null;
+  plan(p: PlannedPresentation & { readonly now: HostTimeNs }): void;
+  of(presentationId: number): PlannedPresentation | null;
   onset(presentationId: number, flipHostNs: HostTimeNs, plannedHostNs: HostTimeNs): void;
   offset(presentationId: number, flipHostNs: HostTimeNs, framesShown: number, lateFrames: number): void;
   spikes(batch: SpikeBatch): void;
@@ -88,8 +97,8 @@ export interface Presentations {
   lossInLast(ms: number): void;
   clockJumped(): void;
   giveUp(presentationId: number): void;
-  /** The trial is over: returns image ids that never reached the screen, and how many images were shown whole. */
-  endTrial(flashes: readonly PlannedFlash[]): { readonly unseen: readonly number[]; readonly completed: number };
+  /** The trial is over: returns what never reached the screen, and how many images were shown whole. */
+  endTrial(flashes: readonly PlannedFlash[]): { readonly unseen: readonly PlannedPresentation[]; readonly completed: number };
   settleTrial(flashes: readonly PlannedFlash[]): void;
   /** Everything still open is excluded as "stopped". */
   stop(): void;
@@ -98,13 +107,13 @@ export interface Presentations {
 
 export function createPresentations(options: PresentationsOptions): Presentations {
   const { settings, fixation, aligner, alarms } = options;
-  const { response, trial } = settings;
+  const { response } = settings;
   const collector = createResponseCollector({ channelCount: options.channelCount, ...response });
   let display: DisplayFacts | null = null;
   const patch = createPatchWatch({ periodNs: () => nsPerS / (display?.refreshHz ?? 60) });
   const lagWatch = createLagWatch();
   const matcher = createOnsetMatcher({
-    onsetFrom: response.onsetFrom, ttlLine: response.onsetTtlLine, toleranceMs: markToleranceMs, checkWords: options.checkWords ?? false, map: () => aligner.map(), lagMs: () => display?.lagMs ?? 0,
+    onsetFrom: response.onsetFrom, ttlLine: response.onsetTtlLine, toleranceMs: markToleranceMs, map: () => aligner.map(), lagMs: () => display?.lagMs ?? 0,
     onMatched(presentationId, errorMs) {
       const p = open.get(presentationId);
       if (p !== undefined) p.onsetErrorMs = errorMs;
@@ -148,33 +157,7 @@ export function createPresentations(options: PresentationsOptions): Presentation
       if (p.flipHostNs !== null && (onset.source === "photodiode" || onset.source === "strobe")) aligner.addPair({ hostNs: addMs(p.flipHostNs, display?.lagMs ?? 0), rigNs: onset.onsetRigNs, kind: "mark" });
       collector.open(p.id, onset.onsetRigNs);
     }
-    takeLaterProblems();
     for (const closed of collector.drain()) takeCounts(closed);
-  }
-
-  /** What is learnt of an image's mark after its onset was decided, while the window is open. */
-  function takeLaterProblems(): void {
-    for (const { presentationId, problem } of matcher.laterProblems(collector.watermarkRigNs)) {
-      const p = open.get(presentationId);
-      if (p === undefined) continue;
-      alarms.report({
-        code: problem, severity: "warn", data: { presentationId },
-        message: problem === "wrongWord"
-          ? `The recording system did not get the word of image ${p.image.imageId}, but another's or none; it is shown again. Check the event codes' cable.`
-          : `Two onset marks for image ${p.image.imageId}; it is shown again.`,
-      });
-      settle(p, problem === "wrongWord" ? "wrongWord" : "doubledMark");
-    }
-  }
-
-  /** Spikes that were stamped before the stream's own clock and came after: what was decided without them is named. */
-  function reportLate(): void {
-    const { ids, spikes } = collector.takeLate();
-    if (ids.length === 0) return;
-    alarms.report({
-      code: "lateSpikes", severity: "warn", data: { presentationIds: ids, spikes },
-      message: `${spikes} ${spikes === 1 ? "spike" : "spikes"} came after the responses that they belong to had been decided (${ids.length} ${ids.length === 1 ? "image" : "images"}): the rig holds back too little. They are in the recording, and analyses count them.`,
-    });
   }
 
   function takeCounts(closed: WindowCounts): void {
@@ -199,7 +182,7 @@ export function createPresentations(options: PresentationsOptions): Presentation
       if (seen?.frames !== seenFramesOf(p.flash)) return settleWrongDuration(p, seen?.frames ?? null);
     }
     // Fixation must have held from the onset to the end of the image and of the response window (SPEC 1).
-    const needed = addMs(onset, Math.max(trial.onMs, response.windowEndMs));
+    const needed = addMs(onset, Math.max(p.onMs, response.windowEndMs));
     if (!fixation.heldBetween(onset, needed)) return settle(p, "fixationBroken");
     if (fixation.watermarkRigNs >= needed) settle(p, null);
   }
@@ -251,12 +234,14 @@ export function createPresentations(options: PresentationsOptions): Presentation
       framesPlanned: p.flash.onFrames, framesShown: p.framesShown ?? 0, lateFrames: p.lateFrames,
       counts, baselineCounts: p.counts?.baselineCounts ?? null, rateHz, targetChannel: target,
       windowStartMs: response.windowStartMs, windowEndMs: response.windowEndMs, excluded,
+      step: p.step, block: p.block, item: p.item,
+      placement: p.placement === null || !p.flash.placement ? null : { ...p.placement, ...p.flash.placement },
     });
-    const told: SettledPresentation = { presentationId: p.id, image: p.image, rateHz, excluded, onsetRigNs: p.onset?.onsetRigNs ?? null, onsetSource: p.onset?.source ?? null };
+    const told: SettledPresentation = { presentationId: p.id, image: p.image, rateHz, excluded, onsetRigNs: p.onset?.onsetRigNs ?? null, onsetSource: p.onset?.source ?? null, channel: target, placement: p.placement };
     if (excluded === null && counts !== null) {
       rasters.push({ p: told, channel: target });
-      options.onSettled(told, Array.from(counts, (c) => c / windowS));
-    } else options.onSettled(told, null);
+      options.onSettled(told, Array.from(counts, (c) => c / windowS), p);
+    } else options.onSettled(told, null, p);
   }
 
   function flushRasters(): void {
@@ -269,12 +254,12 @@ export function createPresentations(options: PresentationsOptions): Presentation
   }
 
   return {
-    plan({ trialId, image, flash, generation, now }) {
-      open.set(flash.presentationId, {
-        id: flash.presentationId, trialId, image, flash, generation, scheduledHostNs: now, flipHostNs: null, offsetHostNs: null, framesShown: null, lateFrames: 0, onset: null, onsetErrorMs: null, counts: null, trialOver: false,
+    plan({ now, ...planned }) {
+      open.set(planned.flash.presentationId, {
+        ...planned, id: planned.flash.presentationId, scheduledHostNs: now, flipHostNs: null, offsetHostNs: null, framesShown: null, lateFrames: 0, onset: null, onsetErrorMs: null, counts: null, trialOver: false,
       });
     },
-    imageOf: (presentationId) => open.get(presentationId)?.image ?? null,
+    of: (presentationId) => open.get(presentationId) ?? null,
     onset(presentationId, flipHostNs, plannedHostNs) {
       const p = open.get(presentationId);
       if (p === undefined) return;
@@ -301,7 +286,6 @@ export function createPresentations(options: PresentationsOptions): Presentation
     },
     spikes(batch) {
       for (const closed of collector.add(batch)) takeCounts(closed);
-      reportLate();
       decideOnsets();
       // Some waited for the stream to pass the end of their image.
       if (display !== null && display.checksDurations) for (const p of open.values()) if (p.counts !== null) trySettle(p);
@@ -341,14 +325,14 @@ export function createPresentations(options: PresentationsOptions): Presentation
       settle(p, "streamStale");
     },
     endTrial(flashes) {
-      const unseen: number[] = [];
+      const unseen: PlannedPresentation[] = [];
       let completed = 0;
       for (const flash of flashes) {
         const p = open.get(flash.presentationId);
         if (p === undefined) continue;
         if (p.flipHostNs === null) {
           open.delete(p.id);
-          unseen.push(flash.imageId);
+          unseen.push(p);
           continue;
         }
         p.trialOver = true;

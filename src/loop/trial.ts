@@ -1,4 +1,4 @@
-// The trial as an explicit state machine: wait for fixation, hold, images, reward, inter-trial interval, time-out. A pure step from
+// The trial as an explicit state machine: wait for fixation, hold, images, reward, inter-trial interval, time-out, break. A pure step from
 // state and event to state and actions; whoever drives it owns the clock, the screen and the juice. Knows nothing about spikes or scores.
 import type { PlannedFlash } from "../shared/ports.ts";
 import { assertNever } from "../shared/result.ts";
@@ -13,6 +13,12 @@ export interface TrialTiming {
   readonly interTrialMs: number;
   readonly timeoutMs: number;
   readonly rewardMs: number;
+  /** Added for every correct trial in a row before, up to `rewardMsMax`; 0 = the reward is fixed. */
+  readonly rewardGrowMs: number;
+  readonly rewardMsMax: number;
+  /** A break follows this many trials; 0 = never. */
+  readonly breakAfterTrials: number;
+  readonly breakMs: number;
   /** Longest time from `run` or `abort` to the display's `end`, beyond the programme's own length. */
   readonly displayTimeoutMs: number;
 }
@@ -26,7 +32,8 @@ export type TrialStateName =
   | "blanking"
   | "reward"
   | "interTrial"
-  | "timeOut";
+  | "timeOut"
+  | "break";
 
 export interface TrialState {
   readonly name: TrialStateName;
@@ -41,6 +48,11 @@ export interface TrialState {
   /** No new trial begins while this is set: the operator paused, the stream is lost, the screen is gone. */
   readonly pauseWanted: boolean;
   readonly stopWanted: boolean;
+  /** Correct trials in a row; the subject's failures end it, a fault of the rig does not. */
+  readonly streak: number;
+  readonly trialsSinceBreak: number;
+  /** Of the trial under way, ms; 0 before it is earned. */
+  readonly rewardMs: number;
 }
 
 export type TrialEvent = { readonly atHostNs: HostTimeNs } & (
@@ -78,7 +90,13 @@ export interface TrialStep {
 }
 
 export function initialTrialState(trialId: number): TrialState {
-  return { name: "stopped", trialId, flashes: [], startHostNs: null, gazeInside: false, timerToken: 0, ending: null, pauseWanted: false, stopWanted: false };
+  return { name: "stopped", trialId, flashes: [], startHostNs: null, gazeInside: false, timerToken: 0, ending: null, pauseWanted: false, stopWanted: false, streak: 0, trialsSinceBreak: 0, rewardMs: 0 };
+}
+
+/** Reward of a correct trial that follows `streak` correct ones. */
+export function rewardAfter(streak: number, timing: Pick<TrialTiming, "rewardMs" | "rewardGrowMs" | "rewardMsMax">): number {
+  if (timing.rewardMs === 0 || timing.rewardGrowMs === 0) return timing.rewardMs;
+  return Math.min(timing.rewardMs + streak * timing.rewardGrowMs, Math.max(timing.rewardMs, timing.rewardMsMax));
 }
 
 /** Takes one event. Events that mean nothing in the present state change nothing; no state is without an exit. */
@@ -170,6 +188,8 @@ function onTimer(state: TrialState, at: HostTimeNs, timing: TrialTiming): TrialS
       return finish({ ...state, ending: "correct" }, at, timing);
     case "interTrial":
     case "timeOut":
+      return timing.breakAfterTrials > 0 && state.trialsSinceBreak >= timing.breakAfterTrials && !state.pauseWanted ? takeBreak(state, at, timing) : waitImages({ ...state, trialId: state.trialId + 1 });
+    case "break":
       return waitImages({ ...state, trialId: state.trialId + 1 });
     case "stopped":
     case "waitImages":
@@ -177,6 +197,11 @@ function onTimer(state: TrialState, at: HostTimeNs, timing: TrialTiming): TrialS
     default:
       return assertNever(state.name);
   }
+}
+
+function takeBreak(state: TrialState, at: HostTimeNs, timing: TrialTiming): TrialStep {
+  const resting = setTimer({ ...state, trialsSinceBreak: 0 }, "break", at, timing.breakMs);
+  return { state: resting.state, actions: [{ kind: "fixation", visible: false }, resting.timer] };
 }
 
 /** Generous: frames are counted by the display, so only a lower bound of its refresh rate (20 Hz) is assumed here. */
@@ -188,14 +213,16 @@ function programmeMs(flashes: readonly PlannedFlash[], timing: TrialTiming): num
 function imagesOver(state: TrialState, aborted: boolean, at: HostTimeNs, timing: TrialTiming): TrialStep {
   if (state.name === "blanking") return finish(state, at, timing);
   if (aborted) return finish({ ...state, ending: "displayFault" }, at, timing);
-  if (timing.rewardMs === 0) return finish({ ...state, ending: "correct" }, at, timing);
-  const rewarding = setTimer(state, "reward", at, timing.rewardMs + timing.displayTimeoutMs);
-  return { state: rewarding.state, actions: [{ kind: "fixation", visible: false }, { kind: "reward", pulseMs: timing.rewardMs }, rewarding.timer] };
+  const rewardMs = rewardAfter(state.streak, timing);
+  if (rewardMs === 0) return finish({ ...state, ending: "correct" }, at, timing);
+  const rewarding = setTimer({ ...state, rewardMs }, "reward", at, rewardMs + timing.displayTimeoutMs);
+  return { state: rewarding.state, actions: [{ kind: "fixation", visible: false }, { kind: "reward", pulseMs: rewardMs }, rewarding.timer] };
 }
 
 function finish(state: TrialState, at: HostTimeNs, timing: TrialTiming): TrialStep {
   const outcome = state.ending ?? "displayFault";
-  const rest = setTimer({ ...state, ending: null }, outcome === "correct" ? "interTrial" : "timeOut", at, outcome === "correct" ? timing.interTrialMs : timing.timeoutMs);
+  const streak = outcome === "correct" ? state.streak + 1 : outcome === "brokeFixation" || outcome === "noFixation" ? 0 : state.streak;
+  const rest = setTimer({ ...state, ending: null, streak, trialsSinceBreak: state.trialsSinceBreak + 1, rewardMs: 0 }, outcome === "correct" ? "interTrial" : "timeOut", at, outcome === "correct" ? timing.interTrialMs : timing.timeoutMs);
   const end: TrialAction = {
     kind: "trialEnd",
     trialId: state.trialId,
@@ -203,7 +230,7 @@ function finish(state: TrialState, at: HostTimeNs, timing: TrialTiming): TrialSt
     flashes: state.flashes,
     startHostNs: state.startHostNs ?? at,
     endHostNs: at,
-    rewardMs: outcome === "correct" ? timing.rewardMs : 0,
+    rewardMs: outcome === "correct" ? state.rewardMs : 0,
   };
   const hidden: TrialAction = { kind: "fixation", visible: false };
   if (state.stopWanted) {
@@ -221,6 +248,7 @@ function stopTrial(state: TrialState, at: HostTimeNs, timing: TrialTiming): Tria
       return park(state);
     case "interTrial":
     case "timeOut":
+    case "break":
       return park({ ...state, trialId: state.trialId + 1 });
     case "waitFixation":
     case "hold":

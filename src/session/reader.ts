@@ -24,6 +24,7 @@ import type {
   SessionSummary,
   SpikesRecord,
   SubjectInfo,
+  StepRecord,
   TrialRecord,
   VisualisationRecord,
 } from "../shared/records.ts";
@@ -57,6 +58,7 @@ import {
   readPresentations,
   readRewards,
   readSpikes,
+  readSteps,
   readTrials,
   readVisualisations,
   seqBetween,
@@ -144,6 +146,8 @@ export interface SessionReader {
   generations(options?: { readonly states?: boolean }): readonly Stored<GenerationRecord>[];
   presentations(options?: { readonly generation?: number; readonly imageId?: number }): readonly Stored<PresentationRecord>[];
   trials(): readonly Stored<TrialRecord>[];
+  /** Beginnings and ends of the plan's steps; empty for files of version 3 and before. */
+  steps(): readonly Stored<StepRecord>[];
   rewards(): readonly Stored<RewardRecord>[];
   events(): readonly Stored<EventRecord>[];
   marks(): readonly Stored<MarkRecord>[];
@@ -516,6 +520,7 @@ function makeReader(db: Connection, file: string): SessionReader {
     generations: ({ states = false } = {}) => readGenerations(db, everything, { states }),
     presentations: ({ generation, imageId } = {}) => readPresentations(db, where([["generation", generation], ["image_id", imageId]])),
     trials: () => readTrials(db, everything),
+    steps: () => (has("step") ? readSteps(db, everything) : []),
     rewards: () => readRewards(db, everything),
     events: () => readEvents(db, everything),
     marks: () => readMarks(db, everything),

@@ -13,6 +13,7 @@ import type {
   PresentationRecord,
   RewardRecord,
   SessionRecord,
+  StepRecord,
   SpikesRecord,
   TrialRecord,
 } from "../shared/records.ts";
@@ -39,7 +40,7 @@ export type RecordKind = SessionRecord["kind"];
 
 const recordKinds: readonly RecordKind[] = [
   "devices", "channels", "model", "image", "trial", "presentation", "generation", "spikes", "eye", "clock", "mark", "reward", "event",
-  "neuronModel", "ablation", "visualisation", "export", "displayCalibration", "flip",
+  "neuronModel", "ablation", "visualisation", "export", "displayCalibration", "flip", "step",
 ];
 
 /** The table whose `seq` is the key of each kind of record. */
@@ -57,6 +58,7 @@ export const tableOf: Readonly<Record<RecordKind, string>> = {
   mark: "marks",
   reward: "rewards",
   event: "events",
+  step: "steps",
   neuronModel: "neuron_models",
   ablation: "ablations",
   visualisation: "visualisations",
@@ -66,12 +68,17 @@ export const tableOf: Readonly<Record<RecordKind, string>> = {
 };
 
 /** Kinds that a file has no table for before this version; all others are there from version 1 on. */
-const sinceVersion: Partial<Record<RecordKind, number>> = { neuronModel: 2, ablation: 2, visualisation: 2, export: 2, displayCalibration: 3, flip: 3 };
+const sinceVersion: Partial<Record<RecordKind, number>> = { neuronModel: 2, ablation: 2, visualisation: 2, export: 2, displayCalibration: 3, flip: 3, step: 4 };
 
 /** The kinds that a file of its version can hold. */
 export function kindsOf(db: Connection): RecordKind[] {
   const version = pragmaNumber(db, "user_version");
   return recordKinds.filter((kind) => (sinceVersion[kind] ?? 1) <= version);
+}
+
+/** Files of version 4 and later say which step everything belongs to. */
+function hasSteps(db: Connection): boolean {
+  return pragmaNumber(db, "user_version") >= 4;
 }
 
 /** Prepares the inserts once; the function returned stores one record. Call it inside a transaction. */
@@ -81,11 +88,12 @@ export function prepareInserts(db: Connection): (record: SessionRecord) => void 
   const channelList = insertInto(db, "channel_lists", ["seq", "host_ns"]);
   const channel = insertInto(db, "channels", ["seq", "position", "channel_index", "name", "area", "x_mm", "y_mm"]);
   const model = insertInto(db, "models", ["seq", "host_ns", "role", "model_id", "sha256", "provider"]);
-  const image = insertInto(db, "images", ["seq", "host_ns", "image_id", "image_kind", "thread", "generation", "individual", "label", "width_px", "height_px", "rgb_sha256", "latent_type", "latent", "png"]);
+  const image = insertInto(db, "images", ["seq", "host_ns", "image_id", "image_kind", "thread", "generation", "individual", "label", "width_px", "height_px", "rgb_sha256", "latent_type", "latent", "png", "step", "image_key"]);
   const trial = insertInto(db, "trials", ["seq", "host_ns", "trial_id", "start_host_ns", "end_host_ns", "outcome", "images_planned", "images_completed", "reward_ms"]);
   const presentation = insertInto(db, "presentations", [
     "seq", "host_ns", "presentation_id", "trial_id", "image_id", "thread", "generation", "scheduled_host_ns", "flip_host_ns", "onset_rig_ns", "onset_source",
     "frames_planned", "frames_shown", "late_frames", "rate_hz", "target_channel", "window_start_ms", "window_end_ms", "excluded_because", "counts", "baseline_counts",
+    "step", "block", "item", "centre_x_deg", "centre_y_deg", "size_deg", "centre_x_px", "centre_y_px", "size_px",
   ]);
   const state = db.prepare<Value[]>("INSERT INTO optimizer_states (sha256, state) VALUES (?, ?) ON CONFLICT DO NOTHING");
   const generation = insertInto(db, "generations", [
@@ -98,6 +106,7 @@ export function prepareInserts(db: Connection): (record: SessionRecord) => void 
   const mark = insertInto(db, "marks", ["seq", "host_ns", "mark_kind", "rig_ns", "line", "state", "word", "presentation_id"]);
   const reward = insertInto(db, "rewards", ["seq", "host_ns", "pulse_ms", "cause", "delivered"]);
   const event = insertInto(db, "events", ["seq", "host_ns", "category", "severity", "code", "message", "data_json"]);
+  const step = insertInto(db, "steps", ["seq", "host_ns", "step", "state", "protocol", "title", "settings_json", "source_sha256", "data_json"]);
   const insertAnalysis = prepareAnalysisInserts(db);
   const insertDisplay = prepareDisplayInserts(db);
 
@@ -123,7 +132,7 @@ export function prepareInserts(db: Connection): (record: SessionRecord) => void 
       case "image": {
         const type = r.latent === null ? null : latentType(r.latent);
         const latent = r.latent === null ? null : bytesOf(r.latent);
-        image.run(r.seq, r.hostNs, r.imageId, r.imageKind, r.thread, r.generation, r.individual, r.label, r.widthPx, r.heightPx, sha256(r.rgb), type, latent, encodePng(r));
+        image.run(r.seq, r.hostNs, r.imageId, r.imageKind, r.thread, r.generation, r.individual, r.label, r.widthPx, r.heightPx, sha256(r.rgb), type, latent, encodePng(r), r.step, r.key);
         return;
       }
       case "trial":
@@ -134,6 +143,8 @@ export function prepareInserts(db: Connection): (record: SessionRecord) => void 
           r.seq, r.hostNs, r.presentationId, r.trialId, r.imageId, r.thread, r.generation, r.scheduledHostNs, r.flipHostNs, r.onsetRigNs, r.onsetSource,
           r.framesPlanned, r.framesShown, r.lateFrames, r.rateHz, r.targetChannel, r.windowStartMs, r.windowEndMs, r.excluded,
           r.counts === null ? null : bytesOf(r.counts), r.baselineCounts === null ? null : bytesOf(r.baselineCounts),
+          r.step, r.block, r.item, r.placement?.centreXDeg ?? null, r.placement?.centreYDeg ?? null, r.placement?.sizeDeg ?? null,
+          r.placement?.centreXPx ?? null, r.placement?.centreYPx ?? null, r.placement?.sizePx ?? null,
         );
         return;
       case "generation":
@@ -164,6 +175,9 @@ export function prepareInserts(db: Connection): (record: SessionRecord) => void 
       case "event":
         event.run(r.seq, r.hostNs, r.category, r.severity, r.code, r.message, r.dataJson);
         return;
+      case "step":
+        step.run(r.seq, r.hostNs, r.step, r.state, r.protocol, r.title, r.settingsJson, r.sourceSha256, r.dataJson);
+        return;
       case "neuronModel":
       case "ablation":
       case "visualisation":
@@ -192,6 +206,8 @@ interface ImageRow extends Keyed {
   readonly latent_type: LatentType | null;
   readonly latent: Buffer | null;
   readonly png: Buffer;
+  readonly step: number | null;
+  readonly image_key: string | null;
 }
 
 interface TrialRow extends Keyed {
@@ -224,6 +240,26 @@ interface PresentationRow extends Keyed {
   readonly excluded_because: ExcludedBecause | null;
   readonly counts: Buffer | null;
   readonly baseline_counts: Buffer | null;
+  // Not there before version 4.
+  readonly step?: number | null;
+  readonly block?: number | null;
+  readonly item?: number | null;
+  readonly centre_x_deg?: number | null;
+  readonly centre_y_deg?: number | null;
+  readonly size_deg?: number | null;
+  readonly centre_x_px?: number | null;
+  readonly centre_y_px?: number | null;
+  readonly size_px?: number | null;
+}
+
+interface StepRow extends Keyed {
+  readonly step: number;
+  readonly state: StepRecord["state"];
+  readonly protocol: string;
+  readonly title: string;
+  readonly settings_json: string;
+  readonly source_sha256: string | null;
+  readonly data_json: string;
 }
 
 interface GenerationRow extends Keyed {
@@ -314,7 +350,7 @@ function optionalRig(ns: number | null): RigTimeNs | null {
 }
 
 export function readImages(db: Connection, where: Select, { pixels = true }: ReadOptions = {}): Stored<ImageRecord>[] {
-  const columns = `seq, host_ns, image_id, image_kind, thread, generation, individual, label, width_px, height_px, latent_type, latent, ${pixels ? "png" : "x'' AS png"}`;
+  const columns = `seq, host_ns, image_id, image_kind, thread, generation, individual, label, width_px, height_px, latent_type, latent, ${hasSteps(db) ? "step, image_key" : "NULL AS step, NULL AS image_key"}, ${pixels ? "png" : "x'' AS png"}`;
   return rowsOf<ImageRow>(db, columns, "images", where).map((row) => ({
     ...keyOf(row),
     kind: "image",
@@ -323,6 +359,8 @@ export function readImages(db: Connection, where: Select, { pixels = true }: Rea
     thread: row.thread,
     generation: row.generation,
     individual: row.individual,
+    step: row.step,
+    key: row.image_key,
     label: row.label,
     widthPx: row.width_px,
     heightPx: row.height_px,
@@ -368,6 +406,20 @@ export function readPresentations(db: Connection, where: Select): Stored<Present
     windowStartMs: row.window_start_ms,
     windowEndMs: row.window_end_ms,
     excluded: row.excluded_because,
+    step: row.step ?? null,
+    block: row.block ?? null,
+    item: row.item ?? null,
+    placement: placementOf(row),
+  }));
+}
+
+function placementOf({ centre_x_deg: centreXDeg, centre_y_deg: centreYDeg, size_deg: sizeDeg, centre_x_px: centreXPx, centre_y_px: centreYPx, size_px: sizePx }: PresentationRow): PresentationRecord["placement"] {
+  return centreXDeg == null || centreYDeg == null || sizeDeg == null || centreXPx == null || centreYPx == null || sizePx == null ? null : { centreXDeg, centreYDeg, sizeDeg, centreXPx, centreYPx, sizePx };
+}
+
+export function readSteps(db: Connection, where: Select): Stored<StepRecord>[] {
+  return rowsOf<StepRow>(db, "*", "steps", where).map((row) => ({
+    ...keyOf(row), kind: "step", step: row.step, state: row.state, protocol: row.protocol, title: row.title, settingsJson: row.settings_json, sourceSha256: row.source_sha256, dataJson: row.data_json,
   }));
 }
 
@@ -509,6 +561,8 @@ export function readKind(db: Connection, kind: RecordKind, where: Select, option
       return readRewards(db, where);
     case "event":
       return readEvents(db, where);
+    case "step":
+      return readSteps(db, where);
     case "neuronModel":
       return readNeuronModels(db, where);
     case "ablation":

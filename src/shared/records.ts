@@ -1,5 +1,7 @@
 // What the session file holds, record by record, in the order it happened. The loop and engine write these; the session folder stores
 // and reads them. Knows nothing about SQL.
+import type { VisualPlacement } from "./ports.ts";
+import type { PixelSquare } from "./visualAngle.ts";
 import type { HostTimeNs, RigTimeNs } from "./units.ts";
 import type { ChannelInfo, EyeBatch, ExcludedBecause, ImageKind, OnsetSource, SpikeBatch, TrialOutcome } from "./values.ts";
 
@@ -8,6 +10,7 @@ export type SessionRecord = { readonly seq: number; readonly hostNs: HostTimeNs 
 
 export type SessionRecordBody =
   | DevicesRecord
+  | StepRecord
   | ChannelsRecord
   | ModelRecord
   | ImageRecord
@@ -32,6 +35,23 @@ export interface DevicesRecord {
   readonly devices: readonly { readonly role: "spikes" | "eye" | "reward" | "sync" | "display"; readonly name: string; readonly detail: string }[];
 }
 
+/** A step of the session's plan begins or ends. */
+export interface StepRecord {
+  readonly kind: "step";
+  /** Place in the plan, 0-based: the order in which steps ran. */
+  readonly step: number;
+  readonly state: "begun" | "done" | "skipped";
+  /** E.g. "rfMapping"; "lab" for a lab's own, whose name is in the settings. */
+  readonly protocol: string;
+  readonly title: string;
+  /** JSON text of the step's settings. */
+  readonly settingsJson: string;
+  /** Of the source of a lab's own protocol, hexadecimal; null for those that Evoked has. */
+  readonly sourceSha256: string | null;
+  /** JSON text. Begun: what earlier steps passed on. Ended: the report, and what is passed on now. */
+  readonly dataJson: string;
+}
+
 export interface ChannelsRecord {
   readonly kind: "channels";
   readonly channels: readonly ChannelInfo[];
@@ -54,6 +74,10 @@ export interface ImageRecord {
   readonly generation: number | null;
   /** Row in the population; null for references. */
   readonly individual: number | null;
+  /** Step of the plan that it was made for; null in files of version 3 and before, and for images that were sent for a step to come. */
+  readonly step: number | null;
+  /** What the step's protocol knows it by, unique within the step; null in files of version 3 and before. */
+  readonly key: string | null;
   /** File name or other origin. */
   readonly label: string;
   readonly widthPx: number;
@@ -98,6 +122,12 @@ export interface PresentationRecord {
   readonly windowStartMs: number;
   readonly windowEndMs: number;
   readonly excluded: ExcludedBecause | null;
+  /** Step of the plan, block within it, and what the block knows the planned presentation by; null in files of version 3 and before. */
+  readonly step: number | null;
+  readonly block: number | null;
+  readonly item: number | null;
+  /** Where the image was, seen and on the screen; null = where the session places images. */
+  readonly placement: (VisualPlacement & PixelSquare) | null;
 }
 
 export interface GenerationRecord {

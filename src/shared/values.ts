@@ -90,7 +90,6 @@ export type ExcludedBecause =
   | "wrongDuration"
   | "noOnsetMark"
   | "doubledMark"
-  | "wrongWord"
   | "spikesLost"
   | "streamStale"
   | "stopped";
@@ -104,9 +103,7 @@ export type SourceFault =
   | { readonly kind: "reconnected"; readonly awayMs: number }
   | { readonly kind: "clockJump"; readonly jumpMs: number; readonly atRigNs: RigTimeNs }
   | { readonly kind: "malformed"; readonly reason: string; readonly packets: number }
-  | { readonly kind: "overflow"; readonly droppedSpikes: number }
-  /** Packets that came twice or out of their order since the last report. They were put right: nothing is missing. */
-  | { readonly kind: "disorder"; readonly duplicated: number; readonly reordered: number; readonly stream: string };
+  | { readonly kind: "overflow"; readonly droppedSpikes: number };
 
 /** A digital or photodiode mark on the rig clock. */
 export interface RigMark {

@@ -3,14 +3,17 @@ import { createClockAligner } from "../../src/acquisition/align.ts";
 import { createSyntheticRig } from "../../src/acquisition/synthetic/rig.ts";
 import type { SyntheticRig } from "../../src/acquisition/synthetic/rig.ts";
 import type { SyntheticRigOptions } from "../../src/acquisition/synthetic/options.ts";
+import type { GroundTruth } from "../../src/acquisition/synthetic/truth.ts";
 import { createTimedDisplay } from "../../src/engine/timedDisplay.ts";
 import { createOptimizer, encodeOptimizerState } from "../../src/evolve/index.ts";
 import { createVirtualClock } from "../../src/loop/clock.ts";
 import { createClosedLoop } from "../../src/loop/closedLoop.ts";
 import type { ClosedLoop, ClosedLoopOptions } from "../../src/loop/closedLoop.ts";
 import type { GenerationResult, LoopListener } from "../../src/loop/loopTypes.ts";
-import { sessionConfig } from "../../src/shared/contract/config.ts";
-import type { SessionConfigInput } from "../../src/shared/contract/config.ts";
+import type { LabProtocols } from "../../src/loop/protocols/registry.ts";
+import type { EvolutionThread } from "../../src/loop/thread.ts";
+import { sessionConfig, stepsOf } from "../../src/shared/contract/index.ts";
+import type { EvolutionStep, SessionConfigInput } from "../../src/shared/contract/index.ts";
 import type { Clock, Generator } from "../../src/shared/ports.ts";
 import type { SessionRecordBody } from "../../src/shared/records.ts";
 import { unwrap } from "../../src/shared/result.ts";
@@ -54,6 +57,7 @@ function aReference(seed: number): ImageBatch {
 }
 
 export interface SimRun {
+  readonly truth: GroundTruth;
   readonly loop: ClosedLoop;
   readonly records: readonly SessionRecordBody[];
   readonly generations: readonly GenerationResult[];
@@ -72,6 +76,9 @@ export interface SimOptions {
   readonly listener?: LoopListener;
   /** Another screen and what the rig has of it, in place of the timed display. */
   readonly screen?: (world: { readonly clock: Clock; readonly rig: SyntheticRig }) => Pick<ClosedLoopOptions, "display" | "source" | "displaySetup">;
+  readonly labs?: LabProtocols;
+  /** Images in the folder of every step that has one. */
+  readonly imagesInFolder?: number;
 }
 
 export async function simulate(options: SimOptions = {}): Promise<SimRun> {
@@ -81,10 +88,15 @@ export async function simulate(options: SimOptions = {}): Promise<SimRun> {
   const rig = createSyntheticRig({ seed, clock, encoder: null, ...(options.rig === undefined ? {} : { options: options.rig }) });
   const rng = createRng(seed);
   const generator = aSmallGenerator();
-  const threads = config.evolution.threads.map((t, index) => ({
-    index, generator, target: t.target === "auto" ? 0 : t.target,
-    optimizer: unwrap(createOptimizer({ name: t.optimizer === "auto" ? "cholesky-cma" : t.optimizer, dim: generator.latentDim, rng: rng.fork(`optimizer/${index}`), options: { stepSize: 0.5, ...(t.populationSize === null ? {} : { population: t.populationSize }) } })),
-  }));
+  const threads: EvolutionThread[] = [];
+  const openThreads = (settings: EvolutionStep, firstThread: number): readonly EvolutionThread[] => {
+    const opened = settings.threads.map((t, slot): EvolutionThread => ({
+      index: firstThread + slot, generator, target: t.target === "auto" ? 0 : t.target,
+      optimizer: unwrap(createOptimizer({ name: t.optimizer === "auto" ? "cholesky-cma" : t.optimizer, dim: generator.latentDim, rng: rng.fork(`optimizer/${firstThread + slot}`), options: { stepSize: 0.5, ...(t.populationSize === null ? {} : { population: t.populationSize }) } })),
+    }));
+    threads.push(...opened);
+    return opened;
+  };
   const records: SessionRecordBody[] = [];
   const generations: GenerationResult[] = [];
   let ended: { reason: string; message: string } | null = null;
@@ -92,8 +104,12 @@ export async function simulate(options: SimOptions = {}): Promise<SimRun> {
   loop = createClosedLoop({
     clock, ...rig, display: createTimedDisplay({ clock, ...(options.lateAt === undefined ? {} : { lateAt: options.lateAt }) }), ...options.screen?.({ clock, rig }),
     aligner: createClockAligner(options.screen === undefined ? {} : { shortestTransportMs: options.rig?.delayMs ?? 15 }), rng,
-    trial: config.trial, response: config.response, evolution: config.evolution, threads, autoTargets: config.evolution.threads.flatMap((t, i) => (t.target === "auto" ? [i] : [])),
-    references: Array.from({ length: 6 }, (_, i) => ({ label: `reference ${i}`, image: aReference(i) })),
+    trial: config.trial, response: config.response, plan: stepsOf(config).map((settings, library) => ({ settings, library })), implicitPlan: config.plan.length === 0, labs: options.labs ?? new Map(), openThreads,
+    generator: () => generator, sessionPlacement: { centreXDeg: 0, centreYDeg: 0, sizeDeg: 4 }, screen: { widthPx: 1920, heightPx: 1080, widthCm: 53, distanceCm: 57 },
+    libraries: stepsOf(config).map((step) => {
+      const count = step.protocol === "evolution" ? 6 : step.protocol === "localisation" || (step.protocol === "validation" && step.source !== "folder") || (step.protocol === "images" && step.folder === null) ? 0 : (options.imagesInFolder ?? 6);
+      return { labels: Array.from({ length: count }, (_, i) => `${step.protocol === "evolution" ? "reference" : "image"} ${i}`), widthPx: sizePx, heightPx: sizePx, image: async (place: number) => aReference(place) };
+    }),
     record: (body) => {
       records.push(body);
       if (loop !== null) options.act?.(loop, body);
@@ -117,7 +133,7 @@ export async function simulate(options: SimOptions = {}): Promise<SimRun> {
   await rig.eye.stop();
   const state = threads[0] === undefined ? new Uint8Array() : encodeOptimizerState(threads[0].optimizer.state());
   return {
-    loop, records, generations, ended: ended ?? { reason: "", message: "" }, finalState: state,
+    truth: rig.truth, loop, records, generations, ended: ended ?? { reason: "", message: "" }, finalState: state,
     of: (kind) => records.filter((r): r is Extract<SessionRecordBody, { kind: typeof kind }> => r.kind === kind),
   };
 }

@@ -8,7 +8,8 @@ import { meanInterval, permutationTest } from "../../analysis/statistics.ts";
 import type { MeanInterval, PermutationResult } from "../../analysis/statistics.ts";
 import { validateModel } from "../../analysis/validation.ts";
 import type { MeasuredPredicted, ModelValidation } from "../../analysis/validation.ts";
-import type { WeightSign } from "../../analysis/ablation.ts";
+import { nameCondition, readCondition } from "../../analysis/modelCondition.ts";
+import type { ModelCondition } from "../../analysis/modelCondition.ts";
 import type { SessionReader } from "../../session/reader.ts";
 import type { Encoder } from "../../shared/ports.ts";
 import { ok } from "../../shared/result.ts";
@@ -17,29 +18,6 @@ import { createRng } from "../../shared/rng.ts";
 import { featuresOf } from "./featureCache.ts";
 import type { FittedSession } from "./fit.ts";
 import { readImages, readResponses } from "./sessionResponses.ts";
-
-/** What a model image was evolved for. */
-export interface ModelCondition {
-  readonly sign: WeightSign | null;
-  readonly alpha: number;
-}
-
-/**
- * The condition that a label or file name states: "control-..." or "positive-0.50-..." as a sweep names its images (imagePath), with any folders
- * before it. null where it states none.
- */
-export function readCondition(label: string): ModelCondition | null {
-  const name = label.split(/[\\/]/).at(-1) ?? "";
-  if (/^control\b/i.test(name)) return { sign: null, alpha: 0 };
-  const match = /^(positive|negative)-(\d(?:\.\d+)?)(?:-|\.|$)/i.exec(name);
-  if (match === null) return null;
-  const sign = match[1]?.toLowerCase() === "positive" ? "positive" : "negative";
-  return { sign, alpha: Number(match[2]) };
-}
-
-export function nameCondition(condition: ModelCondition): string {
-  return condition.sign === null ? "control" : `${condition.sign} ${condition.alpha}`;
-}
 
 /** The unit's responses to the images of one condition. */
 export interface ConditionResponses {

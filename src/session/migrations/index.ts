@@ -2,6 +2,7 @@
 import { initial } from "./0001-initial.ts";
 import { analyses } from "./0002-analyses.ts";
 import { display } from "./0003-display.ts";
+import { plan } from "./0004-plan.ts";
 
 export interface Migration {
   readonly version: number;
@@ -14,6 +15,7 @@ export const migrations: readonly Migration[] = [
   { version: 1, name: "initial", sql: initial },
   { version: 2, name: "analyses", sql: analyses },
   { version: 3, name: "display", sql: display },
+  { version: 4, name: "plan", sql: plan },
 ];
 
 /** The version that this program writes. */

@@ -43,7 +43,7 @@ export const rfMappingStep = z.object({
   /** With "centroid": share of the way from the lowest to the highest rate. */
   centroidFrom: z.number().min(0.1).max(0.9).default(0.5),
   /** A field whose description explains less of the map's variance than this is not trusted. */
-  r2Min: z.number().min(0).max(1).default(0.3),
+  r2Min: z.number().min(0).max(1).default(0.5),
   /** What later steps take over: the field of `channel`, the median of all trusted fields, or nothing. */
   carryOver: z.enum(["channel", "median", "none"]).default("median"),
   /** With carryOver "channel". */

@@ -6,7 +6,7 @@ import { parseAlphas, parseEpsilons, parseNames, quoteCommand } from "../../../s
 import { measureImages, summariseSweep } from "../../../src/engine/insilico/measures.ts";
 import { judge } from "../../../src/engine/insilico/reproduce.ts";
 import type { EvolutionResult } from "../../../src/engine/insilico/sweep.ts";
-import { nameCondition, readCondition } from "../../../src/engine/insilico/validation.ts";
+import { nameCondition, readCondition } from "../../../src/analysis/modelCondition.ts";
 import { imagePath } from "../../../src/engine/insilico/sweepReport.ts";
 import { aGenerator, anEncoder, aUnit, latentDim, someModels } from "./support.ts";
 

@@ -6,7 +6,7 @@ import type { TrialAction, TrialEvent, TrialState, TrialTiming } from "../../../
 import { addMs, hostTimeNs, nsPerMs } from "../../../src/shared/units.ts";
 import type { HostTimeNs } from "../../../src/shared/units.ts";
 
-const timing: TrialTiming = { holdMs: 200, waitMsMax: 3000, interTrialMs: 300, timeoutMs: 600, rewardMs: 120, displayTimeoutMs: 1000 };
+const timing: TrialTiming = { holdMs: 200, waitMsMax: 3000, interTrialMs: 300, timeoutMs: 600, rewardMs: 120, rewardGrowMs: 0, rewardMsMax: 300, breakAfterTrials: 0, breakMs: 30_000, displayTimeoutMs: 1000 };
 const flashMs = 250;
 
 interface Happened {

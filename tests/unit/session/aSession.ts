@@ -131,6 +131,7 @@ export function* aSession(options: SessionOptions = {}): Generator<SessionRecord
   yield make({ kind: "channels", channels: someChannels(channels) });
   yield make({ kind: "model", role: "generator", id: "fake-generator", sha256: "ab".repeat(32), provider: "cpu" });
   yield make({ kind: "event", category: "operator", severity: "info", code: "start", message: "Session started", dataJson: "" });
+  yield make({ kind: "step", step: 0, state: "begun", protocol: "evolution", title: "Evolution", settingsJson: JSON.stringify({ protocol: "evolution" }), sourceSha256: null, dataJson: JSON.stringify({ firstThread: 0, library: 0 }) });
   yield make({ kind: "clock", anchorHostNs: hostTimeNs(0), anchorRigNs: rigTimeNs(rigAhead), driftPpm: 12.5, uncertaintyMs: Number.NaN });
 
   yield make({
@@ -140,6 +141,8 @@ export function* aSession(options: SessionOptions = {}): Generator<SessionRecord
   const image = (imageKind: ImageKind, generation: number | null, individual: number | null): SessionRecord =>
     make({
       kind: "image",
+      step: 0,
+      key: `${imageKind}/${imageId}`,
       imageId: ++imageId,
       imageKind,
       thread: imageKind === "reference" ? null : 0,
@@ -190,6 +193,10 @@ export function* aSession(options: SessionOptions = {}): Generator<SessionRecord
         });
         yield make({
           kind: "presentation",
+          step: 0,
+          block: generation,
+          item: shownId,
+          placement: shownId % 4 === 0 ? { centreXDeg: 1.5, centreYDeg: -2, sizeDeg: 1 + rng.uniform(), centreXPx: 1010, centreYPx: 610, sizePx: 40 } : null,
           presentationId: ++presentationId,
           trialId,
           imageId: shownId,
