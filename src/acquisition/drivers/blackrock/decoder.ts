@@ -51,8 +51,8 @@ export interface BlackrockDecoderStatus {
 }
 
 export interface BlackrockDecoder {
-  /** `arrivedOf` turns an arrival of the records into host time. */
-  take(batch: RecordBatch, arrivedOf: (arrivalNs: number) => HostTimeNs): void;
+  /** `arrivedOf` turns an arrival of the records into host time. Answers whether the device streams: answers to requests alone are no stream. */
+  take(batch: RecordBatch, arrivedOf: (arrivalNs: number) => HostTimeNs): boolean;
   /** The transport has heard nothing for a while. */
   silent(ageMs: number, nowHostNs: HostTimeNs): void;
   status(): BlackrockDecoderStatus;
@@ -85,10 +85,12 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
   let balance = 0;
   let missingMonitors = 0;
   let pendingNs: number | null = null;
+  /** Packets between two counts. */
   let meanSent = 1;
   /** Time between two counts; from the first two. */
   let periodNs = 0;
-  let lastMonitorHostNs = Number.NEGATIVE_INFINITY;
+  /** The first spike since the newest count: its time and its arrival. */
+  let uncounted: { readonly timeNs: number; readonly arrived: HostTimeNs } | null = null;
   let surplusMonitors = 0;
   let backMonitors = 0;
   let isCountlessReported = false;
@@ -122,9 +124,9 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
     if (timeNs < newestNs - jumpBackMs * nsPerMs) timeNs = restart(low, high, timeNs, arrived);
     else if (timeNs > newestNs) {
       if (newestNs !== Number.NEGATIVE_INFINITY) {
-        // Drift of up to 1000 ppm is no jump.
-        const freshest = freshestNs + (arrived - freshestHostNs) * 1e-3;
-        if (timeNs - arrived > freshest + jumpAheadMs * nsPerMs) {
+        // Drift of up to 500 ppm is no jump.
+        const freshest = freshestNs + (arrived - freshestHostNs) * 5e-4;
+        if (freshest !== Number.NEGATIVE_INFINITY && timeNs - arrived > freshest + jumpAheadMs * nsPerMs) {
           outlet.fault({ kind: "clockJump", jumpMs: Math.round(((timeNs - arrived - freshest) / nsPerMs) * 1000) / 1000, atRigNs: rigTimeNs(timeNs) }, arrived);
           freshestNs = Number.NEGATIVE_INFINITY;
         }
@@ -165,7 +167,7 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
 
   function takeMonitor(low: number, high: number, sent: number, counter: number, received: number, arrived: HostTimeNs): void {
     let timeNs = timeOf(low, high, arrived);
-    lastMonitorHostNs = arrived;
+    uncounted = null;
     packets += received;
     if (!hasBaseline) {
       // What came before was not counted from its beginning.
@@ -194,7 +196,10 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
       return;
     }
     backMonitors = 0;
-    if (periodNs === 0) periodNs = timeNs - monitorNs;
+    if (periodNs === 0) {
+      periodNs = timeNs - monitorNs;
+      meanSent = sent;
+    }
     const skipped = hasCounter ? step - 1 : Math.max(0, Math.round((timeNs - monitorNs) / periodNs) - 1);
     if (skipped === 0) {
       meanSent += (sent - meanSent) / 16;
@@ -224,8 +229,8 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
       return;
     }
     // The span before last is not even, nor is the one after it.
-    const uncounted = missingMonitors === 0 ? 0 : Math.round(missingMonitors * meanSent);
-    const lostPackets = Math.max(missingMonitors, balance + uncounted);
+    const unknown = missingMonitors === 0 ? 0 : Math.round(missingMonitors * meanSent);
+    const lostPackets = Math.max(missingMonitors, balance + unknown);
     if (lostPackets > 0) {
       lost += lostPackets;
       outlet.fault({ kind: "gap", lostPackets, stream: options.name, atRigNs: rigTimeNs(timeNs) }, arrived);
@@ -289,6 +294,7 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
     take({ count, words, doubles, takeBlob: bytesOf }, arrivedOf) {
       let arrivalNs = Number.NaN;
       let arrived: HostTimeNs | null = null;
+      let hasData = false;
       for (let i = 0; i < count; i++) {
         const at = i * recordWords;
         const head = words[at + 4] ?? 0;
@@ -307,7 +313,11 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
         // News of the run level must come before the stream is called back; a device that sends spikes runs.
         if (kind === recordKinds.spike) isRunning = true;
         if (kind === recordKinds.blob) takeBlob(bytesOf(a), arrived);
-        if (awaySinceHostNs !== null) comeBack(arrived);
+        // A device that answers is not yet one that streams.
+        if (kind === recordKinds.spike || kind === recordKinds.monitor || kind === recordKinds.digital) {
+          hasData = true;
+          if (awaySinceHostNs !== null) comeBack(arrived);
+        }
         switch (kind) {
           case recordKinds.spike: {
             const timeNs = timeOf(low, high, arrived);
@@ -324,7 +334,9 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
               if (options.noise === "unsorted") unit = 0;
             }
             outlet.spike(timeNs, options.channelIndex(channel), unit);
-            if (arrived - lastMonitorHostNs > countlessMs * nsPerMs && lastMonitorHostNs !== Number.NEGATIVE_INFINITY) goOnCountless(timeNs, arrived);
+            // Both clocks must have seen the time pass: after a stall spikes come late, after a jump their times are ahead.
+            uncounted ??= { timeNs, arrived };
+            if (arrived - uncounted.arrived > countlessMs * nsPerMs && timeNs - uncounted.timeNs > countlessMs * nsPerMs) goOnCountless(timeNs, arrived);
             break;
           }
           case recordKinds.digital:
@@ -349,6 +361,7 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
         }
         lastArrived = arrived;
       }
+      return hasData;
     },
     silent(ageMs, nowHostNs) {
       if (awaySinceHostNs === null) away({ kind: "stale", ageMs }, nowHostNs);

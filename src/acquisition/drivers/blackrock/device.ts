@@ -34,11 +34,13 @@ export interface BlackrockDevice {
   /** Settles once a driver has asked for the configuration. */
   heard(): Promise<void>;
   /** Puts a spike into the datagram in the making. Time in the device's unit; channel 0-based. */
-  spike(time: number, channel: number, unit: number): void;
+  spike(time: number | bigint, channel: number, unit: number): void;
   /** event: 1 a bit changed, 2 a strobe. */
-  digital(time: number, value: number, changed: number, event: number): void;
+  digital(time: number | bigint, value: number, changed: number, event: number): void;
   /** The count of packets, then everything in the making goes out. */
-  monitor(time: number): void;
+  monitor(time: number | bigint): void;
+  /** Everything in the making goes out. */
+  flush(): void;
   /** Sends a change of the run level by itself, as the device does when its operator changes it. */
   announceRunLevel(runLevel: number): void;
   sent(): { readonly packets: number; readonly datagrams: number };
@@ -167,6 +169,7 @@ export function createBlackrockDevice(options: DeviceOptions): BlackrockDevice {
       sinceMonitor = 0;
       flush();
     },
+    flush,
     announceRunLevel(level) {
       runLevel = level;
       add(configurationChannel, packetTypes.sysRepRunLevel, systemInfo({ runLevel, tickHz: 30_000 }), newest);

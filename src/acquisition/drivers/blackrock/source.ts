@@ -20,6 +20,8 @@ import { blackrockProtocols, configurationRequest, detectProtocol, packetTypes, 
 import type { BlackrockProtocol, ChannelInfoPacket } from "./packets.ts";
 
 const watchMs = 100;
+/** A silent device is asked to run this often, ms. */
+const askMs = 1000;
 /** Requests of the handshake are repeated this often, ms of real time. */
 const requestMs = 100;
 /** The configuration has come once nothing of it has been heard for so long, ms. */
@@ -44,6 +46,7 @@ interface Device {
   watermarkNs: number;
   newestHostNs: HostTimeNs | null;
   isSilent: boolean;
+  askedHostNs: HostTimeNs | null;
 }
 
 interface Running {
@@ -76,7 +79,7 @@ export function createBlackrockSource({ clock, options }: { readonly clock: Cloc
 
   async function start(listener: (event: SourceEvent) => void): Promise<Result<void, Fault>> {
     if (running !== null) return fault("alreadyRunning", "Expected the Blackrock source to be stopped, but it is running. Stop it before starting it again.");
-    const devices: Device[] = places.map(({ name, host, sendPort }) => ({ name, host, sendPort, receiver: null, protocol: null, decoder: null, onBatch: () => undefined, watermarkNs: Number.NEGATIVE_INFINITY, newestHostNs: null, isSilent: false }));
+    const devices: Device[] = places.map(({ name, host, sendPort }) => ({ name, host, sendPort, receiver: null, protocol: null, decoder: null, onBatch: () => undefined, watermarkNs: Number.NEGATIVE_INFINITY, newestHostNs: null, isSilent: false, askedHostNs: null }));
     const channels: ChannelInfo[] = [];
     const emit = (event: SourceEvent): void => {
       if (running === current && current.isStreaming) listener(event);
@@ -165,9 +168,11 @@ export function createBlackrockSource({ clock, options }: { readonly clock: Cloc
       const { receiver, decoder } = device;
       if (running !== current || receiver === null || decoder === null) return;
       const hostNow = clock.now();
-      device.newestHostNs = hostNow;
+      // Heard before what is in the batch is delivered: a device that is back holds up the others again.
+      const wasSilent = device.isSilent;
       device.isSilent = false;
-      decoder.take(batch, arrivalsOn(clock, receiver));
+      if (decoder.take(batch, arrivalsOn(clock, receiver))) device.newestHostNs = hostNow;
+      else device.isSilent = wasSilent;
     }
 
     function watch(): void {
@@ -180,7 +185,9 @@ export function createBlackrockSource({ clock, options }: { readonly clock: Cloc
         if (!device.isSilent) device.decoder?.silent(ageMs, now);
         device.isSilent = true;
         // A device that was started again must be told to run.
-        if (options.setRunning && device.protocol !== null) device.receiver?.send(device.host, device.sendPort, runLevelRequest(device.protocol, runLevels.running));
+        if (!options.setRunning || device.protocol === null || (device.askedHostNs !== null && msBetween(device.askedHostNs, now) < askMs)) continue;
+        device.askedHostNs = now;
+        device.receiver?.send(device.host, device.sendPort, runLevelRequest(device.protocol, runLevels.running));
       }
       current.cancelWatch = clock.setTimer(addMs(now, watchMs), watch);
     }

@@ -163,7 +163,7 @@ export function createBridgePublisher(options: BridgePublisherOptions): BridgePu
           return;
         case "channels":
           channels = event.channels;
-          if (receivers.size > 0) sendChannels();
+          sendChannels();
           return;
         case "fault":
           text(bridgeTypes.fault, event.fault);
