@@ -1,6 +1,6 @@
 // `node scripts/parity.mjs`: the published architectures at random weights, converted from their official file formats and held against
-// PyTorch. Needs Python with torch, torchvision and onnx (Debian: python3-torch, python3-torchvision, python3-onnx); without them
-// everything is skipped and says so. Plain JavaScript for Node 20.
+// PyTorch; the native addon's kernel under the sanitizers. The first needs Python with torch, torchvision and onnx (Debian: python3-torch,
+// python3-torchvision, python3-onnx), the second a C++ compiler; without them it is skipped and says so. Plain JavaScript for Node 20.
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describeMissingNode, findNode24 } from "../src/cli/node24.js";
@@ -20,8 +20,8 @@ let counts = { passed: 0, failed: 1, skipped: 0 };
 try {
   const found = JSON.parse(readFileSync(report, "utf8"));
   const names = found.testResults.flatMap((file) => file.assertionResults).filter((one) => one.status === "skipped" || one.status === "pending").map((one) => one.ancestorTitles.join(" "));
-  const reason = /\((skipped: .*)\)$/.exec(names[0] ?? "")?.[1];
-  if (reason !== undefined) say(reason);
+  const reasons = names.flatMap((name) => /\((skipped: .*)\)$/.exec(name)?.slice(1) ?? []);
+  for (const reason of new Set(reasons)) say(reason);
   const unloaded = found.testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0).length;
   counts = { passed: found.numPassedTests, failed: found.numFailedTests + unloaded, skipped: found.numPendingTests + found.numTodoTests };
 } catch {

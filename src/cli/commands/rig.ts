@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
 import { builtInModels, userModels } from "../../engine/paths.ts";
+import { defaultBridgePort, runBridge } from "../../engine/rigTools/bridge.ts";
 import { playable, simulate } from "../../engine/rigTools/simulate.ts";
 import { rigKinds } from "../../engine/rig.ts";
 import { complain, parseOptions, stopOnSignal } from "./sessionOptions.ts";
@@ -11,6 +12,7 @@ export function registerRig(program: Command): void {
   const rig = program.command("rig").summary("check, record, play and simulate recording systems").description("Works with recording systems beside a session: what there is, whether it can be heard, what it sent, and a stand-in for it.");
   registerList(rig);
   registerSim(rig);
+  registerBridge(rig);
 }
 
 function registerList(rig: Command): void {
@@ -93,6 +95,45 @@ function registerSim(rig: Command): void {
       const status = simulator.status();
       await simulator.stop();
       process.stdout.write(flags.json === true ? `${JSON.stringify(status)}\n` : `${status.blocks} blocks, ${status.spikes} spikes, ${status.marks} marks played${status.lateChanges > 0 ? `; ${status.lateChanges} changes of the image came too late for their place in the stream` : ""}.\n`);
+    });
+}
+
+interface BridgeFlags {
+  readonly rig: string;
+  readonly rigOption?: readonly string[];
+  readonly host: string;
+  readonly port: number;
+  readonly seed: number;
+  readonly seconds?: number;
+  readonly json?: true;
+}
+
+function registerBridge(rig: Command): void {
+  rig
+    .command("bridge")
+    .summary("forward a recording system's spikes from this computer to Evoked on another")
+    .description(
+      "Runs on the recording computer (a Plexon PC): listens to the recording system there and forwards spikes, events and faults over UDP, numbered, so\n" +
+        "that nothing is lost unseen. On Evoked's computer choose the rig plexon-bridge and name this one's address. Runs until Ctrl-C.",
+    )
+    .option("--rig <kind>", "what to listen to, see evoked rig list", "plexon")
+    .option("--rig-option <name=value...>", "an option of that rig")
+    .option("--host <address>", "address to bind; 0.0.0.0 for every one", "0.0.0.0")
+    .option("--port <n>", "UDP port, 0 for any that is free", wholeNumber, defaultBridgePort)
+    .option("--seed <n>", "of the synthetic rig", wholeNumber, 1)
+    .option("--seconds <n>", "stop by itself after so long", wholeNumber)
+    .option("--json", "print where it listens as one JSON line, and its counts as another at the end")
+    .addHelpText("after", "\nThe protocol is described in docs/rigs/plexon.md.\n\nExample\n  evoked rig bridge --rig-option channels=32\n  evoked rig bridge --rig synthetic --host 127.0.0.1")
+    .action(async (flags: BridgeFlags) => {
+      const stop = stopOnSignal();
+      const started = await runBridge({ rig: flags.rig, rigOptions: parseOptions(flags.rigOption ?? []), seed: flags.seed, host: flags.host, port: flags.port, onNews: (sentence) => process.stderr.write(`${sentence}\n`) });
+      if (!started.ok) return complain(started.error);
+      const bridge = started.value;
+      process.stdout.write(flags.json === true ? `${JSON.stringify({ host: flags.host, port: bridge.port, source: bridge.source })}\n` : `Forwarding ${bridge.source} on UDP port ${bridge.port} of ${flags.host}. Ctrl-C ends it.\n`);
+      await ended(stop, flags.seconds ?? null);
+      const status = bridge.status();
+      await bridge.stop();
+      process.stdout.write(flags.json === true ? `${JSON.stringify(status)}\n` : `${status.source.spikesReceived} spikes in, ${status.records} spikes and marks out in ${status.datagrams} datagrams to ${status.receivers.length} receivers; ${status.source.packetsLost} packets of the source lost.\n`);
     });
 }
 

@@ -124,10 +124,11 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
     if (timeNs < newestNs - jumpBackMs * nsPerMs) timeNs = restart(low, high, timeNs, arrived);
     else if (timeNs > newestNs) {
       if (newestNs !== Number.NEGATIVE_INFINITY) {
-        // Drift of up to 500 ppm is no jump.
-        const freshest = freshestNs + (arrived - freshestHostNs) * 5e-4;
-        if (freshest !== Number.NEGATIVE_INFINITY && timeNs - arrived > freshest + jumpAheadMs * nsPerMs) {
-          outlet.fault({ kind: "clockJump", jumpMs: Math.round(((timeNs - arrived - freshest) / nsPerMs) * 1000) / 1000, atRigNs: rigTimeNs(timeNs) }, arrived);
+        // Drift of up to 500 ppm is no jump. Nor are data that come fresher than any before: their times follow on those of the data before.
+        const aheadNs = timeNs - arrived - freshestNs - (arrived - freshestHostNs) * 5e-4;
+        const jumpNs = Math.min(aheadNs, timeNs - newestNs);
+        if (jumpNs > jumpAheadMs * nsPerMs && freshestNs !== Number.NEGATIVE_INFINITY) {
+          outlet.fault({ kind: "clockJump", jumpMs: Math.round((jumpNs / nsPerMs) * 1000) / 1000, atRigNs: rigTimeNs(timeNs) }, arrived);
           freshestNs = Number.NEGATIVE_INFINITY;
         }
       }
