@@ -33,6 +33,8 @@ import { defaultPlanFolder, defaultProtocolFolder, userCache } from "./paths.ts"
 import { readResumePoint } from "./resume.ts";
 import { deviceKinds, rigKinds } from "./rig.ts";
 import { createRigHandlers } from "./rigProfiles.ts";
+import { createRigWatch } from "./rigWatch.ts";
+import { placementOf } from "./placement.ts";
 import { userRigs } from "./paths.ts";
 import { reviewSnapshot, recordedResponses, recordedGeneration, toSummary } from "./review.ts";
 import { createSessionTools } from "./sessionTools.ts";
@@ -106,6 +108,8 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     if (starting || (running !== null && !running.ended)) return fault("sessionRunning", "A session is already running. Stop it before starting another.");
     starting = true;
     try {
+      // The session wants the devices.
+      await rigWatch.close();
       if (config.display.kind === "window") await waitForWindow();
       const telemetryHolder: { telemetry: Telemetry | null } = { telemetry: null };
       const images: Running["images"] = new Map();
@@ -282,6 +286,11 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     models, modelFolders: options.modelFolders, emitFetch: (progress) => emit("modelFetch", progress), isSessionRunning: () => starting || running?.ended === false,
   });
 
+  const rigWatch = createRigWatch({
+    clock, sessionFolder: options.sessionFolder, rewardFolder: join(options.rigFolder ?? userRigs, "rewards"), emit: (state) => emit("rig", state), isSessionRunning: () => starting || running?.ended === false,
+    screen: { get attached() { return screen.attachedCaller !== null; }, geometry: () => screen.geometry(), place: (display) => screen.place(placementOf(display, screen.geometry())), showFixation: (visible, at) => screen.showFixation(visible, at) },
+  });
+
   const handlers: Handlers<Caller> = {
     "app.describe": async (_args, caller): Promise<Result<AppDescription, Fault>> =>
       ok({
@@ -404,6 +413,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     },
     ...createPlanHandlers({ planFolder: options.planFolder ?? defaultPlanFolder, protocolFolder: options.protocolFolder ?? defaultProtocolFolder }),
     ...createRigHandlers(options.rigFolder ?? userRigs),
+    ...rigWatch.handlers,
     ...modelsHandlers,
     ...diverseSetHandlers,
     ...insilicoHandlers,
@@ -439,6 +449,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
         await running.session.close();
         endRunning("stopped", "The app was closed.");
       }
+      await rigWatch.close();
       playbacks.closeAll();
       await tools.close();
       stopFetching();

@@ -131,9 +131,9 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
       for (const id of imageIds) images.delete(id);
       command({ kind: "release", imageIds: [...imageIds] });
     },
-    showFixation(visible) {
+    showFixation(visible, at) {
       fixation = visible;
-      command({ kind: "fixation", visible });
+      command({ kind: "fixation", visible, ...at });
     },
     run(trialId, flashes) {
       if (caller === null) {

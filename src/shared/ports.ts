@@ -148,7 +148,8 @@ export interface Display {
   /** Takes one decoded image ahead of its use; settles when it is ready to be drawn without delay. sizePx: side on the screen, null = the placement's. */
   prepare(imageId: number, image: ImageBatch, sizePx: number | null): Promise<void>;
   release(imageIds: readonly number[]): void;
-  showFixation(visible: boolean): void;
+  /** at: from the middle of the screen, px, right and down positive; left out: at the middle. Elsewhere only for a calibration of the eye. */
+  showFixation(visible: boolean, at?: { readonly xPx: number; readonly yPx: number }): void;
   run(trialId: number, flashes: readonly PlannedFlash[]): void;
   /** Blanks at the next frame. An `end` report with aborted = true follows. */
   abort(trialId: number): void;

@@ -155,6 +155,7 @@ function obey(command: StimulusCommand): void {
       return shelf.release(command.imageIds);
     case "fixation":
       fixation = command.visible;
+      screen.moveFixation(command.xPx ?? 0, command.yPx ?? 0);
       dirty = true;
       return;
     case "run":

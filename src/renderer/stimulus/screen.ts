@@ -19,6 +19,8 @@ export interface Screen {
   fit(): boolean;
   place(placement: Placement): void;
   /** Everything. image null = blank; patchLevel as in shared/patchCode.ts. Before the first placement: grey. */
+  /** Where the fixation spot is, from the middle, px; right and down positive. */
+  moveFixation(xPx: number, yPx: number): void;
   draw(image: ImageBitmap | null, square: Square | null, fixation: boolean, patchLevel: number): void;
   /** Only the patch: the rest stays as it is. */
   drawPatch(patchLevel: number): void;
@@ -29,6 +31,7 @@ export const restingGrey = 128;
 export function createScreen(canvas: HTMLCanvasElement): Screen {
   // Not desynchronized: Chromium then painted nothing while callbacks looked normal.
   const context = contextOf(canvas);
+  let spot = { xPx: 0, yPx: 0 };
   let placement: Placement | null = null;
   let background = greyOf(restingGrey, null);
   let patch = patchGreys(false).map((grey) => greyOf(grey, null));
@@ -59,12 +62,15 @@ export function createScreen(canvas: HTMLCanvasElement): Screen {
       background = greyOf(next.backgroundGrey, next.lut);
       patch = patchGreys(next.lut !== null).map((grey) => greyOf(grey, next.lut));
     },
+    moveFixation(xPx, yPx) {
+      spot = { xPx, yPx };
+    },
     draw(image, square, fixation, patchLevel) {
       context.fillStyle = background;
       context.fillRect(0, 0, canvas.width, canvas.height);
       if (placement === null) return;
       if (image !== null && square !== null) drawImage(context, square, image);
-      if (fixation) drawFixation(context, placement.fixationDiameterPx);
+      if (fixation) drawFixation(context, placement.fixationDiameterPx, spot);
       drawPatch(patchLevel);
     },
     drawPatch,
@@ -90,10 +96,10 @@ function drawImage(context: CanvasRenderingContext2D, square: Square, image: Ima
   context.drawImage(image, left, top, size, size);
 }
 
-/** A white disc with a dark rim, at the middle of the screen whatever the image's place: visible on any image. */
-function drawFixation(context: CanvasRenderingContext2D, diameterPx: number): void {
-  const x = context.canvas.width / 2;
-  const y = context.canvas.height / 2;
+/** A white disc with a dark rim, at the middle of the screen whatever the image's place (elsewhere while the eye is calibrated): visible on any image. */
+function drawFixation(context: CanvasRenderingContext2D, diameterPx: number, { xPx, yPx }: { readonly xPx: number; readonly yPx: number }): void {
+  const x = context.canvas.width / 2 + xPx;
+  const y = context.canvas.height / 2 + yPx;
   const radius = Math.max(1, diameterPx / 2);
   context.fillStyle = "#000";
   context.beginPath();

@@ -8,6 +8,7 @@ import { modelFetch } from "./models.ts";
 import type { ModelsOverview, ModelVerdict } from "./models.ts";
 import * as plan from "./plan.ts";
 import * as rig from "./rig.ts";
+import * as rigChecks from "./rigCheck.ts";
 import * as state from "./state.ts";
 import { stimulusCommand, stimulusReport } from "./stimulus.ts";
 import * as tools from "./tools.ts";
@@ -20,6 +21,7 @@ export * from "./insilico.ts";
 export * from "./models.ts";
 export * from "./plan.ts";
 export * from "./rig.ts";
+export * from "./rigCheck.ts";
 export * from "./state.ts";
 export * from "./stimulus.ts";
 export * from "./tools.ts";
@@ -144,6 +146,15 @@ export const methods = {
   "rigs.load": method<rig.RigProfile>()("view", z.object({ name: rig.rigProfileName }).strict()),
   /** Writes the profile; one of the same name is replaced. */
   "rigs.save": method<rig.RigProfileLine>()("operate", z.object({ profile: rig.rigProfile }).strict()),
+  /** Opens a rig without a session, to check it; `rig` events follow four times a second. Closed by `rig.close`, or when a session starts. */
+  "rig.open": method<rigChecks.RigState>()("operate", rigChecks.rigOpenArgs),
+  "rig.close": method<null>()("operate", none),
+  "rig.state": method<rigChecks.RigState | null>()("view", none),
+  /** One pulse, to see it. */
+  "rig.reward": method<null>()("operate", z.object({ pulseMs: z.number().int().min(1).max(1000), pulses: z.number().int().min(1).max(200).default(1) }).strict()),
+  /** A word out; it is told whether it comes back. */
+  "rig.sync": method<null>()("operate", none),
+  "rig.eye": method<null>()("operate", rigChecks.eyeAction),
   "rigs.remove": method<null>()("operate", z.object({ name: rig.rigProfileName }).strict()),
 
   /** Builds a diverse set into a folder; one at a time, held while a session runs. `diverseSet` events follow. */
@@ -193,6 +204,8 @@ export const events = {
   diverseSet: diverse.diverseSetLine,
   /** An ablation analysis moved on, ended or failed. */
   insilico: insilico.sweepLine,
+  /** A rig that is open without a session, four times a second; null once it is closed. */
+  rig: rigChecks.rigState.nullable(),
   /** Work on recorded sessions went on or ended. */
   job: tools.job,
   /** Only to a window that reads more slowly than it is told: states that were replaced by newer ones before it got them. */

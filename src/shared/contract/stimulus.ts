@@ -13,7 +13,8 @@ export const stimulusCommand = z.discriminatedUnion("kind", [
   /** RGBA bytes, base64. sizePx: side on the screen; null = that of the placement. */
   z.object({ kind: z.literal("prepare"), imageId: z.number(), widthPx: z.number(), heightPx: z.number(), rgbaBase64: z.string(), sizePx: z.number().positive().nullable() }),
   z.object({ kind: z.literal("release"), imageIds: z.array(z.number()) }),
-  z.object({ kind: z.literal("fixation"), visible: z.boolean() }),
+  /** xPx, yPx: from the middle of the screen, right and down positive; left out: at the middle. */
+  z.object({ kind: z.literal("fixation"), visible: z.boolean(), xPx: z.number().optional(), yPx: z.number().optional() }),
   z.object({
     kind: z.literal("run"), trialId: z.number(),
     /** imageId 0: no image, only the photodiode patch. */

@@ -1,0 +1,451 @@
+// A rig opened without a session: every device live, rates beside those of the last session, pulses and words tried by hand, the eye calibrated.
+// Writes no session. Knows nothing about transport or layout.
+import { statfs } from "node:fs/promises";
+import { checkWritable } from "../session/folder.ts";
+import { listSessions, openSession } from "../session/reader.ts";
+import type { CalibrationState, Device, DisplayConfig, EyeAction, Level, RigChannel, RigOpenArgs, RigState } from "../shared/contract/index.ts";
+import { eventCodes } from "../shared/eventCodes.ts";
+import { calibrationTargets, fitEyeCalibration, fixatedPoint, gazeDeg } from "../shared/eyeCalibration.ts";
+import type { EyeCalibration } from "../shared/contract/index.ts";
+import type { Clock, Reward } from "../shared/ports.ts";
+import { FaultError, assertNever, ok } from "../shared/result.ts";
+import type { Fault, Result } from "../shared/result.ts";
+import { nsPerMs } from "../shared/units.ts";
+import type { HostTimeNs } from "../shared/units.ts";
+import type { ChannelInfo, EyeBatch, RawGazeBatch, RigMark, SourceEvent } from "../shared/values.ts";
+import { eccentricityPx } from "../shared/visualAngle.ts";
+import { openRig } from "./rig.ts";
+import type { Rig } from "./rig.ts";
+import { limitReward } from "./rewardLimit.ts";
+import { ageMs } from "./telemetry.ts";
+
+/** What shows the points of a calibration; the stimulus window, where one is open. */
+export interface PointDisplay {
+  readonly attached: boolean;
+  /** Sizes and colours of what is drawn. */
+  place(display: DisplayConfig): void;
+  geometry(): { readonly widthPx: number; readonly heightPx: number; readonly refreshHz: number };
+  showFixation(visible: boolean, at?: { readonly xPx: number; readonly yPx: number }): void;
+}
+
+export interface RigCheckWorld {
+  readonly clock: Clock;
+  readonly sessionFolder: string;
+  /** Where what each subject was given is kept; null: nothing is kept. */
+  readonly rewardFolder: string | null;
+  /** null: no stimulus window is to be had (command line). */
+  readonly screen: PointDisplay | null;
+}
+
+export interface RigCheck {
+  state(): RigState;
+  reward(pulseMs: number, pulses: number): Promise<void>;
+  sync(): void;
+  /** Throws a FaultError where it cannot be done. */
+  eye(action: EyeAction): void;
+  /** What gaze is by now: the profile's calibration, or one accepted since. */
+  readonly calibration: EyeCalibration | null;
+  close(): Promise<void>;
+}
+
+const diskWarnBytes = 5e9;
+const staleMs = 1000;
+/** As long as a word may be on its way out and back. */
+const syncMs = 1000;
+/** Samples before a point is taken that it is judged by. */
+const fixationMs = 1000;
+/** A channel's rate is compared with the last session's after so long. */
+const compareAfterMs = 5000;
+const marksKept = 12;
+
+export async function openRigCheck(args: RigOpenArgs, world: RigCheckWorld): Promise<Result<RigCheck, Fault>> {
+  const { clock } = world;
+  const opened = openRig(args.rig, { clock, seed: 1, encoder: null });
+  if (!opened.ok) return opened;
+  const rig: Rig = opened.value;
+  const startedNs = clock.now();
+  const sinceMs = (): number => (clock.now() - startedNs) / nsPerMs;
+  const last = lastRates(args.folder ?? world.sessionFolder, args.subject, rig.title);
+  /** What did not start, by device. */
+  const failed = new Map<"spikes" | "eye" | "reward" | "sync", string>();
+  let counts = new Float64Array(0);
+  let firstSpikesNs: number | null = null;
+  let newestNs: number | null = null;
+  let sourceFault: string | null = null;
+  const marks: { atMs: number; mark: RigMark }[] = [];
+  let gaze: EyeBatch | null = null;
+  let traceX: number[] = [];
+  let traceY: number[] = [];
+  let raw: { ns: number; x: number; y: number; valid: number }[] = [];
+  let rawHeard = false;
+  let calibration = rig.config.eye?.calibration ?? null;
+  let calibrating: { model: "affine" | "quadratic"; targets: CalibrationState["targets"]; at: number | null; taken: ({ rawX: number; rawY: number; rawSd: number; samples: number } | null)[]; fit: EyeCalibration | null; message: string } | null = null;
+  let rewardTest: RigState["rewardTest"] = null;
+  let syncTest: (NonNullable<RigState["syncTest"]> & { readonly sentMs: number; readonly markCount: number }) | null = null;
+  let markCount = 0;
+  let closed = false;
+
+  const reward: Reward | null = rig.reward === null ? null : limitReward({ reward: rig.reward, config: rig.config.reward, mlPerS: 1, subject: args.subject, folder: rig.config.reward === null ? null : world.rewardFolder, onLimit: () => undefined });
+
+  function takeEvent(event: SourceEvent): void {
+    switch (event.kind) {
+      case "channels":
+        if (event.channels.length > counts.length) {
+          const grown = new Float64Array(event.channels.length);
+          grown.set(counts);
+          counts = grown;
+        }
+        return;
+      case "spikes":
+        firstSpikesNs ??= event.batch.watermarkRigNs;
+        newestNs = event.batch.watermarkRigNs;
+        for (const channel of event.batch.channels) counts[channel] = (counts[channel] ?? 0) + 1;
+        rig.aligner.addPair({ hostNs: event.batch.arrivedHostNs, rigNs: event.batch.watermarkRigNs, kind: "arrival" });
+        return;
+      case "mark":
+        markCount += 1;
+        marks.push({ atMs: sinceMs(), mark: event.mark });
+        if (marks.length > marksKept) marks.shift();
+        if (syncTest !== null && syncTest.ok === null && isTestWord(event.mark)) syncTest = { ...syncTest, ok: true, message: `Word ${eventCodes.test} came back after ${(sinceMs() - syncTest.sentMs).toFixed(0)} ms.` };
+        return;
+      case "fault":
+        if (event.fault.kind === "stale" || event.fault.kind === "lost") sourceFault = event.fault.kind === "stale" ? `No data for ${(event.fault.ageMs / 1000).toFixed(1)} s.` : event.fault.reason;
+        if (event.fault.kind === "reconnected") sourceFault = null;
+        return;
+      case "end":
+        return;
+      default:
+        assertNever(event);
+    }
+  }
+
+  function isTestWord(mark: RigMark): boolean {
+    return mark.state && mark.word !== null && mark.word % 256 === eventCodes.test;
+  }
+
+  function takeEye(batch: EyeBatch): void {
+    gaze = batch;
+    const step = Math.max(1, Math.floor(batch.xDeg.length / 6));
+    for (let i = 0; i < batch.xDeg.length; i += step) {
+      if (batch.valid[i] !== 1) continue;
+      traceX.push(batch.xDeg[i] ?? 0);
+      traceY.push(batch.yDeg[i] ?? 0);
+    }
+    traceX = traceX.slice(-240);
+    traceY = traceY.slice(-240);
+  }
+
+  function takeRaw(batch: RawGazeBatch): void {
+    rawHeard = true;
+    const now = clock.now();
+    for (let i = 0; i < batch.x.length; i++) raw.push({ ns: now, x: batch.x[i] ?? 0, y: batch.y[i] ?? 0, valid: batch.valid[i] ?? 0 });
+    const from = now - fixationMs * nsPerMs;
+    if ((raw[0]?.ns ?? from) < from - fixationMs * nsPerMs) raw = raw.filter((s) => s.ns >= from);
+    // Before the rig's clock is known there are no samples on it: the trace is drawn from the tracker's own.
+    if (gaze === null) {
+      const newest = raw.findLast((s) => s.valid === 1);
+      if (newest !== undefined && calibration !== null) {
+        const at = gazeDeg(calibration, newest.x, newest.y);
+        traceX = [...traceX, at.xDeg].slice(-240);
+        traceY = [...traceY, at.yDeg].slice(-240);
+      }
+    }
+  }
+
+  async function startDevice(name: "eye" | "reward" | "sync" | "spikes", starting: Promise<Result<void, Fault>> | undefined): Promise<void> {
+    const started = await starting;
+    if (started !== undefined && !started.ok) failed.set(name, started.error.message);
+  }
+
+  rig.eye?.onRaw?.(takeRaw);
+  await Promise.all([
+    startDevice("spikes", rig.source.start(takeEvent)),
+    startDevice("eye", rig.eye?.start(takeEye)),
+    startDevice("reward", reward?.start?.()),
+    startDevice("sync", rig.sync?.start()),
+  ]);
+  rig.retina?.fixationSpot?.(true, clock.now());
+  let disk = await diskDevice(args.folder ?? world.sessionFolder);
+  const diskTimer = setInterval(() => void diskDevice(args.folder ?? world.sessionFolder).then((next) => { disk = next; }), 10_000);
+
+  // ---- what is known now -----------------------------------------------------------------------------------------------------
+
+  function heardS(): number {
+    return firstSpikesNs === null || newestNs === null ? 0 : (newestNs - firstSpikesNs) / 1e9;
+  }
+
+  function channelStates(): RigChannel[] {
+    const seconds = heardS();
+    return rig.source.channels().map((channel: ChannelInfo, i): RigChannel => {
+      const rateHz = seconds > 0 ? (counts[i] ?? 0) / seconds : 0;
+      const lastRateHz = last?.rates.get(channel.name) ?? null;
+      return { name: channel.name, area: channel.area, rateHz, lastRateHz, state: seconds * 1000 < compareAfterMs ? "ok" : stateOf(counts[i] ?? 0, rateHz, lastRateHz, seconds) };
+    });
+  }
+
+  function devicesNow(channels: readonly RigChannel[]): Device[] {
+    const now = clock.now();
+    const source = rig.source.status();
+    const age = ageMs(now, source.newestHostNs);
+    const total = channels.reduce((sum, c) => sum + c.rateHz, 0);
+    const lost = channels.filter((c) => c.state === "lost").length;
+    const silent = channels.filter((c) => c.state === "silent" || c.state === "lost").length;
+    const spikesProblem = failed.get("spikes") ?? sourceFault ?? (age !== null && age > staleMs ? `No data for ${(age / 1000).toFixed(1)} s.` : channels.length === 0 && sinceMs() > 3000 ? "Connected, but no channel has shown a spike yet: is the program acquiring, and is its spike detector on?" : null);
+    const devices: Device[] = [{
+      id: "spikes", label: `Spikes · ${rig.title}`, level: spikesProblem !== null ? "fault" : source.packetsLost > 0 || lost > 0 ? "warn" : "ok",
+      value: `${Math.round(total).toLocaleString("en")} spikes/s`,
+      detail: spikesProblem ?? [`${channels.length} channels, ${silent} silent`, ...(lost > 0 ? [`${lost} of them fired in the last session`] : []), ...(source.packetsLost > 0 ? [`${source.packetsLost} packets lost`] : []), source.address].join(", "), ageMs: age,
+    }];
+    devices.push(deviceOf("eye", "Eye", rig.eye?.name ?? null, rig.eye?.status?.() ?? null, now, failed.get("eye"), () => (gaze === null && !rawHeard ? "no sample yet" : gaze?.valid.at(-1) === 1 || raw.at(-1)?.valid === 1 ? "sees the eye" : "does not see the eye")));
+    devices.push(deviceOf("reward", "Reward line", reward?.name ?? null, reward?.status?.() ?? null, now, failed.get("reward"), () => "answers"));
+    devices.push(deviceOf("sync", "Event codes", rig.sync?.name ?? null, rig.sync?.status() ?? null, now, failed.get("sync"), () => (syncTest?.ok === true ? "out and back" : "go out")));
+    devices.push(clockDevice(rig));
+    devices.push({
+      id: "screen", label: "Subject's screen", level: world.screen?.attached === true ? "ok" : args.display.kind === "timed" ? "off" : "warn",
+      value: world.screen?.attached === true ? `${world.screen.geometry().refreshHz.toFixed(1)} Hz` : "not open",
+      detail: world.screen?.attached === true ? `${world.screen.geometry().widthPx} x ${world.screen.geometry().heightPx} px` : args.display.kind === "timed" ? "none: timed by the engine" : "opens with W, or when the session starts", ageMs: null,
+    });
+    devices.push(disk);
+    return devices;
+  }
+
+  function judge(devices: readonly Device[]): RigState["verdict"] {
+    const worst = devices.find((d) => d.level === "fault") ?? devices.find((d) => d.level === "warn");
+    if (worst !== undefined) return { level: worst.level, message: `${worst.label}: ${worst.detail === "" ? worst.value : worst.detail}` };
+    if (rewardTest?.ok === false) return { level: "fault", message: rewardTest.message };
+    if (syncTest?.ok === false) return { level: "fault", message: syncTest.message };
+    if (heardS() * 1000 < compareAfterMs) return { level: "off", message: "Listening" };
+    if (rig.eye?.onRaw !== undefined && calibration === null) return { level: "warn", message: "Eye: not calibrated. Calibrate it before the session." };
+    return { level: "ok", message: `Ready: ${devices.filter((d) => d.level === "ok").length} devices answer.` };
+  }
+
+  // ---- the eye ---------------------------------------------------------------------------------------------------------------
+
+  function fixation(): ReturnType<typeof fixatedPoint> {
+    const from = clock.now() - fixationMs * nsPerMs;
+    const recent = raw.filter((s) => s.ns >= from);
+    return fixatedPoint({ x: recent.map((s) => s.x), y: recent.map((s) => s.y), valid: recent.map((s) => s.valid) }, 20);
+  }
+
+  function showTarget(): void {
+    const target = calibrating?.at === null || calibrating === null ? undefined : calibrating.targets[calibrating.at];
+    if (world.screen === null) return;
+    if (target === undefined) {
+      world.screen.showFixation(false);
+      return;
+    }
+    world.screen.place(args.display);
+    const screen = { widthPx: world.screen.geometry().widthPx, widthCm: args.display.widthCm, distanceCm: args.display.distanceCm };
+    world.screen.showFixation(true, { xPx: Math.round(eccentricityPx(target.xDeg, screen)), yPx: -Math.round(eccentricityPx(target.yDeg, screen)) });
+  }
+
+  function advance(): void {
+    if (calibrating === null) return;
+    const next = calibrating.taken.findIndex((t, i) => t === null && i > (calibrating?.at ?? -1));
+    calibrating.at = next < 0 ? null : next;
+    if (calibrating.at === null) fit();
+    showTarget();
+  }
+
+  function fit(): void {
+    if (calibrating === null) return;
+    const points = calibrating.targets.flatMap((t, i) => {
+      const taken = calibrating?.taken[i] ?? null;
+      return taken === null ? [] : [{ targetXDeg: t.xDeg, targetYDeg: t.yDeg, ...taken }];
+    });
+    const fitted = fitEyeCalibration({ model: calibrating.model, points, atUtc: new Date().toISOString() });
+    calibrating.fit = fitted.ok ? fitted.value : null;
+    calibrating.message = fitted.ok
+      ? `Residual ${fitted.value.rmsDeg.toFixed(2)}°${fitted.value.rejected.length === 0 ? "" : `; point ${fitted.value.rejected.map((i) => i + 1).join(", ")} does not fit the others and is left out`}.`
+      : fitted.error.message;
+  }
+
+  function actOnEye(action: EyeAction): void {
+    const { eye } = rig;
+    if (eye === null) throw new FaultError({ code: "noEye", message: "This rig has no eye tracker. Choose one in the rig's settings." });
+    if (action.action === "recentre") {
+      eye.recentre();
+      return;
+    }
+    if (eye.onRaw === undefined || eye.calibrate === undefined) throw new FaultError({ code: "noCalibration", message: `${eye.name} gives degrees by itself: there is nothing to calibrate.` });
+    switch (action.action) {
+      case "begin":
+        if (world.screen !== null && !world.screen.attached) throw new FaultError({ code: "noScreen", message: "Expected the subject's screen for the points of the calibration, but it is not open. Open it with W." });
+        calibrating = { model: action.model, targets: [...calibrationTargets(action.points, action.reachDeg)], at: 0, taken: new Array<null>(action.points).fill(null), fit: null, message: "The subject looks at the point; take it once the eye is still." };
+        showTarget();
+        return;
+      case "take": {
+        if (calibrating === null || calibrating.at === null) throw new FaultError({ code: "noPoint", message: "No point is shown. Begin a calibration first." });
+        const point = fixation();
+        if (point === null) {
+          calibrating.message = "The tracker has not seen the eye for long enough: wait until the subject fixates, or skip the point.";
+          return;
+        }
+        calibrating.taken[calibrating.at] = point;
+        calibrating.message = `Point ${calibrating.at + 1} taken.`;
+        advance();
+        return;
+      }
+      case "skip":
+        if (calibrating !== null && calibrating.at !== null) {
+          calibrating.message = `Point ${calibrating.at + 1} skipped.`;
+          advance();
+        }
+        return;
+      case "back": {
+        if (calibrating === null) return;
+        const from = calibrating.at ?? calibrating.targets.length;
+        calibrating.at = Math.max(0, from - 1);
+        calibrating.taken[calibrating.at] = null;
+        calibrating.fit = null;
+        showTarget();
+        return;
+      }
+      case "cancel":
+        calibrating = null;
+        showTarget();
+        return;
+      case "accept":
+        if (calibrating?.fit == null) throw new FaultError({ code: "noFit", message: "There is no calibration to accept yet: take the points first." });
+        calibration = calibrating.fit;
+        eye.calibrate(calibration);
+        traceX = [];
+        traceY = [];
+        calibrating = null;
+        showTarget();
+        return;
+      default:
+        assertNever(action);
+    }
+  }
+
+  return ok({
+    get calibration() {
+      return calibration;
+    },
+    state() {
+      const channels = channelStates();
+      const devices = devicesNow(channels);
+      if (syncTest !== null && syncTest.ok === null && sinceMs() - syncTest.sentMs > syncMs) {
+        syncTest = { ...syncTest, ok: false, message: markCount > syncTest.markCount ? `The recording system saw ${markCount - syncTest.markCount} marks, but not word ${eventCodes.test}: are all eight lines connected, and does the rig read words?` : `Word ${eventCodes.test} went out, but the recording system saw nothing within ${syncMs / 1000} s. Check the cable and the digital inputs.` };
+      }
+      const shown = calibrating;
+      const still = shown === null ? null : fixation();
+      return {
+        open: !closed, title: rig.title, openMs: sinceMs(), devices, verdict: judge(devices), channels, comparedWith: last?.file ?? null,
+        marks: marks.map(({ atMs, mark }) => ({ atMs, kind: mark.kind, line: mark.line, word: mark.word, state: mark.state })),
+        gaze: {
+          xDeg: [...traceX], yDeg: [...traceY], rawX: raw.at(-1)?.x ?? null, rawY: raw.at(-1)?.y ?? null, seen: (raw.at(-1)?.valid ?? gaze?.valid.at(-1)) === 1,
+          canCalibrate: rig.eye?.onRaw !== undefined, isCalibrated: calibration !== null,
+        },
+        rewardTest, syncTest: syncTest === null ? null : { ok: syncTest.ok, message: syncTest.message },
+        calibration: shown === null ? null : {
+          state: shown.at === null ? "fitted" : "showing", model: shown.model, targets: shown.targets, at: shown.at, stillness: still?.rawSd ?? null,
+          taken: shown.taken.map((t) => (t === null ? null : { rawX: t.rawX, rawY: t.rawY, rawSd: t.rawSd })), fit: shown.fit, message: shown.message,
+        },
+      };
+    },
+    async reward(pulseMs, pulses) {
+      if (reward === null) throw new FaultError({ code: "noReward", message: "This rig has no reward line. Choose one in the rig's settings." });
+      rewardTest = { ok: null, message: `${pulses === 1 ? "A pulse" : `${pulses} pulses`} of ${pulseMs} ms` };
+      for (let i = 0; i < pulses && !closed; i++) {
+        const given = await reward.pulse(pulseMs);
+        if (!given.ok) {
+          rewardTest = { ok: false, message: given.error.message };
+          throw new FaultError(given.error);
+        }
+        rewardTest = { ok: true, message: pulses === 1 ? `The line was open for ${given.value.pulseMs} ms.` : `${i + 1} of ${pulses} pulses of ${given.value.pulseMs} ms given.` };
+        // Between weighed pulses the valve closes whole.
+        if (i + 1 < pulses) await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+    },
+    sync() {
+      if (rig.sync === null) throw new FaultError({ code: "noSync", message: "This rig sends no event codes. Choose them in the rig's settings." });
+      syncTest = { ok: null, message: `Word ${eventCodes.test} is on its way.`, sentMs: sinceMs(), markCount };
+      rig.sync.send(eventCodes.test);
+    },
+    eye: actOnEye,
+    async close() {
+      if (closed) return;
+      closed = true;
+      clearInterval(diskTimer);
+      if (calibrating !== null) world.screen?.showFixation(false);
+      await reward?.off();
+      await reward?.stop?.();
+      await rig.source.stop();
+      await rig.eye?.stop();
+      await rig.sync?.stop();
+    },
+  });
+}
+
+/** One look at a rig: opened, listened to, closed. Errors: those of opening it. */
+export async function checkRigOnce(args: RigOpenArgs, world: RigCheckWorld & { readonly listenMs: number; readonly rewardMs?: number; readonly sync?: boolean }): Promise<Result<RigState, Fault>> {
+  const opened = await openRigCheck(args, world);
+  if (!opened.ok) return opened;
+  const check = opened.value;
+  try {
+    if (world.sync === true) check.sync();
+    if (world.rewardMs !== undefined) await check.reward(world.rewardMs, 1).catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, world.listenMs));
+    return ok(check.state());
+  } catch (error) {
+    if (error instanceof FaultError) return { ok: false, error: { code: error.code, message: error.message } };
+    throw error;
+  } finally {
+    await check.close();
+  }
+}
+
+/** A rate has changed where a Poisson process of the last rate would not have done so: six standard deviations, and twofold. */
+function stateOf(count: number, rateHz: number, lastRateHz: number | null, seconds: number): RigChannel["state"] {
+  if (count === 0) return lastRateHz !== null && lastRateHz * seconds > 10 ? "lost" : "silent";
+  if (lastRateHz === null) return "ok";
+  if (lastRateHz === 0) return count > 10 ? "new" : "ok";
+  const expected = lastRateHz * seconds;
+  const far = Math.abs(count - expected) > 6 * Math.sqrt(expected + 1);
+  return far && (rateHz > 2 * lastRateHz || rateHz < lastRateHz / 2) ? "changed" : "ok";
+}
+
+function deviceOf(id: string, label: string, name: string | null, status: ReturnType<NonNullable<Reward["status"]>> | null, now: HostTimeNs, failure: string | undefined, value: () => string): Device {
+  if (name === null) return { id, label, level: "off", value: "none", detail: "", ageMs: null };
+  const problem = failure ?? status?.problem ?? null;
+  const level: Level = problem !== null ? "fault" : "ok";
+  return { id, label: `${label} · ${name}`, level, value: problem !== null ? "does not work" : value(), detail: problem ?? [status?.detail ?? "", status?.address ?? ""].filter((t) => t !== "").join(", "), ageMs: ageMs(now, status?.newestHostNs ?? null) };
+}
+
+function clockDevice(rig: Rig): Device {
+  const map = rig.aligner.map();
+  const { jumpsMs, arrivals } = rig.aligner.status();
+  if (map === null) return { id: "clock", label: "Clocks", level: "off", value: "not yet known", detail: "", ageMs: null };
+  return { id: "clock", label: "Clocks", level: jumpsMs.length > 0 ? "warn" : "ok", value: `±${map.uncertaintyMs.toFixed(1)} ms`, detail: `drift ${map.driftPpm.toFixed(0)} ppm, by ${arrivals} arrivals; marks make it exact${jumpsMs.length > 0 ? `; ${jumpsMs.length} jumps` : ""}`, ageMs: null };
+}
+
+async function diskDevice(folder: string): Promise<Device> {
+  const label = "Disk";
+  const writable = checkWritable(folder);
+  if (!writable.ok) return { id: "disk", label, level: "fault", value: "cannot be written", detail: writable.error.message, ageMs: null };
+  try {
+    const disk = await statfs(folder);
+    const free = disk.bavail * disk.bsize;
+    return { id: "disk", label, level: free < diskWarnBytes ? "warn" : "ok", value: `${(free / 1e9).toFixed(0)} GB free`, detail: folder, ageMs: null };
+  } catch (error) {
+    return { id: "disk", label, level: "fault", value: "cannot be read", detail: error instanceof Error ? error.message : String(error), ageMs: null };
+  }
+}
+
+/** Rates by channel name in the newest session of this subject on this rig; null where there is none that can be read. */
+function lastRates(folder: string, subject: string, rig: string): { readonly file: string; readonly rates: ReadonlyMap<string, number> } | null {
+  const listed = listSessions(folder);
+  if (!listed.ok) return null;
+  const newest = listed.value.sessions.filter((s) => s.subjectId === subject && s.rig === rig && s.durationS > 10).toSorted((a, b) => b.startedUtc.localeCompare(a.startedUtc))[0];
+  if (newest === undefined) return null;
+  const opened = openSession(newest.file);
+  if (!opened.ok) return null;
+  try {
+    const counts = opened.value.spikeCounts();
+    return { file: newest.file, rates: new Map(opened.value.channels().map((c) => [c.name, (counts[c.index] ?? 0) / newest.durationS])) };
+  } finally {
+    opened.value.close();
+  }
+}
