@@ -23,11 +23,18 @@ export type Action =
   | "start" | "togglePause" | "stop" | "reward" | "rewardShorter" | "rewardLonger" | "recentre" | "skip" | "target" | "note"
   | "theme" | "help" | "back" | "forward" | "first" | "last" | "openGeneration" | "openScreen" | "alarms" | "log" | "quantity"
   | "galleryRole" | "thread" | "play" | "close" | "newSession" | "resumeRecorded"
-  | "repeatStep" | "stepEarlier" | "stepLater" | "stepNow" | "reports" | "insilico"
+  | "repeatStep" | "stepEarlier" | "stepLater" | "stepNow" | "reports" | "insilico" | "stepAdd" | "stepRemove" | "stepCopy" | "stepSooner" | "stepAfter"
   | "stepBack" | "stepForward" | "slower" | "faster" | "whatIf" | "verify" | "laterNote" | "browse" | "search" | "open" | "mark" | "markAll" | "export" | "import";
 
 export const bindings: readonly KeyBinding[] = [
   { action: "start", keys: ["enter"], shown: ["Enter"], does: "Start the session", places: ["start"], footer: "start" },
+  { action: "back", keys: ["arrowleft"], shown: ["←"], does: "Plan: the step before", places: ["start"] },
+  { action: "forward", keys: ["arrowright"], shown: ["→"], does: "Plan: the step after", places: ["start"] },
+  { action: "stepAdd", keys: ["insert", "p"], shown: ["Ins", "P"], does: "Plan: add a step after the chosen one", places: ["start"], footer: "add a step" },
+  { action: "stepRemove", keys: ["delete"], shown: ["Del"], does: "Plan: remove the chosen step", places: ["start"] },
+  { action: "stepCopy", keys: ["c"], shown: ["C"], does: "Plan: copy the chosen step", places: ["start"] },
+  { action: "stepSooner", keys: [","], shown: [","], does: "Plan: the chosen step comes sooner", places: ["start"] },
+  { action: "stepAfter", keys: ["."], shown: ["."], does: "Plan: the chosen step comes later", places: ["start"] },
   { action: "togglePause", keys: [" "], shown: ["Space"], does: "Pause after the present image, or go on", places: ["console"], footer: "pause" },
   { action: "stop", keys: ["escape"], shown: ["Esc"], does: "Stop the session (asks)", places: ["console"] },
   { action: "reward", keys: ["r"], shown: ["R"], does: "Give one reward, at any time", places: ["console"], footer: "reward", always: true },
@@ -105,7 +112,7 @@ export interface KeyPress {
 export function actionFor(press: KeyPress, context: KeyContext): Action | null {
   if (press.ctrlKey || press.metaKey || press.altKey) return null;
   const key = press.key.toLowerCase();
-  if (context.onControl && (key === " " || key === "enter")) return null;
+  if (context.onControl && (key === " " || key === "enter" || (context.place === "start" && key.startsWith("arrow")))) return null;
   const binding = bindings.find((b) => b.places.includes(context.place) && b.keys.includes(key) && (context.mayOperate || b.watcher === true));
   if (binding === undefined || (context.typing && binding.typing !== true)) return null;
   if (context.dialogOpen && binding.always !== true) return null;

@@ -20,7 +20,8 @@ export function useKeys(options: KeysOptions): void {
       const focus = describeFocus(document.activeElement);
       if (event.defaultPrevented) return;
       if (first !== null && !focus.typing && !event.ctrlKey && !event.metaKey && !event.altKey && first(event.key)) return event.preventDefault();
-      const action = actionFor(event, { place, dialogOpen, mayOperate, ...focus });
+      // Also a dialog that some part of the screen opened by itself.
+      const action = actionFor(event, { place, dialogOpen: dialogOpen || document.querySelector("dialog[open]") !== null, mayOperate, ...focus });
       if (action === null) return;
       event.preventDefault();
       run(action);

@@ -6,7 +6,7 @@ import { binRates, kindOf } from "../../../src/renderer/operator/draw/psth.ts";
 import { formatAge, formatDuration, formatRate, formatRemaining, niceCeiling, ratioOf } from "../../../src/renderer/operator/format.ts";
 import { actionFor, bindings, type KeyContext, type Place } from "../../../src/renderer/operator/keys.ts";
 import { addThread, defaultDraft, keepDraft, optionProblem, problemsOf, removeThread, restoreDraft, setAt, threadsMax, twinOf, withOption } from "../../../src/renderer/operator/start/draft.ts";
-import type { ChannelState, PresentationEvent } from "../../../src/shared/contract/index.ts";
+import type { ChannelState, PresentationEvent, ThreadConfig } from "../../../src/shared/contract/index.ts";
 
 const press = (key: string, over: Partial<{ ctrlKey: boolean; metaKey: boolean; altKey: boolean; repeat: boolean }> = {}) => ({ key, ctrlKey: false, metaKey: false, altKey: false, repeat: false, ...over });
 const at = (over: Partial<KeyContext> = {}): KeyContext => ({ place: "console", typing: false, onControl: false, dialogOpen: false, mayOperate: true, ...over });
@@ -189,19 +189,19 @@ describe("start form", () => {
     expect(optionProblem({ name: "mode", unit: "", default: "a", choices: ["a", "b"], description: "" }, "c")).toBe("one of a, b");
   });
 
-  it("adds evolutions like the last one, up to what a session takes, and never removes the last", () => {
-    const changed = setAt(defaultDraft, ["evolution", "threads", 0, "target"], 17);
-    let draft = changed;
-    for (let i = 0; i < 6; i++) draft = addThread(draft);
-    expect(draft.evolution.threads).toHaveLength(threadsMax);
-    expect(problemsOf(draft)).toEqual({});
-    expect(draft.evolution.threads.at(-1)).toEqual(changed.evolution.threads[0]);
-    for (let i = 0; i < 6; i++) draft = removeThread(draft, 0);
-    expect(draft).toEqual(changed);
+  it("adds evolutions like the last one, up to what a step takes, and never removes the last", () => {
+    const changed = setAt(defaultDraft, ["evolution", "threads", 0, "target"], 17).evolution.threads;
+    let threads: readonly ThreadConfig[] = changed;
+    for (let i = 0; i < 6; i++) threads = addThread(threads);
+    expect(threads).toHaveLength(threadsMax);
+    expect(problemsOf(setAt(defaultDraft, ["evolution", "threads"], threads))).toEqual({});
+    expect(threads.at(-1)).toEqual(changed[0]);
+    for (let i = 0; i < 6; i++) threads = removeThread(threads, 0);
+    expect(threads).toEqual(changed);
   });
 
   it("says of which evolution another is a mere repeat", () => {
-    const { threads } = setAt(addThread(addThread(defaultDraft)), ["evolution", "threads", 1, "imageSizeDeg"], 8).evolution;
+    const threads = setAt(addThread(addThread(defaultDraft.evolution.threads)), [1, "imageSizeDeg"], 8);
     expect([0, 1, 2].map((i) => twinOf(threads, i))).toEqual([null, null, 0]);
   });
 

@@ -46,7 +46,7 @@ export function ReportDialog({ onClose }: { readonly onClose: () => void }) {
 
 function Whole({ report, looked }: { readonly report: StepReport; readonly looked: boolean }) {
   return (
-    <section className="whole-report" data-testid={`report-${report.step + 1}`} ref={looked ? (element) => element?.scrollIntoView({ block: "start" }) : undefined}>
+    <section className="whole-report" data-testid={`report-${report.step + 1}`} ref={looked ? (element) => { element?.scrollIntoView({ block: "start" }); } : undefined}>
       <h4><b className="thread-number">{report.step + 1}</b>{titleOf(report)}{report.outcome === "skipped" ? <span className="caution">skipped before its end</span> : null}</h4>
       {report.sentences.map((s) => <p key={s}>{s}</p>)}
       <StepTables tables={report.tables} rowsMax={40} />

@@ -1,14 +1,15 @@
-// What is evolved: the settings that all evolutions of a session share, and one card for each of them. Knows nothing about how they run.
-import { Panel } from "../parts.tsx";
+// What is evolved in one step: the settings that all its evolutions share, and one card for each of them. Knows nothing about how they run.
 import { useMedia } from "../hooks.ts";
 import { More, roomyScreen, type Change } from "./cards.tsx";
 import { addThread, removeThread, threadsMax, twinOf, withOption } from "./draft.ts";
 import { ChoiceField, NumberField, OptionFields, TextField } from "./fields.tsx";
-import type { AppDescription, SessionConfig, ThreadConfig } from "../../../shared/contract/index.ts";
+import type { AppDescription, EvolutionConfig, SessionConfig, ThreadConfig } from "../../../shared/contract/index.ts";
 
 interface EvolutionProps {
   readonly app: AppDescription | null;
   readonly draft: SessionConfig;
+  readonly base: readonly (string | number)[];
+  readonly evolution: EvolutionConfig;
   readonly change: Change;
   readonly problems: Readonly<Record<string, string>>;
 }
@@ -16,50 +17,49 @@ interface EvolutionProps {
 /** Options of an optimizer that the card asks for itself, since every optimizer takes them. */
 const askedAbove = ["population", "stepSize"];
 
-export function EvolutionCard({ app, draft, change, problems }: EvolutionProps) {
-  const { evolution } = draft;
+/** `base` leads to the evolution's settings in the draft; problems are by path below it. */
+export function EvolutionForm(props: EvolutionProps) {
+  const { app, draft, base, evolution, change, problems } = props;
   const { threads } = evolution;
   const encoders = modelChoices(app, "encoder");
-  const set = (next: SessionConfig): void => change(["evolution", "threads"], next.evolution.threads);
+  const at = (name: string): readonly (string | number)[] => [...base, name];
   return (
-    <Panel
-      name="evolution-card" title={threads.length === 1 ? "Evolution" : `${threads.length} evolutions`}
-      aside={<>
-        <span className="quiet">{threads.length === 1 ? "Several compare targets, generators, optimizers or image sizes in one session" : "Their images are shown mixed, in every generation"}</span>
-        <button type="button" data-testid="add-thread" disabled={threads.length >= threadsMax} onClick={() => set(addThread(draft))}>+ Add an evolution</button>
-      </>}
-    >
+    <>
       <div className="threads" data-count={threads.length}>
-        {threads.map((thread, index) => <ThreadCard key={index} app={app} draft={draft} change={change} problems={problems} thread={thread} index={index} onRemove={() => set(removeThread(draft, index))} />)}
+        {threads.map((thread, index) => <ThreadCard key={index} {...props} thread={thread} index={index} onRemove={() => change(at("threads"), removeThread(threads, index))} />)}
+      </div>
+      <div className="thread-more">
+        <button type="button" data-testid="add-thread" disabled={threads.length >= threadsMax} onClick={() => change(at("threads"), addThread(threads))}>+ Add an evolution</button>
+        <span className="quiet">{threads.length === 1 ? "Several compare targets, generators, optimizers or image sizes in one step" : "Their images are shown mixed, in every generation"}</span>
       </div>
       <div className="fields shared">
-        <NumberField label="Generations" value={evolution.generations} problem={problems["evolution.generations"]} testid="generations" onChange={(v) => change(["evolution", "generations"], v)} />
-        <NumberField label="References" unit="a generation" hint="Reference images shown in every generation, to tell drift from evolution" value={evolution.referencesPerGeneration} problem={problems["evolution.referencesPerGeneration"]} onChange={(v) => change(["evolution", "referencesPerGeneration"], v)} />
-        <NumberField label="Results shown again" unit="times" hint="At the end the mean of the distribution, the best image and the start are shown this often again, for a report without luck; 0 = not at all" value={evolution.confirmRepeats} problem={problems["evolution.confirmRepeats"]} testid="confirm-repeats" onChange={(v) => change(["evolution", "confirmRepeats"], v)} />
-        <NumberField label="Seed" value={draft.seed} problem={problems["seed"]} testid="seed" hint="One seed decides everything that is random" onChange={(v) => change(["seed"], v)} />
+        <NumberField label="Generations" value={evolution.generations} problem={problems["generations"]} testid="generations" onChange={(v) => change(at("generations"), v)} />
+        <NumberField label="References" unit="a generation" hint="Reference images shown in every generation, to tell drift from evolution" value={evolution.referencesPerGeneration} problem={problems["referencesPerGeneration"]} onChange={(v) => change(at("referencesPerGeneration"), v)} />
+        <NumberField label="Results shown again" unit="times" hint="At the end the mean of the distribution, the best image and the start are shown this often again, for a report without luck; 0 = not at all" value={evolution.confirmRepeats} problem={problems["confirmRepeats"]} testid="confirm-repeats" onChange={(v) => change(at("confirmRepeats"), v)} />
+        <NumberField label="Image repeats" value={evolution.repeats} unit="times" hint="Presentations of every image in a generation" problem={problems["repeats"]} testid="image-repeats" onChange={(v) => change(at("repeats"), v)} />
       </div>
-      <More label="References, repeats, model">
-        <TextField label="Reference folder" value={evolution.referenceFolder ?? ""} placeholder="built-in images" hint="A folder of PNG or JPEG files on the engine's computer" testid="reference-folder" onChange={(v) => change(["evolution", "referenceFolder"], v.trim() === "" ? null : v)} />
-        <NumberField label="Tuning repeats" value={evolution.tuningRepeats} hint="Presentations of every reference before the first generation" problem={problems["evolution.tuningRepeats"]} onChange={(v) => change(["evolution", "tuningRepeats"], v)} />
-        <NumberField label="Image repeats" value={evolution.repeats} hint="Presentations of every image in a generation" problem={problems["evolution.repeats"]} onChange={(v) => change(["evolution", "repeats"], v)} />
+      <More folded={base[0] === "plan"} label="References, tuning, model">
+        <TextField label="Reference folder" value={evolution.referenceFolder ?? ""} placeholder="built-in images" hint="A folder of PNG or JPEG files on the engine's computer" testid="reference-folder" onChange={(v) => change(at("referenceFolder"), v.trim() === "" ? null : v)} />
+        <NumberField label="Tuning repeats" value={evolution.tuningRepeats} unit="times" hint="With an automatic target and no diverse set before it: presentations of every reference before the first generation" problem={problems["tuningRepeats"]} testid="tuning-repeats" onChange={(v) => change(at("tuningRepeats"), v)} />
+        <NumberField label="Tries" value={evolution.attemptsMax} unit="at most" hint="An image whose presentations fail is shown again this often, then it counts as missing" problem={problems["attemptsMax"]} onChange={(v) => change(at("attemptsMax"), v)} />
         {encoders.length === 0 ? null : <ChoiceField label="Encoder" hint="What the synthetic neurons read out" value={draft.models.encoder} choices={encoders} onChange={(v) => change(["models", "encoder"], v)} />}
       </More>
-    </Panel>
+    </>
   );
 }
 
 function ThreadCard(props: EvolutionProps & { readonly thread: ThreadConfig; readonly index: number; readonly onRemove: () => void }) {
-  const { app, draft, change, problems, thread, index } = props;
+  const { app, draft, base, evolution, change, problems, thread, index } = props;
   const roomy = useMedia(roomyScreen);
-  const { threads } = draft.evolution;
+  const { threads } = evolution;
   const several = threads.length > 1;
   const optimizer = app?.optimizers.find((o) => o.name === thread.optimizer);
   const generator = app?.models.find((m) => m.id === thread.generator);
   const options = optimizer?.options.filter((s) => !askedAbove.includes(s.name)) ?? [];
   const steps = takesStepSize(optimizer);
   const twin = twinOf(threads, index);
-  const at = (name: string): readonly (string | number)[] => ["evolution", "threads", index, name];
-  const problem = (name: string): string | undefined => problems[`evolution.threads.${index}.${name}`];
+  const at = (name: string): readonly (string | number)[] => [...base, "threads", index, name];
+  const problem = (name: string): string | undefined => problems[`threads.${index}.${name}`];
   const id = (name: string): string => (index === 0 ? name : `${name}-${index + 1}`);
   return (
     <section className="thread" data-testid={`thread-${index + 1}`} aria-label={`Evolution ${index + 1}`}>
@@ -70,7 +70,7 @@ function ThreadCard(props: EvolutionProps & { readonly thread: ThreadConfig; rea
             <ChoiceField label="Generator" value={thread.generator} choices={modelChoices(app, "generator")} hint={generator?.description} testid={id("generator")} onChange={(v) => change(at("generator"), v)} />
             <ChoiceField
               label="Optimizer" value={thread.optimizer} choices={app?.optimizers.map((o) => ({ value: o.name, label: o.title })) ?? []} hint={optimizer?.whenToUse} testid={id("optimizer")}
-              onChange={(v) => change(["evolution", "threads", index], { ...thread, optimizer: v, optimizerOptions: {}, initialStepSize: takesStepSize(app?.optimizers.find((o) => o.name === v)) ? thread.initialStepSize : null })}
+              onChange={(v) => change([...base, "threads", index], { ...thread, optimizer: v, optimizerOptions: {}, initialStepSize: takesStepSize(app?.optimizers.find((o) => o.name === v)) ? thread.initialStepSize : null })}
             />
             <NumberField label="Target channel" value={thread.target === "auto" ? null : thread.target} nullWord="automatic" hint="Automatic: the channel that the references drive best and most selectively. You can change it at any time during the session." problem={problem("target")} testid={id("target")} onChange={(v) => change(at("target"), v ?? "auto")} />
             <NumberField label="Population, images" value={thread.populationSize} nullWord="automatic" hint={describeOption(optimizer, "population")} problem={problem("populationSize")} testid={id("population")} onChange={(v) => change(at("populationSize"), v)} />
@@ -100,6 +100,6 @@ function describeOption(optimizer: AppDescription["optimizers"][number] | undefi
   return spec === undefined ? undefined : `${spec.description}${spec.defaultRule === undefined ? "" : ` Automatic: ${spec.defaultRule}.`}`;
 }
 
-function modelChoices(app: AppDescription | null, kind: string): readonly { readonly value: string; readonly label: string; readonly disabled: boolean }[] {
+export function modelChoices(app: AppDescription | null, kind: string): readonly { readonly value: string; readonly label: string; readonly disabled: boolean }[] {
   return (app?.models ?? []).filter((m) => m.kind === kind).map((m) => ({ value: m.id, label: m.problem === null ? m.title : `${m.title} (cannot be used)`, disabled: m.problem !== null }));
 }

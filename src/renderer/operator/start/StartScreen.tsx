@@ -10,7 +10,8 @@ import { useKeys } from "../useKeys.ts";
 import { useUi } from "../store.ts";
 import { defaultDraft, keepDraft, optionProblem, optionValue, problemsOf, restoreDraft, setAt } from "./draft.ts";
 import { DisplayCard, RigCard, SubjectCard, TrialCard, type Change } from "./cards.tsx";
-import { EvolutionCard } from "./EvolutionCard.tsx";
+import { PlanCard, runPlanKey, usePlanEditor } from "./PlanCard.tsx";
+import { draftSteps } from "./planDraft.ts";
 import { SessionsList } from "../sessions/SessionsList.tsx";
 import { useSessions } from "../sessions/useSessions.ts";
 import { InsilicoLink } from "../../insilico/InsilicoScreen.tsx";
@@ -40,6 +41,8 @@ export function StartScreen(props: StartScreenProps) {
   const [starting, setStarting] = useState(false);
   const [failure, setFailure] = useState<string | null>(null);
   const [keysOpen, setKeysOpen] = useState(false);
+  const [adding, setAdding] = useState(false);
+  const editor = usePlanEditor(draft, form.setDraft);
   const mayOperate = app?.mayOperate ?? true;
   const canStart = mayOperate && link === "up" && app !== null && problemCount === 0 && !starting;
 
@@ -55,12 +58,13 @@ export function StartScreen(props: StartScreenProps) {
   }, [canStart, draft, props.onStart]);
 
   const run = useCallback((action: Action) => {
+    if (runPlanKey(action, editor, () => setAdding(true))) return;
     if (action === "start") start();
     if (action === "openScreen") props.onOpenScreen();
     if (action === "browse") props.onBrowse();
     if (action === "theme") setTheme(currentTheme() === "red" ? "dark" : "red");
     if (action === "help") setKeysOpen(true);
-  }, [props.onBrowse, props.onOpenScreen, start]);
+  }, [editor, props.onBrowse, props.onOpenScreen, start]);
   useKeys({ place: "start", dialogOpen: keysOpen, mayOperate, run, first: null });
 
   return (
@@ -89,7 +93,7 @@ export function StartScreen(props: StartScreenProps) {
               <DisplayCard draft={draft} change={change} problems={problems} onDefault={form.adapt} />
             </div>
             <div className="card-column">
-              <EvolutionCard app={app} draft={draft} change={change} problems={problems} />
+              <PlanCard client={props.client} app={app} draft={draft} setDraft={form.setDraft} change={change} problems={problems} editor={editor} adding={adding} onAdding={setAdding} mayOperate={mayOperate} />
               <TrialCard draft={draft} change={change} problems={problems} />
             </div>
           </div>
@@ -110,7 +114,7 @@ export function StartScreen(props: StartScreenProps) {
   );
 }
 
-function useDraft(): { readonly draft: SessionConfig; readonly change: Change; readonly problems: Readonly<Record<string, string>>; readonly changed: boolean; readonly reset: () => void; readonly adapt: (draft: (old: SessionConfig) => SessionConfig) => void } {
+function useDraft(): { readonly draft: SessionConfig; readonly change: Change; readonly problems: Readonly<Record<string, string>>; readonly changed: boolean; readonly setDraft: (how: (old: SessionConfig) => SessionConfig) => void; readonly reset: () => void; readonly adapt: (draft: (old: SessionConfig) => SessionConfig) => void } {
   const [draft, setDraft] = useState<SessionConfig>(() => restoreDraft(window.localStorage));
   const [base, setBase] = useState<SessionConfig>(defaultDraft);
   const change = useCallback<Change>((path, value) => setDraft((old) => setAt(old, path, value)), []);
@@ -120,13 +124,14 @@ function useDraft(): { readonly draft: SessionConfig; readonly change: Change; r
     setBase(how);
     setDraft((old) => (JSON.stringify(old) === JSON.stringify(defaultDraft) ? how(old) : old));
   }, []);
-  return { draft, change, problems, changed: JSON.stringify(draft) !== JSON.stringify(base), reset: () => setDraft(base), adapt };
+  return { draft, change, setDraft, problems, changed: JSON.stringify(draft) !== JSON.stringify(base), reset: () => setDraft(base), adapt };
 }
 
 function optionProblemsOf(app: AppDescription | null, draft: SessionConfig): number {
   const rig = app?.rigs.find((r) => r.kind === draft.rig.kind)?.options ?? [];
   const wrong = (specs: readonly OptionSpec[], values: Readonly<Record<string, unknown>>): number => specs.filter((s) => optionProblem(s, optionValue(s, values)) !== null).length;
-  return draft.evolution.threads.reduce((sum, t) => sum + wrong(app?.optimizers.find((o) => o.name === t.optimizer)?.options ?? [], t.optimizerOptions), wrong(rig, draft.rig.options));
+  const threads = draftSteps(draft).flatMap((step) => (step.protocol === "evolution" ? step.threads : []));
+  return threads.reduce((sum, t) => sum + wrong(app?.optimizers.find((o) => o.name === t.optimizer)?.options ?? [], t.optimizerOptions), wrong(rig, draft.rig.options));
 }
 
 const checkAfterMs = 400;

@@ -1,4 +1,4 @@
-// The cards of the start screen beside the evolution: rig, subject, subject's screen, trial. Knows nothing about how a session runs.
+// The cards of the start screen beside the plan: rig, subject, subject's screen, trial. Knows nothing about how a session runs.
 import { useEffect, useState } from "react";
 import { useMedia } from "../hooks.ts";
 import { Panel } from "../parts.tsx";
@@ -20,10 +20,10 @@ interface CardProps {
   readonly problems: Readonly<Record<string, string>>;
 }
 
-/** Settings that few sessions change: folded where the screen is small. */
-export function More({ label, children }: { readonly label: string; readonly children: React.ReactNode }) {
+/** Settings that few sessions change: folded where the screen is small, or always. */
+export function More({ label, folded, children }: { readonly label: string; readonly folded?: boolean; readonly children: React.ReactNode }) {
   const roomy = useMedia(roomyScreen);
-  return <details open={roomy}><summary>{label}</summary><div className="fields">{children}</div></details>;
+  return <details open={roomy && folded !== true}><summary>{label}</summary><div className="fields">{children}</div></details>;
 }
 
 export function RigCard({ app, draft, change }: { readonly app: AppDescription | null; readonly draft: SessionConfig; readonly change: Change }) {
@@ -141,18 +141,24 @@ export function TrialCard({ draft, change, problems }: CardProps) {
         {number("response", "windowEndMs", "Response to", "ms")}
       </div>
       <TrialSketch trial={draft.trial} response={response} />
-      <More label="Fixation, pauses, baseline, onset marks">
+      <More label="Fixation, rewards, breaks, baseline, onset marks, seed">
         {number("trial", "holdMs", "Hold before", "ms")}
         {number("trial", "waitMsMax", "Wait for gaze", "ms", 100)}
         {number("trial", "graceMs", "Grace", "ms")}
+        {number("trial", "blinkMsMax", "Blinks up to", "ms")}
         {number("trial", "interTrialMs", "Between trials", "ms")}
         {number("trial", "timeoutMs", "Time-out", "ms")}
+        {number("trial", "rewardGrowMs", "Reward grows", "ms a trial")}
+        {number("trial", "rewardMsMax", "Reward at most", "ms")}
+        {number("trial", "breakAfterTrials", "Break after", "trials", 10)}
+        {number("trial", "breakMs", "Break", "ms", 1000)}
         {number("trial", "rewardMlPerS", "Juice flow", "ml/s", 0.1)}
         {number("response", "baselineStartMs", "Baseline from", "ms")}
         {number("response", "baselineEndMs", "Baseline to", "ms")}
         <ChoiceField label="Onset from" value={response.onsetFrom} choices={[{ value: "auto", label: "marks, if any" }, { value: "mark", label: "marks only" }, { value: "flip", label: "the display" }]} onChange={(v) => change(["response", "onsetFrom"], v)} />
         <NumberField label="TTL line of marks" value={response.onsetTtlLine} nullWord="none" problem={problems["response.onsetTtlLine"]} onChange={(v) => change(["response", "onsetTtlLine"], v)} />
         <ChoiceField label="Response over a gap" value={response.onGap} choices={[{ value: "auto", label: "by the source" }, { value: "count", label: "counts" }, { value: "exclude", label: "does not count" }]} onChange={(v) => change(["response", "onGap"], v)} />
+        <NumberField label="Seed" value={draft.seed} problem={problems["seed"]} testid="seed" hint="One seed decides everything that is random" onChange={(v) => change(["seed"], v)} />
       </More>
     </Panel>
   );

@@ -23,10 +23,10 @@ export function problemsOf(draft: SessionConfig): Readonly<Record<string, string
   return Object.fromEntries(parsed.error.issues.map((issue) => [issue.path.join("."), sentenceOf(issue)]));
 }
 
-function sentenceOf(issue: { readonly code?: string; readonly message: string; readonly minimum?: unknown; readonly maximum?: unknown }): string {
-  if (issue.code === "too_small") return `at least ${String(issue.minimum)}`;
-  if (issue.code === "too_big") return `at most ${String(issue.maximum)}`;
-  if (issue.code === "invalid_type") return "a number is needed";
+function sentenceOf(issue: { readonly code?: string; readonly message: string; readonly minimum?: unknown; readonly maximum?: unknown; readonly origin?: string; readonly expected?: string }): string {
+  if (issue.code === "too_small") return issue.origin === "array" || issue.origin === "string" ? "something is needed" : `at least ${String(issue.minimum)}`;
+  if (issue.code === "too_big") return issue.origin === "string" ? `at most ${String(issue.maximum)} letters` : `at most ${String(issue.maximum)}`;
+  if (issue.code === "invalid_type") return issue.expected === "int" ? "a whole number is needed" : "a number is needed";
   return issue.message;
 }
 
@@ -39,17 +39,14 @@ export function withOption(options: Readonly<Record<string, unknown>>, name: str
 export const threadsMax = 4;
 
 /** One more evolution: like the last one, to be changed in what is compared. */
-export function addThread(draft: SessionConfig): SessionConfig {
-  const { threads } = draft.evolution;
+export function addThread(threads: readonly ThreadConfig[]): readonly ThreadConfig[] {
   const last = threads.at(-1);
-  if (last === undefined || threads.length >= threadsMax) return draft;
-  return setAt(draft, ["evolution", "threads"], [...threads, { ...last, optimizerOptions: { ...last.optimizerOptions } }]);
+  return last === undefined || threads.length >= threadsMax ? threads : [...threads, { ...last, optimizerOptions: { ...last.optimizerOptions } }];
 }
 
 /** The last one stays. */
-export function removeThread(draft: SessionConfig, index: number): SessionConfig {
-  const { threads } = draft.evolution;
-  return threads.length < 2 ? draft : setAt(draft, ["evolution", "threads"], threads.filter((_, i) => i !== index));
+export function removeThread(threads: readonly ThreadConfig[], index: number): readonly ThreadConfig[] {
+  return threads.length < 2 ? threads : threads.filter((_, i) => i !== index);
 }
 
 /** The first evolution that is set up exactly as this one; null = none before it. */
