@@ -143,7 +143,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       case "play": return review?.player.toggle();
       case "close": return review?.onClose();
       case "resumeRecorded": return review?.interrupted === true ? review.onResume() : undefined;
-      case "start": case "browse": case "search": case "open": case "mark": case "markAll": case "export": case "import": return undefined;
+      case "start": case "stepAdd": case "stepAfter": case "stepCopy": case "stepRemove": case "stepSooner": case "browse": case "search": case "open": case "mark": case "markAll": case "export": case "import": return undefined;
     }
   }, [choose, deeds, ended, generations, lookBy, phase, props.onInsilico, props.onOpenScreen, review, standing, setThread, step, store, thread, threads]);
 
