@@ -2,7 +2,7 @@
 // Knows nothing about files or networks.
 import "./insilico.css";
 import { useCallback, useEffect, useRef, useState } from "react";
-import { ActButton, Key } from "../operator/parts.tsx";
+import { ActButton, Key, RewardAnyway } from "../operator/parts.tsx";
 import { Wordmark } from "../operator/Header.tsx";
 import { Ablation } from "./Ablation.tsx";
 import { Fits } from "./Fits.tsx";
@@ -27,7 +27,7 @@ export function InsilicoLink({ client, mayOperate }: { readonly client: EngineCl
 
 type Tab = "fits" | "ablation";
 
-function InsilicoScreen({ client, mayOperate, onClose }: { readonly client: EngineClient; readonly mayOperate: boolean; readonly onClose: () => void }) {
+export function InsilicoScreen({ client, mayOperate, onClose }: { readonly client: EngineClient; readonly mayOperate: boolean; readonly onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [tab, setTab] = useState<Tab>("ablation");
   const [choice, setChoice] = useState<UnitChoice | null>(null);
@@ -65,6 +65,7 @@ function InsilicoScreen({ client, mayOperate, onClose }: { readonly client: Engi
           <Tabs tab={tab} own="fits" onChoose={setTab}>Neuron models</Tabs>
         </div>
         <span className="grow" />
+        <RewardAnyway inline />
         <ActButton data-testid="insilico-close" onClick={onClose}>Back <Key>Esc</Key></ActButton>
       </header>
       {tab === "fits" ? <Fits client={client} mayOperate={mayOperate} onAblate={ablate} /> : <Ablation client={client} mayOperate={mayOperate} choice={choice} onFit={() => setTab("fits")} />}

@@ -23,6 +23,7 @@ import { StepPanel } from "./plan/StepPanel.tsx";
 import { ReportDialog } from "./plan/StepTables.tsx";
 import { Transport } from "./replay/Transport.tsx";
 import { WhatIfDialog } from "./replay/WhatIf.tsx";
+import { InsilicoScreen } from "../insilico/InsilicoScreen.tsx";
 import { useKeys } from "./useKeys.ts";
 import { useStore, useUi } from "./store.ts";
 import { currentStep, lookedStep, looksAtEvolution, phaseOf, stageOf, stepsOfPlan, stepThreads, targetOf, targetsOf, threadsOf, channelLabel, type UiState } from "./uiState.ts";
@@ -31,7 +32,7 @@ import type { Deeds, Notice } from "./commands.ts";
 import type { Player } from "./replay/player.ts";
 import type { CurvePoint } from "../../shared/contract/index.ts";
 
-type Open = "stop" | "target" | "result" | "skip" | "repeat" | "reports" | "note" | "keys" | "alarms" | "log" | "generation" | "whatIf" | "laterNote" | null;
+type Open = "stop" | "target" | "result" | "skip" | "repeat" | "reports" | "insilico" | "note" | "keys" | "alarms" | "log" | "generation" | "whatIf" | "laterNote" | null;
 
 export interface ReviewOf {
   readonly file: string;
@@ -45,7 +46,7 @@ const noCurve: readonly CurvePoint[] = [];
 /** As text: the same while they are the same. */
 const selectStepThreads = (s: UiState): string => stepThreads(s)?.join() ?? "";
 
-export function Console(props: { readonly client: RendererClient; readonly deeds: Deeds; readonly notice: Notice | null; readonly onOpenScreen: () => void; readonly onInsilico?: () => void; readonly review: ReviewOf | null }) {
+export function Console(props: { readonly client: RendererClient; readonly deeds: Deeds; readonly notice: Notice | null; readonly onOpenScreen: () => void; readonly review: ReviewOf | null }) {
   const { client, deeds, review } = props;
   const store = useStore();
   const [open, setOpen] = useState<Open>(null);
@@ -116,7 +117,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       case "stepLater": return lookBy(1);
       case "stepNow": return store.dispatch({ type: "look", step: null });
       case "reports": return setOpen("reports");
-      case "insilico": return props.onInsilico?.();
+      case "insilico": return setOpen("insilico");
       case "note": return setOpen("note");
       case "help": return setOpen("keys");
       case "alarms": return setOpen("alarms");
@@ -145,7 +146,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       case "resumeRecorded": return review?.interrupted === true ? review.onResume() : undefined;
       case "start": case "stepAdd": case "stepAfter": case "stepCopy": case "stepRemove": case "stepSooner": case "browse": case "search": case "open": case "mark": case "markAll": case "export": case "import": return undefined;
     }
-  }, [choose, deeds, ended, generations, lookBy, phase, props.onInsilico, props.onOpenScreen, review, standing, setThread, step, store, thread, threads]);
+  }, [choose, deeds, ended, generations, lookBy, phase, props.onOpenScreen, review, standing, setThread, step, store, thread, threads]);
 
   const place: Place = review === null ? "console" : "review";
   useKeys({ place, dialogOpen: open !== null, mayOperate, run, first: cursor === null || open !== null ? null : cursorKeys });
@@ -215,6 +216,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       {open === "result" ? <ResultDialog onClose={close} /> : null}
       {open === "skip" ? <SkipDialog onBlock={() => { close(); void deeds.skipBlock(); }} onStep={() => { close(); void deeds.skipStep(); }} onClose={close} /> : null}
       {open === "repeat" ? <RepeatDialog onDo={(index) => { close(); void deeds.repeatStep(index); }} onClose={close} /> : null}
+      {open === "insilico" ? <InsilicoScreen client={client} mayOperate={mayOperate} onClose={close} /> : null}
       {open === "reports" ? <ReportDialog onClose={close} /> : null}
       {open === "note" ? <NoteDialog onWrite={deeds.note} onClose={close} /> : null}
       {open === "keys" ? <KeysDialog place={place} onClose={close} /> : null}

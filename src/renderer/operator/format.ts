@@ -67,3 +67,10 @@ export function niceCeiling(value: number): number {
   const step = [1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8].find((s) => value <= s * power * (1 + 1e-9)) ?? 10;
   return step * power;
 }
+
+/** A cell of a table: four figures are enough to read. */
+export function cellWords(value: number | string | null): string {
+  if (value === null) return "–";
+  if (typeof value === "string") return value;
+  return Number.isInteger(value) || !Number.isFinite(value) ? String(value) : Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(4)));
+}

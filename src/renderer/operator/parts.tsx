@@ -59,11 +59,11 @@ export function SessionImage(props: { readonly session: string; readonly file: s
 export const RewardContext = createContext<(() => void) | null>(null);
 
 /** The one button that a dialog must not hide: everything behind a modal dialog is out of reach. */
-export function RewardAnyway() {
+export function RewardAnyway({ inline }: { /** In a line with other buttons, not in the corner of a dialog. */ readonly inline?: boolean }) {
   const reward = useContext(RewardContext);
   const pulseMs = useUi((s) => s.snapshot?.live?.reward.pulseMs ?? null);
   if (reward === null) return null;
-  return <ActButton className="reward-anyway" data-testid="reward-anyway" tabIndex={-1} onClick={reward}>Reward {pulseMs === null ? "" : `${pulseMs} ms`} <Key>R</Key><Key>F8</Key></ActButton>;
+  return <ActButton className={inline === true ? "reward-anyway inline" : "reward-anyway"} data-testid="reward-anyway" tabIndex={-1} onClick={reward}>Reward {pulseMs === null ? "" : `${pulseMs} ms`} <Key>R</Key><Key>F8</Key></ActButton>;
 }
 
 /** A modal dialog: Esc and the backdrop close it; focus comes back to where it was. The reward stays within reach. */

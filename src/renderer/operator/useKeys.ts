@@ -26,8 +26,22 @@ export function useKeys(options: KeysOptions): void {
       event.preventDefault();
       run(action);
     };
+    // A whole screen that lies over this one keeps its keys to itself; juice is given all the same.
+    const onRewardKey = (event: KeyboardEvent): void => {
+      const { place, mayOperate, run } = latest.current;
+      if (document.querySelector("dialog[open]") === null) return;
+      const action = actionFor(event, { place, dialogOpen: true, mayOperate, ...describeFocus(document.activeElement) });
+      if (action !== "reward" && action !== "rewardShorter" && action !== "rewardLonger") return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      run(action);
+    };
     window.addEventListener("keydown", onKey);
-    return () => window.removeEventListener("keydown", onKey);
+    window.addEventListener("keydown", onRewardKey, true);
+    return () => {
+      window.removeEventListener("keydown", onKey);
+      window.removeEventListener("keydown", onRewardKey, true);
+    };
   }, []);
 }
 

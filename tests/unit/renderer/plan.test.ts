@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { adviceFor, advisedCodes } from "../../../src/renderer/operator/alarmAdvice.ts";
 import { fieldAt, layoutFields, pitchDeg, rateRange } from "../../../src/renderer/operator/draw/fields.ts";
-import { cellWords } from "../../../src/renderer/operator/plan/StepTables.tsx";
+import { cellWords } from "../../../src/renderer/operator/format.ts";
 import { defaultDraft, problemsOf, setAt } from "../../../src/renderer/operator/start/draft.ts";
 import { estimatePlan } from "../../../src/renderer/operator/start/estimate.ts";
 import { addStep, copyStep, draftSteps, moveStep, nameProblem, pathOfStep, planWarnings, problemsOfStep, removeStep, stepsMax, withSteps } from "../../../src/renderer/operator/start/planDraft.ts";

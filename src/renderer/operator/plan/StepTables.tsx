@@ -1,4 +1,5 @@
 // Tables of a report, with their units; and the whole report in a dialog. Knows nothing about protocols.
+import { cellWords } from "../format.ts";
 import { Dialog, Key } from "../parts.tsx";
 import { useUi } from "../store.ts";
 import { lookedStep, reportsOfSteps } from "../uiState.ts";
@@ -20,13 +21,6 @@ export function StepTables({ tables, rowsMax }: { readonly tables: readonly Step
 
 function isNumeric(table: StepTable, column: number): boolean {
   return table.rows.some((row) => typeof row[column] === "number") && table.rows.every((row) => typeof row[column] !== "string");
-}
-
-/** Four figures are enough to read. */
-export function cellWords(value: number | string | null): string {
-  if (value === null) return "–";
-  if (typeof value === "string") return value;
-  return Number.isInteger(value) || !Number.isFinite(value) ? String(value) : Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(4)));
 }
 
 /** Reports of all steps that have ended, the one that is looked at first in view. */
