@@ -3,12 +3,16 @@ import { z } from "zod";
 import type { Clock, Encoder, SpikeSource } from "../shared/ports.ts";
 import { FaultError, fault, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
+import type { SourceEvent } from "../shared/values.ts";
 import type { OptionSpec } from "../shared/contract/state.ts";
+import type { LineDecoder, RawLine, Tap } from "./capture/decoding.ts";
 import { describeOptions } from "./optionSpecs.ts";
 import { blackrockOptionsSchema } from "./drivers/blackrock/options.ts";
 import { createBlackrockSource } from "./drivers/blackrock/source.ts";
+import { intanOptionsSchema } from "./drivers/intan/options.ts";
+import { createIntanSource, decodeIntan } from "./drivers/intan/source.ts";
 import { openEphysOptionsSchema } from "./drivers/open-ephys/options.ts";
-import { createOpenEphysSource } from "./drivers/open-ephys/source.ts";
+import { createOpenEphysSource, decodeOpenEphys } from "./drivers/open-ephys/source.ts";
 import { bridgeOptionsSchema } from "./drivers/plexon/bridgeOptions.ts";
 import { createBridgeSource } from "./drivers/plexon/bridgeSource.ts";
 import { plexonOptionsSchema } from "./drivers/plexon/options.ts";
@@ -25,6 +29,8 @@ export interface RigWorld {
   readonly clock: Clock;
   readonly seed: number | string;
   readonly encoder: Encoder | null;
+  /** Gets every piece that the rig's line carries, for a capture. */
+  readonly tap?: Tap;
 }
 
 export interface RigKind {
@@ -39,6 +45,10 @@ export interface RigKind {
   readonly carriesContinuousData: boolean;
   /** How old the watermark of a batch is when it arrives, at least, ms: what the clock aligner must add where there are no marks. Errors: `rigOptions`. */
   shortestTransportMs(options: unknown): Result<number, Fault>;
+  /** The lines that can be captured, by lane; empty: none. */
+  readonly lines: readonly RawLine[];
+  /** The driver's decoder on its own, for captures; null where there is none. Errors: `rigOptions`. */
+  decoder(options: unknown, emit: (event: SourceEvent) => void): Result<LineDecoder | null, Fault>;
   /** Makes the source from settings that have not been parsed yet. Errors: `rigOptions`. */
   open(options: unknown, world: RigWorld): Result<SpikeSource, Fault>;
 }
@@ -51,14 +61,22 @@ function rigKind<T>(definition: {
   readonly carriesContinuousData: boolean;
   readonly transportMs: (options: T) => number;
   readonly make: (options: T, world: RigWorld) => SpikeSource;
+  readonly lines?: readonly RawLine[];
+  readonly decode?: (options: T, emit: (event: SourceEvent) => void) => LineDecoder;
 }): RigKind {
-  const { make, transportMs, ...rest } = definition;
+  const { make, transportMs, decode, ...rest } = definition;
   function parse(options: unknown): Result<T, Fault> {
     const parsed = definition.options.safeParse(options ?? {});
     return parsed.success ? ok(parsed.data) : fault("rigOptions", `The settings of the rig "${definition.title}" cannot be used. ${z.prettifyError(parsed.error)}`);
   }
   return {
     ...rest,
+    lines: definition.lines ?? [],
+    decoder(options, emit) {
+      const parsed = parse(options);
+      if (!parsed.ok) return parsed;
+      return ok(decode?.(parsed.value, emit) ?? null);
+    },
     optionSpecs: describeOptions(definition.options),
     shortestTransportMs(options) {
       const parsed = parse(options);
@@ -88,13 +106,26 @@ export const rigRegistry: readonly RigKind[] = [
     make: (options, world) => unwrap(openSyntheticRig(options, world)).source,
   }),
   rigKind({
+    kind: "intan",
+    title: "Intan RHX",
+    description: "Spikes and digital inputs of Intan RHX (3.1 or later) through its TCP ports; spikes are found in the waveforms where it sends only those.",
+    options: intanOptionsSchema,
+    carriesContinuousData: false,
+    transportMs: (options) => (128 / (options.sampleRateHz ?? 30_000)) * 1000 + options.holdBackMs,
+    make: (options, { clock, tap }) => createIntanSource({ clock, options, ...(tap === undefined ? {} : { tap }) }),
+    lines: [{ name: "waveforms", layout: "bytes" }, { name: "spikes", layout: "bytes" }],
+    decode: decodeIntan,
+  }),
+  rigKind({
     kind: "open-ephys",
     title: "Open Ephys GUI",
     description: "Spikes and TTL events of the Open Ephys GUI (0.6 or later) through its ZMQ Interface.",
     options: openEphysOptionsSchema,
     carriesContinuousData: true,
     transportMs: (options) => options.holdBackMs,
-    make: (options, { clock }) => createOpenEphysSource({ clock, options }),
+    make: (options, { clock, tap }) => createOpenEphysSource({ clock, options, ...(tap === undefined ? {} : { tap }) }),
+    lines: [{ name: "messages", layout: "multipart" }],
+    decode: decodeOpenEphys,
   }),
   rigKind({
     kind: "blackrock",
@@ -138,6 +169,6 @@ export function openSyntheticRig(options: SyntheticRigOptions, world: RigWorld):
   if (options.through === null) return ok(createSyntheticRig({ seed, clock, encoder, options }));
   const kind = findPlayer(options.through);
   if (!kind.ok) return kind;
-  const rig = createSyntheticRig({ seed, clock, encoder, options: { ...options, ...kind.value.grid } });
+  const rig = createSyntheticRig({ seed, clock, encoder, options: { ...options, ...kind.value.grid, lagTicks: 0 } });
   return ok({ ...rig, source: createThroughDriver({ clock, seed, kind: kind.value, played: rig.source, faults: options.wireFaults, openDriver: (name, driverOptions) => openSource(name, driverOptions, world) }) });
 }

@@ -1,12 +1,16 @@
 // The rig panel: everything that can fail, with one figure and its age. Knows nothing about how it is drawn.
 import type { Device, Level } from "../shared/contract/index.ts";
 import { nsPerMs } from "../shared/units.ts";
+import type { EventCodes } from "../shared/ports.ts";
 import type { HostTimeNs } from "../shared/units.ts";
+import type { Rig } from "./rig.ts";
 import type { LiveSession } from "./liveSession.ts";
 import { ageMs } from "./telemetry.ts";
 import type { WindowDisplay } from "./windowDisplay.ts";
 
 const staleMs = 1000;
+/** Half a refresh of a 60 Hz display: gaze and flips without marks are placed no better than this. */
+const uncertainMs = 8;
 
 export function describeDevices({ session, now, screen }: { readonly session: LiveSession; readonly now: HostTimeNs; readonly screen: WindowDisplay | null }): readonly Device[] {
   const { loop, rig, store } = session;
@@ -36,20 +40,40 @@ export function describeDevices({ session, now, screen }: { readonly session: Li
       detail: screen === null ? "no screen: timed by the engine" : `${status.lateFrames} while an image was on`,
       ageMs: screen?.frames.aliveHostNs === null || screen === null ? null : Math.max(0, (now - screen.frames.aliveHostNs) / nsPerMs),
     },
+    describeClock(rig),
     {
-      id: "eye", label: "Eye", level: rig.eye === null ? "off" : "ok", value: rig.eye === null ? "free viewing" : status.holdFraction === null ? "no data" : `${Math.round(status.holdFraction * 100)} % in window`,
-      detail: rig.eye?.name ?? "", ageMs: null,
+      id: "eye", label: "Eye", level: rig.eye === null ? "off" : (rig.eye.status?.().problem ?? null) !== null || alarmed("eyeLost") ? "fault" : "ok",
+      value: rig.eye === null ? "free viewing" : status.holdFraction === null ? "no data" : `${Math.round(status.holdFraction * 100)} % in window`,
+      detail: rig.eye === null ? "" : [rig.eye.name, rig.eye.status?.().detail ?? ""].filter((t) => t !== "").join(", "), ageMs: ageMs(now, rig.eye?.status?.().newestHostNs ?? null),
     },
     {
-      id: "reward", label: "Reward line", level: rig.reward === null ? "off" : alarmed("reward") ? "fault" : "ok", value: rig.reward === null ? "none" : alarmed("reward") ? "not answering" : "ready",
-      detail: rig.reward?.name ?? "", ageMs: null,
+      id: "reward", label: "Reward line", level: rig.reward === null ? "off" : alarmed("reward") ? "fault" : alarmed("rewardLimit") ? "warn" : "ok", value: rig.reward === null ? "none" : alarmed("reward") ? "not answering" : alarmed("rewardLimit") ? "at its limit" : "ready",
+      detail: rig.reward === null ? "" : [rig.reward.name, rig.reward.status?.().detail ?? ""].filter((t) => t !== "").join(", "), ageMs: ageMs(now, rig.reward?.status?.().newestHostNs ?? null),
     },
+    ...(rig.sync === null ? [] : [describeSync(rig.sync, now)]),
     {
       id: "recording", label: "Recording", level: stored.failure !== null ? "fault" : storeLevel(stored.diskLevel, stored.queuedRecords), value: `${(stored.sizeBytes / 1e6).toFixed(1)} MB`,
       detail: `queue ${stored.queuedRecords}${stored.minutesLeft === null ? "" : `, disk for ${duration(stored.minutesLeft)}`}`, ageMs: null,
     },
   ];
   return devices;
+}
+
+/** How well the two clocks are known to each other: what every onset and every gaze sample without a mark rests on. */
+function describeClock(rig: Rig): Device {
+  const map = rig.aligner.map();
+  const { basis, marks, arrivals, outlierMarks, jumpsMs } = rig.aligner.status();
+  const jumps = jumpsMs.length === 0 ? "" : `, ${jumpsMs.length} ${jumpsMs.length === 1 ? "jump" : "jumps"}, the last by ${(jumpsMs.at(-1) ?? 0).toFixed(0)} ms`;
+  return {
+    id: "clock", label: "Clocks", level: map === null ? "off" : jumpsMs.length > 0 || map.uncertaintyMs > uncertainMs ? "warn" : "ok",
+    value: map === null ? "not yet known" : `±${map.uncertaintyMs < 0.1 ? map.uncertaintyMs.toFixed(2) : map.uncertaintyMs.toFixed(1)} ms`,
+    detail: map === null ? "" : `drift ${map.driftPpm.toFixed(1)} ppm, by ${basis === "marks" ? `${marks} marks (${outlierMarks} without weight)` : `${arrivals} arrivals`}${jumps}`, ageMs: null,
+  };
+}
+
+function describeSync(sync: EventCodes, now: HostTimeNs): Device {
+  const { problem, detail, newestHostNs, connected } = sync.status();
+  return { id: "sync", label: "Event codes", level: problem !== null ? "fault" : connected ? "ok" : "warn", value: problem !== null ? "not going out" : connected ? "going out" : "waiting", detail: problem ?? (detail === "" ? sync.name : detail), ageMs: ageMs(now, newestHostNs) };
 }
 
 function storeLevel(disk: string, queued: number): Level {

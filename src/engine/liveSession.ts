@@ -158,8 +158,8 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
   };
   const recorded = options.resumeFile === undefined ? null : openRecordedImages(options.resumeFile, past?.point.nextImageId ?? 1);
   const loop: ClosedLoop = createClosedLoop({
-    clock, source: rig.source, eye: rig.eye, reward, display, retina: rig.retina, sync: rig.sync, aligner: rig.aligner,
-    rng, trial: config.trial, response: config.response, plan: setupsOf(config), implicitPlan: config.plan.length === 0, labs, openThreads,
+    clock, source: rig.source, eye: rig.eye, reward, display, retina: rig.retina, sync: rig.sync, checkWords: config.rig.sync?.checkWords ?? false, aligner: rig.aligner,
+    rng, trial: config.trial, response: config.response, onStreamLost: config.rig.onStreamLost, plan: setupsOf(config), implicitPlan: config.plan.length === 0, labs, openThreads,
     generator: (id) => generators.get(id) ?? null, libraries, ...(recorded === null ? {} : { recordedImage: recorded.image }),
     sessionPlacement: sessionPlacementOf(config.display), screen: screenOf(config.display, display.geometry()),
     displaySetup: displaySetupOf(config, display.geometry()), record: recorder.record, room: recorder.room, listener: options.listener, resume,

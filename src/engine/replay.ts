@@ -65,10 +65,10 @@ export function createReplay(reader: SessionReader, run: SessionRun, listener: L
   const past = run.run === reader.runs()[0]?.run ? null : pastAt(reader, run.firstSeq - 1);
   const emitted: SessionRecordBody[] = [];
   const core = createLoopCore({
-    trial: config.trial, response: config.response, plan: setupsOf(config), implicitPlan: config.plan.length === 0, labs, openThreads,
+    trial: config.trial, response: config.response, onStreamLost: config.rig.onStreamLost, plan: setupsOf(config), implicitPlan: config.plan.length === 0, labs, openThreads,
     generator: (id) => aGenerator(id, 0), sessionPlacement: sessionPlacementOf(config.display), screen: screenOf(config.display, geometryOf(devices)),
     aligner: createClockAligner({ shortestTransportMs: unwrap(rigRegistry.find((r) => r.kind === config.rig.kind)?.shortestTransportMs(config.rig.options) ?? ok(0)) }), rng,
-    hasEye: devices.some((d) => d.role === "eye"), hasReward: devices.some((d) => d.role === "reward"),
+    hasEye: devices.some((d) => d.role === "eye"), hasReward: devices.some((d) => d.role === "reward"), checkWords: config.rig.sync?.checkWords ?? false,
     sourceName: devices.find((d) => d.role === "spikes")?.name ?? "",
     record: (body) => {
       if (old && body.kind === "step") return;

@@ -8,6 +8,8 @@ import { createSimulatorLink } from "../acquisition/sim/linkClient.ts";
 import { createBoard } from "../acquisition/serial/board.ts";
 import type { Board } from "../acquisition/serial/board.ts";
 import { syntheticRigOptionsSchema } from "../acquisition/synthetic/options.ts";
+import { withUnitTargets } from "../acquisition/unitTargets.ts";
+import type { UnitTargets } from "../acquisition/unitTargets.ts";
 import type { GroundTruth } from "../acquisition/synthetic/truth.ts";
 import { rigConfig } from "../shared/contract/index.ts";
 import type { AppDescription, RigConfig, RigConfigInput } from "../shared/contract/index.ts";
@@ -20,7 +22,8 @@ export interface Rig {
   readonly kind: string;
   readonly title: string;
   readonly config: RigConfig;
-  readonly source: SpikeSource;
+  /** With the units and merges that the rig asks for; they are sorted anew by `resort`. */
+  readonly source: SpikeSource & Partial<UnitTargets>;
   /** null = free viewing. */
   readonly eye: EyeTracker | null;
   readonly reward: Reward | null;
@@ -68,7 +71,7 @@ export function openRig(input: RigConfigInput, world: { readonly clock: Clock; r
   if (!reward.ok) return reward;
   const sync = config.sync === null ? ok(null) : openDevice(syncRegistry, config.sync, deviceWorld);
   if (!sync.ok) return sync;
-  return ok({ ...common, source: own.source, retina: own.retina, truth: own.truth, eye: eye.value, reward: reward.value, sync: sync.value });
+  return ok({ ...common, source: withUnitTargets(own.source, config.channels), retina: own.retina, truth: own.truth, eye: eye.value, reward: reward.value, sync: sync.value });
 }
 
 /** The rigs that a session can be run with, for the start screen. */

@@ -271,17 +271,22 @@ function finite(value: number): number {
 export function gridOf(channels: readonly ChannelInfo[]): ChannelState[] {
   const areas = Map.groupBy(channels, (c) => c.area);
   const out: ChannelState[] = [];
-  for (const members of areas.values()) {
+  for (const all of areas.values()) {
+    // Units and merges have no place of their own: they stand below the array.
+    const members = all.some((c) => c.positionMm !== null) ? all.filter((c) => c.positionMm !== null) : all;
+    const beside = all.filter((c) => !members.includes(c));
     const placed = members.every((c) => c.positionMm !== null);
     const xs = [...new Set(members.map((c) => c.positionMm?.x ?? 0))].sort((a, b) => a - b);
     const ys = [...new Set(members.map((c) => c.positionMm?.y ?? 0))].sort((a, b) => a - b);
     const columns = Math.max(1, Math.ceil(members.length / 8));
+    const fits = placed && xs.length * ys.length <= members.length * 2;
     members.forEach((c, i) => {
-      const cell = placed && xs.length * ys.length <= members.length * 2
-        ? { column: xs.indexOf(c.positionMm?.x ?? 0), row: ys.indexOf(c.positionMm?.y ?? 0) }
-        : { column: i % columns, row: Math.floor(i / columns) };
+      const cell = fits ? { column: xs.indexOf(c.positionMm?.x ?? 0), row: ys.indexOf(c.positionMm?.y ?? 0) } : { column: i % columns, row: Math.floor(i / columns) };
       out.push({ index: c.index, name: c.name, area: c.area, ...cell });
     });
+    const wide = fits ? Math.max(1, xs.length) : columns;
+    const below = fits ? ys.length : Math.ceil(members.length / columns);
+    beside.forEach((c, i) => out.push({ index: c.index, name: c.name, area: c.area, column: i % wide, row: below + Math.floor(i / wide) }));
   }
   return out.sort((a, b) => a.index - b.index);
 }

@@ -16,6 +16,7 @@ const sourceFault = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("clockJump"), jumpMs: z.number(), atRigNs: rigNs }),
   z.object({ kind: z.literal("malformed"), reason: z.string(), packets: z.number() }),
   z.object({ kind: z.literal("overflow"), droppedSpikes: z.number() }),
+  z.object({ kind: z.literal("disorder"), duplicated: z.number(), reordered: z.number(), stream: z.string() }),
 ]);
 
 const geometry = z.object({ kind: z.enum(["timed", "window"]), widthPx: z.number(), heightPx: z.number(), refreshHz: z.number() });

@@ -13,6 +13,7 @@ import type { ScreenGeometry } from "../shared/visualAngle.ts";
 import type { ChannelInfo, SourceFault } from "../shared/values.ts";
 import { createAlarms } from "./alarms.ts";
 import type { Alarms } from "./alarms.ts";
+import { createChannelWatch } from "./channelWatch.ts";
 import { createChannelFigures } from "./channels.ts";
 import type { ChannelFigures } from "./channels.ts";
 import { calibrationFlashes, createDisplayCalibration, judgeCalibration, skippedCalibration } from "./displayCalibration.ts";
@@ -63,6 +64,8 @@ export interface LoopCoreOptions extends LoopSettings {
   /** false = free viewing: no fixation is asked for. */
   readonly hasEye: boolean;
   readonly hasReward: boolean;
+  /** The words of the images come back on the recording system, and must be the images' own. Left out: false. */
+  readonly checkWords?: boolean;
   readonly sourceName: string;
   readonly record: (body: SessionRecordBody, atHostNs: HostTimeNs) => void;
   readonly effects: LoopEffects;
@@ -97,6 +100,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   const alarms = createAlarms({ now: () => now, record });
   const fixation = options.hasEye ? createFixationMonitor({ windowDeg: options.trial.fixationWindowDeg, graceMs: options.trial.graceMs, blinkMsMax: options.trial.blinkMsMax }) : createFreeViewing();
   const channels = createChannelFigures(0);
+  const channelWatch = createChannelWatch({ channels, alarms, nameOf: (index) => channelName(index) });
 
   const ready = new Set<number>();
   /** Recorded by an earlier run of the session. */
@@ -141,7 +145,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   const blockOf = new Map<number, CurrentBlock>();
 
   const presentations = createPresentations({
-    settings: options, fixation, aligner: options.aligner, alarms, record,
+    settings: options, fixation, aligner: options.aligner, alarms, record, checkWords: options.checkWords ?? false,
     channelCount: () => channelList.length,
     targetOf: (image) => steps.channelOf(image),
     deadline: (at, id) => effects.deadline(at, id),
@@ -294,6 +298,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         recordClock();
         alarms.expire();
         channels.add(input.batch);
+        channelWatch.look(input.batch.watermarkRigNs);
         watchSpikes(input.batch.timesRigNs.length);
         presentations.spikes(input.batch);
         return;
@@ -350,6 +355,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         if (ending === null) {
           blockers.add("source");
           alarms.raise({ code: "sourceEnded", severity: "fault", message: `The spike stream ended: ${input.reason}. Trials wait; stop the session or bring the rig back.` });
+          stopWithoutStream(`the spike stream ended (${input.reason})`);
         }
         return;
       case "display":
@@ -503,10 +509,12 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
       case "stale":
         blockers.add("source");
         alarms.raise({ code: "streamStale", severity: "fault", message: `No data from ${name} for ${(f.ageMs / 1000).toFixed(1)} s. Trials wait until the stream is back.`, data: f });
+        stopWithoutStream(`no data from ${name} for ${(f.ageMs / 1000).toFixed(1)} s`);
         return;
       case "lost":
         blockers.add("source");
         alarms.raise({ code: "sourceLost", severity: "fault", message: `Lost ${name}: ${f.reason}. Trying again; trials wait.`, data: f });
+        stopWithoutStream(`${name} was lost (${f.reason})`);
         return;
       case "reconnected": {
         blockers.delete("source");
@@ -528,9 +536,19 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         presentations.lossInLast(1000);
         alarms.report({ code: "overflow", severity: "fault", data: f, message: `${f.droppedSpikes} spikes were dropped by a full queue; the responses they touch are recorded again.` });
         return;
+      case "disorder":
+        alarms.report({ code: "disorder", severity: "warn", data: f, message: `${[...(f.duplicated > 0 ? [`${f.duplicated} came twice`] : []), ...(f.reordered > 0 ? [`${f.reordered} came out of order`] : [])].join(", ")} of the packets of ${f.stream}; put right, nothing is missing.` });
+        return;
       default:
         assertNever(f);
     }
+  }
+
+  /** Where the session is to stop rather than to wait. */
+  function stopWithoutStream(why: string): void {
+    if (options.onStreamLost !== "stop" || ending !== null) return;
+    log("streamLost", `Stopped because ${why}; the rig is set to stop rather than to wait.`, "fault", "state");
+    end("stopped", `Stopped in ${steps.where}: ${why}.`);
   }
 
   function watchSpikes(n: number): void {

@@ -60,6 +60,8 @@ export interface LoopListener {
 export interface LoopSettings {
   readonly trial: TrialConfig;
   readonly response: ResponseConfig;
+  /** What a stream that is lost or stands still does to the session; left out: trials wait for it. */
+  readonly onStreamLost?: "wait" | "stop";
 }
 
 /** What an interrupted session had reached, from its file. */

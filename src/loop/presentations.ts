@@ -67,6 +67,8 @@ export interface PresentationsOptions {
   /** ratesHz: response of every channel, spikes/s; null when the presentation does not count. */
   readonly onSettled: (p: SettledPresentation, ratesHz: readonly number[] | null, planned: PlannedPresentation) => void;
   readonly onRaster: (p: SettledPresentation, spikesMs: readonly number[], channel: number) => void;
+  /** The words of the images come back on the recording system. */
+  readonly checkWords?: boolean;
 }
 
 /** How the display was found to be before the first trial. */
@@ -113,7 +115,7 @@ export function createPresentations(options: PresentationsOptions): Presentation
   const patch = createPatchWatch({ periodNs: () => nsPerS / (display?.refreshHz ?? 60) });
   const lagWatch = createLagWatch();
   const matcher = createOnsetMatcher({
-    onsetFrom: response.onsetFrom, ttlLine: response.onsetTtlLine, toleranceMs: markToleranceMs, map: () => aligner.map(), lagMs: () => display?.lagMs ?? 0,
+    onsetFrom: response.onsetFrom, ttlLine: response.onsetTtlLine, toleranceMs: markToleranceMs, checkWords: options.checkWords ?? false, map: () => aligner.map(), lagMs: () => display?.lagMs ?? 0,
     onMatched(presentationId, errorMs) {
       const p = open.get(presentationId);
       if (p !== undefined) p.onsetErrorMs = errorMs;
@@ -157,7 +159,33 @@ export function createPresentations(options: PresentationsOptions): Presentation
       if (p.flipHostNs !== null && (onset.source === "photodiode" || onset.source === "strobe")) aligner.addPair({ hostNs: addMs(p.flipHostNs, display?.lagMs ?? 0), rigNs: onset.onsetRigNs, kind: "mark" });
       collector.open(p.id, onset.onsetRigNs);
     }
+    takeLaterProblems();
     for (const closed of collector.drain()) takeCounts(closed);
+  }
+
+  /** What is learnt of an image's mark after its onset was decided, while the window is open. */
+  function takeLaterProblems(): void {
+    for (const { presentationId, problem } of matcher.laterProblems(collector.watermarkRigNs)) {
+      const p = open.get(presentationId);
+      if (p === undefined) continue;
+      alarms.report({
+        code: problem, severity: "warn", data: { presentationId },
+        message: problem === "wrongWord"
+          ? `The recording system did not get the word of image ${p.image.imageId}, but another's or none; it is shown again. Check the event codes' cable.`
+          : `Two onset marks for image ${p.image.imageId}; it is shown again.`,
+      });
+      settle(p, problem === "wrongWord" ? "wrongWord" : "doubledMark");
+    }
+  }
+
+  /** Spikes that were stamped before the stream's own clock and came after: what was decided without them is named. */
+  function reportLate(): void {
+    const { ids, spikes } = collector.takeLate();
+    if (ids.length === 0) return;
+    alarms.report({
+      code: "lateSpikes", severity: "warn", data: { presentationIds: ids, spikes },
+      message: `${spikes} ${spikes === 1 ? "spike" : "spikes"} came after the responses that they belong to had been decided (${ids.length} ${ids.length === 1 ? "image" : "images"}): the rig holds back too little. They are in the recording, and analyses count them.`,
+    });
   }
 
   function takeCounts(closed: WindowCounts): void {
@@ -286,6 +314,7 @@ export function createPresentations(options: PresentationsOptions): Presentation
     },
     spikes(batch) {
       for (const closed of collector.add(batch)) takeCounts(closed);
+      reportLate();
       decideOnsets();
       // Some waited for the stream to pass the end of their image.
       if (display !== null && display.checksDurations) for (const p of open.values()) if (p.counts !== null) trySettle(p);

@@ -37,6 +37,8 @@ export interface ResponseCollector {
   readonly watermarkRigNs: number;
   /** Spikes that came after the watermark had passed them. */
   readonly lateSpikes: number;
+  /** Of those, the ones that fell into a window that was decided without them: the ids since the last call, each once, and how many spikes. */
+  takeLate(): { readonly ids: readonly number[]; readonly spikes: number };
   /** Spikes of one channel relative to an onset, ms, within [fromMs, toMs], of what is still in memory. */
   spikesAround(channel: number, onsetRigNs: RigTimeNs, fromMs: number, toMs: number): number[];
 }
@@ -49,6 +51,10 @@ export function createResponseCollector(options: ResponseWindowOptions): Respons
   let lateSpikes = 0;
   const losses: { from: number; to: number }[] = [];
   const open = new Map<number, number>();
+  /** Windows that were decided, for as long as spikes may come late. */
+  let decided: { readonly id: number; readonly from: number; readonly to: number }[] = [];
+  const lateIds = new Set<number>();
+  let lateInWindows = 0;
 
   /** Calls `take` for every spike in [from, to): batches are time-ordered inside, late spikes may sit in later batches. */
   function eachSpike(from: number, to: number, take: (channel: number, timeRigNs: number) => void): void {
@@ -83,6 +89,7 @@ export function createResponseCollector(options: ResponseWindowOptions): Respons
       open.delete(id);
       const from = onset + options.windowStartMs * nsPerMs;
       const to = onset + options.windowEndMs * nsPerMs;
+      decided.push({ id, from, to });
       return {
         id,
         counts: count(from, to),
@@ -101,11 +108,20 @@ export function createResponseCollector(options: ResponseWindowOptions): Respons
     },
     add(batch) {
       const times = batch.timesRigNs;
-      for (let i = 0; i < times.length && (times[i] ?? 0) < watermark; i++) lateSpikes += 1;
+      for (let i = 0; i < times.length && (times[i] ?? 0) < watermark; i++) {
+        const t = times[i] ?? 0;
+        lateSpikes += 1;
+        for (const one of decided) {
+          if (t < one.from || t >= one.to) continue;
+          lateIds.add(one.id);
+          lateInWindows += 1;
+        }
+      }
       if (times.length > 0) batches.push(batch);
       watermark = Math.max(watermark, batch.watermarkRigNs);
       const oldest = batches[0];
       if (oldest !== undefined && (oldest.timesRigNs[oldest.timesRigNs.length - 1] ?? 0) < watermark - memoryNs - 500 * nsPerMs) {
+        decided = decided.filter((one) => one.to >= watermark - memoryNs);
         batches = batches.filter((b) => (b.timesRigNs[b.timesRigNs.length - 1] ?? 0) >= watermark - memoryNs);
       }
       return open.size > 0 ? closeDue() : [];
@@ -120,6 +136,7 @@ export function createResponseCollector(options: ResponseWindowOptions): Respons
       open.clear();
       batches = [];
       losses.length = 0;
+      decided = [];
       watermark = Number.NEGATIVE_INFINITY;
       return ids;
     },
@@ -131,6 +148,12 @@ export function createResponseCollector(options: ResponseWindowOptions): Respons
     },
     get lateSpikes() {
       return lateSpikes;
+    },
+    takeLate() {
+      const late = { ids: [...lateIds], spikes: lateInWindows };
+      lateIds.clear();
+      lateInWindows = 0;
+      return late;
     },
     spikesAround(channel, onsetRigNs, fromMs, toMs) {
       const out: number[] = [];

@@ -90,6 +90,7 @@ export type ExcludedBecause =
   | "wrongDuration"
   | "noOnsetMark"
   | "doubledMark"
+  | "wrongWord"
   | "spikesLost"
   | "streamStale"
   | "stopped";
@@ -103,7 +104,9 @@ export type SourceFault =
   | { readonly kind: "reconnected"; readonly awayMs: number }
   | { readonly kind: "clockJump"; readonly jumpMs: number; readonly atRigNs: RigTimeNs }
   | { readonly kind: "malformed"; readonly reason: string; readonly packets: number }
-  | { readonly kind: "overflow"; readonly droppedSpikes: number };
+  | { readonly kind: "overflow"; readonly droppedSpikes: number }
+  /** Packets that came twice or out of their order since the last report. They were put right: nothing is missing. */
+  | { readonly kind: "disorder"; readonly duplicated: number; readonly reordered: number; readonly stream: string };
 
 /** A digital or photodiode mark on the rig clock. */
 export interface RigMark {

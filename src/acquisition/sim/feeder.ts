@@ -1,7 +1,7 @@
 // From a synthetic rig's events to the blocks that a player plays: what happened in one turn of the rig becomes one block on the tick grid.
 // Knows nothing about protocols.
 import type { ChannelInfo, SourceEvent } from "../../shared/values.ts";
-import type { PlayedBlock, PlayedMark } from "./player.ts";
+import type { PlayedBlock, PlayedMark, PlayerKind } from "./player.ts";
 
 export interface Feeder {
   take(event: SourceEvent): void;
@@ -10,11 +10,12 @@ export interface Feeder {
 }
 
 /** `onBlock` gets every block once its turn is over, and the rig time (ns, of the rig's own grid) that it reaches. */
-export function createFeeder({ tickHz, onBlock, onChannels }: {
-  readonly tickHz: number;
+export function createFeeder({ grid, onBlock, onChannels }: {
+  readonly grid: PlayerKind["grid"];
   readonly onBlock: (block: PlayedBlock, untilRigNs: number) => void;
   readonly onChannels?: (channels: readonly ChannelInfo[]) => void;
 }): Feeder {
+  const { tickHz, blockTicks } = grid;
   const tickOf = (ns: number) => Math.round((ns * tickHz) / 1e9);
   let batches: Extract<SourceEvent, { readonly kind: "spikes" }>["batch"][] = [];
   let marks: PlayedMark[] = [];
@@ -38,10 +39,14 @@ export function createFeeder({ tickHz, onBlock, onChannels }: {
       spikeUnits.set(units, at);
       at += timesRigNs.length;
     }
-    const block = { fromTick: Math.min(fromTick ?? Math.min(untilTick, spikeTicks[0] ?? untilTick), untilTick), untilTick, spikeTicks, spikeChannels, spikeUnits, marks };
+    // The first block begins where the first spike's does.
+    const first = Math.floor(Math.min(untilTick, spikeTicks[0] ?? untilTick) / blockTicks) * blockTicks;
+    const block = { fromTick: Math.min(fromTick ?? first, untilTick), untilTick, spikeTicks, spikeChannels, spikeUnits, marks };
     batches = [];
     marks = [];
     fromTick = untilTick;
+    // Before the first spike there is nothing to begin a stream with.
+    if (block.fromTick === untilTick) return;
     onBlock(block, last.watermarkRigNs);
   }
 

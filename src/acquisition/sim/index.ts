@@ -4,9 +4,10 @@ import type { Fault, Result } from "../../shared/result.ts";
 import type { PlayerKind } from "./player.ts";
 import { blackrockPlayer } from "./players/blackrock.ts";
 import { bridgePlayer } from "./players/bridge.ts";
+import { intanPlayer } from "./players/intan.ts";
 import { openEphysPlayer } from "./players/openEphys.ts";
 
-export const playerRegistry: readonly PlayerKind[] = [openEphysPlayer, blackrockPlayer, bridgePlayer];
+export const playerRegistry: readonly PlayerKind[] = [openEphysPlayer, intanPlayer, blackrockPlayer, bridgePlayer];
 
 /** Errors: `unknownPlayer`. */
 export function findPlayer(kind: string): Result<PlayerKind, Fault> {

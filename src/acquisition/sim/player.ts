@@ -59,8 +59,11 @@ export interface PlayerKind {
   /** Kind of the rig that listens, in the rig registry. */
   readonly rig: string;
   readonly title: string;
-  /** Spikes fall on ticks of this clock; the stream advances by whole blocks of so many ticks. batchMs: how often blocks are played. */
-  readonly grid: { readonly tickHz: number; readonly blockTicks: number; readonly batchMs: number };
+  /**
+   * Spikes fall on ticks of this clock; the stream advances by whole blocks of so many ticks; blocks are played every batchMs; the driver can
+   * vouch for what was played up to lagTicks before its end.
+   */
+  readonly grid: { readonly tickHz: number; readonly blockTicks: number; readonly batchMs: number; readonly lagTicks: number };
   /** What the player can be told beside address and faults. */
   readonly options: z.ZodType;
   create(world: PlayerWorld): ProtocolPlayer;

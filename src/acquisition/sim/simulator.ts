@@ -38,7 +38,7 @@ export interface SimulatorOptions {
 
 export async function startSimulator(options: SimulatorOptions): Promise<Result<Simulator, Fault>> {
   const { clock, kind, seed, host } = options;
-  const rig = createSyntheticRig({ seed, clock, encoder: options.encoder, options: { ...options.rigOptions, ...kind.grid } });
+  const rig = createSyntheticRig({ seed, clock, encoder: options.encoder, options: { ...options.rigOptions, ...kind.grid, lagTicks: 0 } });
   const player = kind.create({ channels: rig.source.channels(), host, port: options.port, clock, seed, faults: options.faults ?? [] });
   const opened = await player.open();
   if (!opened.ok) return opened;
@@ -55,7 +55,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Result<
   let isUp = true;
   let isStopped = false;
   const feeder = createFeeder({
-    tickHz: kind.grid.tickHz,
+    grid: kind.grid,
     onBlock(block) {
       if (!isUp) return;
       counts.blocks += 1;

@@ -88,13 +88,14 @@ export function createThroughDriver(options: ThroughDriverOptions): SpikeSource 
       }
       await mine.heard();
       const feeder = createFeeder({
-        tickHz: kind.grid.tickHz,
+        grid: kind.grid,
         onBlock(block, untilRigNs) {
           if (player !== mine) return;
           if (isAway) return;
           mine.play(block);
+          const lagNs = Math.round((kind.grid.lagTicks * 1e9) / kind.grid.tickHz) + 1;
           void clock.hold(
-            receipt(untilRigNs, () =>
+            receipt(untilRigNs - lagNs, () =>
               listener({ kind: "fault", fault: { kind: "lost", reason: `What was played over ${kind.title} up to ${untilRigNs} ns did not come out of the driver; it has reached ${reachedRigNs} ns` }, arrivedHostNs: clock.now() }),
             ),
           );

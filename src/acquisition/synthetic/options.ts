@@ -50,6 +50,7 @@ export const syntheticRigOptionsSchema = z.strictObject({
   eye: eyeOptionsSchema.prefault({}),
   tickHz: z.number().positive().max(1e9).nullable().default(null).meta({ description: "Spikes and marks fall on ticks of this clock, as a recording system's do; none: they keep their nanosecond.", unit: "Hz" }),
   blockTicks: z.number().int().min(1).max(100_000).default(1).meta({ description: "With ticks: the stream advances by whole blocks of so many." }),
+  lagTicks: z.number().int().min(0).max(100_000).default(0).meta({ description: "With ticks: the stream stays this far behind what has been recorded, as a driver that waits for the rest of a block." }),
   through: z.string().nullable().default(null).meta({ description: "Play the rig over this protocol and listen to it through that protocol's driver, e.g. open-ephys; none: directly." }),
   wireFaults: z.array(wireFaultSchema).default([]).meta({ description: "Faults of the transport to inject, where the rig is played over a protocol." }),
   faults: z.array(rigFaultSchema).default([]).meta({ description: "Faults to inject." }),

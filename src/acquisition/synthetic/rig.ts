@@ -83,7 +83,7 @@ export function createSyntheticRig(options: {
   // A tick's own nanosecond was rounded, by half of one at most.
   const tickOf = (ns: number) => Math.floor(((Math.floor(ns) + 0.5) * (tickHz ?? 1e9)) / 1e9);
   const onTick = (ns: number) => (tickHz === null ? ns : nsOfTick(tickOf(ns)));
-  const onBlock = (ns: number) => (tickHz === null ? ns : nsOfTick(Math.floor(tickOf(ns) / blockTicks) * blockTicks));
+  const onBlock = (ns: number, lagTicks: number) => (tickHz === null ? ns : nsOfTick(Math.floor(tickOf(ns) / blockTicks) * blockTicks - lagTicks));
 
   // ------------------------------------------------------------------------------------------------------------
   // Neurons
@@ -234,7 +234,7 @@ export function createSyntheticRig(options: {
   function tick(): void {
     if (listener === null) return;
     const nowNs = clock.now();
-    const untilRigNs = onBlock(innerRigNs(nowNs - settings.delayMs * nsPerMs));
+    const untilRigNs = onBlock(innerRigNs(nowNs - settings.delayMs * nsPerMs), settings.lagTicks);
     const stall = stalls.find((candidate) => untilRigNs >= candidate.fromInnerNs && untilRigNs < candidate.toInnerNs);
     if (stall === undefined) {
       if (staleSinceRigNs !== null) report({ kind: "reconnected", awayMs: (untilRigNs - staleSinceRigNs) / nsPerMs });
@@ -481,7 +481,7 @@ export function createSyntheticRig(options: {
         }
         // Stopped while tuning.
         if (listener !== newListener) return ok(undefined);
-        startRigNs = onBlock(innerRigNs(clock.now()));
+        startRigNs = onBlock(innerRigNs(clock.now()), 0);
         emittedRigNs = startRigNs;
         trains = createTrains(startRigNs);
         moments = [];

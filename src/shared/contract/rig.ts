@@ -85,6 +85,8 @@ export const rigConfig = z.object({
   channels: channelsConfig.prefault({}),
   /** A simulator behind this rig (`evoked rig sim`): it is told what the subject sees, and its eye and reward line are the rig's own. null = a real subject. */
   simulator: z.object({ host: z.string().min(1).default("127.0.0.1"), port: z.number().int().min(1).max(65_535), token: z.string().default("") }).nullable().default(null),
+  /** What a stream that is lost, stands still or ends does to the session: trials wait until it is back, or the session is stopped. */
+  onStreamLost: z.enum(["wait", "stop"]).default("wait"),
   /** Name of the profile that this was taken from; null = none. */
   profile: z.string().nullable().default(null),
 });

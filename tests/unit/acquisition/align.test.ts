@@ -150,4 +150,29 @@ describe("the clock aligner", () => {
       { numRuns: 30 },
     );
   });
+
+  it("is the same whether others look at it in between or not: replay does not", () => {
+    const run = (looks: boolean): number[] => {
+      const { rig } = aRig({ seed: 9, options: { driftPpm: 120 } });
+      const toRig = rig.truth.clock.toRig;
+      const rng = createRng(9);
+      const aligner = createClockAligner({ shortestTransportMs: 5 });
+      const seen: number[] = [];
+      const marks = [...jitteredMarks(toRig, rng, { fromS: 20, toS: 90, jitterMs: 0.5 })];
+      for (let i = 0, m = 0; i < 3000; i++) {
+        const hostNs = hostTimeNs(Math.round((i * 30 + 20 * rng.uniform()) * nsPerMs));
+        aligner.addPair({ hostNs, rigNs: rigTimeNs(toRig(hostNs as never) - 6 * nsPerMs), kind: "arrival" });
+        if (looks) aligner.map();
+        for (; m < marks.length && (marks[m]?.hostNs ?? 0) < hostNs; m++) {
+          const mark = marks[m];
+          if (mark === undefined) continue;
+          aligner.addPair(mark);
+          if (looks) aligner.map();
+          if (m % 7 === 0) seen.push(aligner.map()?.toRig(hostNs) ?? 0);
+        }
+      }
+      return seen;
+    };
+    expect(run(true)).toEqual(run(false));
+  });
 });

@@ -23,6 +23,6 @@ describe("the rig registry", () => {
   it("says what is wrong with a setting, and which rigs there are", () => {
     expect(openSource("open-ephys", { dataPort: 99_999 }, world)).toMatchObject({ ok: false, error: { code: "rigOptions", message: expect.stringContaining("dataPort") } });
     expect(openSource("open-ephys", { dataPrt: 5556 }, world)).toMatchObject({ ok: false, error: { message: expect.stringContaining("dataPrt") } });
-    expect(openSource("openephys", {}, world)).toMatchObject({ ok: false, error: { code: "unknownRig", message: expect.stringContaining("synthetic, open-ephys") } });
+    expect(openSource("openephys", {}, world)).toMatchObject({ ok: false, error: { code: "unknownRig", message: expect.stringContaining("synthetic, intan, open-ephys") } });
   });
 });

@@ -82,6 +82,68 @@ describe("onsets", () => {
     expect(matcher.decide(300 * nsPerMs)[0]).toMatchObject({ problem: "doubledMark" });
   });
 
+  it("refuse a doubled mark that comes after the first was taken, while the image can still be excluded", () => {
+    const matcher = aMatcher("mark");
+    matcher.flip(1, hostTimeNs(100 * nsPerMs));
+    matcher.mark(light(101));
+    expect(matcher.decide(102 * nsPerMs)).toMatchObject([{ problem: null }]);
+    expect(matcher.laterProblems(102 * nsPerMs)).toEqual([]);
+    matcher.mark(light(115));
+    expect(matcher.laterProblems(120 * nsPerMs)).toEqual([{ presentationId: 1, problem: "doubledMark" }]);
+    expect(matcher.laterProblems(121 * nsPerMs)).toEqual([]);
+  });
+
+  it("give each of two images that follow each other fast its own mark", () => {
+    const matcher = aMatcher("mark");
+    matcher.flip(1, hostTimeNs(100 * nsPerMs));
+    matcher.flip(2, hostTimeNs(140 * nsPerMs));
+    matcher.mark(light(103));
+    matcher.mark(light(143));
+    expect(matcher.decide(300 * nsPerMs).map((o) => [o.presentationId, o.problem, Math.round(((o.onsetRigNs ?? 0) - 5000) / nsPerMs)])).toEqual([[1, null, 103], [2, null, 143]]);
+    expect(matcher.laterProblems(300 * nsPerMs)).toEqual([]);
+  });
+
+  it("are the photodiode's where there is one; strobes beside it say which image, and another's word excludes it", () => {
+    const matcher = createOnsetMatcher({ onsetFrom: "mark", ttlLine: null, toleranceMs: 60, checkWords: true, map: () => map });
+    const word = (ms: number, code: number) => ({ kind: "strobe" as const, rigNs: rigTimeNs(ms * nsPerMs + 5000), line: 0, state: true, word: code });
+    const show = (id: number, atMs: number, code: number | null): unknown => {
+      matcher.flip(id, hostTimeNs(atMs * nsPerMs));
+      matcher.mark(light(atMs + 5));
+      const [onset] = matcher.decide((atMs + 6) * nsPerMs);
+      matcher.mark(word(atMs + 3, 202)); // "image off" of the one before: no onset
+      if (code !== null) matcher.mark(word(atMs + 12, code));
+      return [onset?.source, matcher.laterProblems((atMs + 100) * nsPerMs)];
+    };
+    expect(show(1, 1000, 1)).toEqual(["photodiode", []]);
+    expect(show(2, 2000, 3)).toEqual(["photodiode", [{ presentationId: 2, problem: "wrongWord" }]]);
+    expect(show(3, 3000, null)).toEqual(["photodiode", [{ presentationId: 3, problem: "wrongWord" }]]);
+    // The numbers go round after 200.
+    expect(show(204, 4000, 4)).toEqual(["photodiode", []]);
+    expect(matcher.matchedMarks).toBe(4);
+  });
+
+  it("are the strobes' own where no photodiode is, and a lost or doubled one is seen, whatever the order of arrival", () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom("ok", "lost", "doubled"), { minLength: 1, maxLength: 25 }), fc.boolean(), fc.integer({ min: 0, max: 20 }), (fates, early, jitterMs) => {
+        const matcher = createOnsetMatcher({ onsetFrom: "mark", ttlLine: 8, toleranceMs: 60, map: () => map });
+        const strobe = (ms: number) => ({ kind: "ttl" as const, rigNs: rigTimeNs(ms * nsPerMs + 5000), line: 8, state: true, word: 0x101 });
+        const found = new Map<number, string>();
+        fates.forEach((fate, i) => {
+          const at = 1000 + 250 * i;
+          const marks = fate === "lost" ? [] : fate === "doubled" ? [strobe(at + jitterMs), strobe(at + jitterMs + 9)] : [strobe(at + jitterMs)];
+          if (early) for (const m of marks) matcher.mark(m);
+          matcher.flip(i, hostTimeNs(at * nsPerMs));
+          for (const watermark of [at + 2, at + 30]) for (const o of matcher.decide(watermark * nsPerMs + 5000)) found.set(o.presentationId, o.problem ?? "ok");
+          if (!early) for (const m of marks) matcher.mark(m);
+          for (const o of matcher.decide((at + 240) * nsPerMs + 5000)) found.set(o.presentationId, o.problem ?? "ok");
+          for (const o of matcher.laterProblems((at + 240) * nsPerMs + 5000)) found.set(o.presentationId, o.problem);
+        });
+        expect([...found.values()]).toEqual(fates.map((f) => ({ ok: "ok", lost: "noOnsetMark", doubled: "doubledMark" })[f]));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   it("use a TTL line only when it was named", () => {
     const ttl = { kind: "ttl" as const, rigNs: rigTimeNs(102 * nsPerMs), line: 3, state: true, word: 8 };
     for (const [line, source] of [[3, "strobe"], [null, "flip"]] as const) {

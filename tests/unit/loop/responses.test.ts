@@ -83,4 +83,16 @@ describe("response windows", () => {
     expect(collector.reset()).toEqual([7]);
     expect(collector.add(aBatch([], 1000))).toHaveLength(0);
   });
+
+  it("name the decided windows that late spikes would have changed, and no others", () => {
+    const collector = aCollector();
+    collector.open(1, rigTimeNs(100 * nsPerMs));
+    collector.open(2, rigTimeNs(600 * nsPerMs));
+    expect(collector.add(aBatch([{ ms: 200, channel: 1 }], 300)).map((w) => w.id)).toEqual([1]);
+    expect(collector.takeLate()).toEqual({ ids: [], spikes: 0 });
+    collector.add(aBatch([{ ms: 150, channel: 1 }, { ms: 210, channel: 1 }, { ms: 211, channel: 2 }, { ms: 320, channel: 0 }], 400));
+    expect(collector.takeLate()).toEqual({ ids: [1], spikes: 2 });
+    expect(collector.lateSpikes).toBe(3);
+    expect(collector.takeLate()).toEqual({ ids: [], spikes: 0 });
+  });
 });

@@ -8,6 +8,7 @@ import type { Fault, Result } from "../../../shared/result.ts";
 import { addMs, msBetween } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
 import type { AnalogBlock, SourceEvent } from "../../../shared/values.ts";
+import type { LineDecoder, Tap } from "../../capture/decoding.ts";
 import { createOpenEphysDecoder } from "./decoder.ts";
 import type { OpenEphysDecoder } from "./decoder.ts";
 import type { OpenEphysOptions } from "./options.ts";
@@ -38,7 +39,21 @@ interface Running {
   lastHeartbeatHostNs: HostTimeNs | null;
 }
 
-export function createOpenEphysSource({ clock, options }: { readonly clock: Clock; readonly options: OpenEphysOptions }): SpikeSource {
+/** The decoder on its own. */
+export function decodeOpenEphys(options: OpenEphysOptions, emit: (event: SourceEvent) => void): LineDecoder {
+  const decoder = createOpenEphysDecoder({ ...options, blockSamplesMax }, emit);
+  return {
+    take: (_lane, parts, arrivedHostNs) => decoder.take(parts, arrivedHostNs),
+    settle: (nowHostNs) => decoder.settle(nowHostNs),
+    finish: (nowHostNs) => decoder.finish(nowHostNs),
+    channels: () => decoder.channels(),
+    get packets() {
+      return decoder.status().messages;
+    },
+  };
+}
+
+export function createOpenEphysSource({ clock, options, tap }: { readonly clock: Clock; readonly options: OpenEphysOptions; readonly tap?: Tap }): SpikeSource {
   const dataAddress = `tcp://${options.host}:${options.dataPort}`;
   const heartbeatAddress = options.heartbeatPort === null ? null : `tcp://${options.host}:${options.heartbeatPort}`;
   let running: Running | null = null;
@@ -116,6 +131,7 @@ export function createOpenEphysSource({ clock, options }: { readonly clock: Cloc
           current.newestHostNs = now;
           current.isAway = false;
           seePeer();
+          tap?.(0, parts, now);
           decoder.take(parts, now);
         }
       } catch (error) {

@@ -13,7 +13,7 @@ export const blackrockPlayer: PlayerKind = {
   kind: "blackrock",
   rig: "blackrock",
   title: "a Blackrock NSP",
-  grid: { tickHz: 30_000, blockTicks: 1, batchMs: 10 },
+  grid: { tickHz: 30_000, blockTicks: 1, batchMs: 10, lagTicks: 0 },
   options: z.strictObject({}),
   create: createBlackrockPlayer,
 };

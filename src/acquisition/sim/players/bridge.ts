@@ -12,7 +12,7 @@ export const bridgePlayer: PlayerKind = {
   rig: "plexon-bridge",
   title: "Evoked's bridge beside a recording system",
   // The bridge's times are ns.
-  grid: { tickHz: 1e9, blockTicks: 1, batchMs: 10 },
+  grid: { tickHz: 1e9, blockTicks: 1, batchMs: 10, lagTicks: 0 },
   options: z.strictObject({}),
   create: createBridgePlayer,
 };

@@ -21,7 +21,7 @@ export const openEphysPlayer: PlayerKind = {
   kind: "open-ephys",
   rig: "open-ephys",
   title: "the Open Ephys GUI's ZMQ Interface",
-  grid: { tickHz, blockTicks: 1, batchMs: 25 },
+  grid: { tickHz, blockTicks: 1, batchMs: 25, lagTicks: 0 },
   options: z.strictObject({}),
   create: createOpenEphysPlayer,
 };
