@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   run: async () => (await import("./commands/run.ts")).registerRun,
   demo: async () => (await import("./commands/demo.ts")).registerDemo,
   rig: async () => (await import("./commands/rig.ts")).registerRig,
+  plan: async () => (await import("./commands/plan.ts")).registerPlan,
   replay: async () => (await import("./commands/replay.ts")).registerReplay,
   export: async () => (await import("./commands/export.ts")).registerExport,
   import: async () => (await import("./commands/import.ts")).registerImport,
@@ -41,7 +42,8 @@ export async function createProgram(args: readonly string[]): Promise<Command> {
     })
     .addHelpText("after", `
 Exit codes: 0 done, 1 failed (the sentence on standard error says what to do), 2 wrong usage, 70 a defect of Evoked, 130 ended by Ctrl+C.
-Environment: EVOKED_SESSIONS folder of session files, EVOKED_MODELS further folder of models, EVOKED_BROWSER browser to open.`);
+Environment: EVOKED_SESSIONS folder of session files, EVOKED_MODELS further folder of models, EVOKED_PLANS folder of
+session plans, EVOKED_PROTOCOLS folder of your own protocols, EVOKED_BROWSER browser to open.`);
   const named = commands[args[0] ?? ""];
   for (const load of named === undefined ? Object.values(commands) : [named]) (await load())(program);
   return program;

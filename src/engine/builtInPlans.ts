@@ -11,7 +11,7 @@ export const builtInPlans: readonly PlanFile[] = [
       { protocol: "diverseSet" },
       { protocol: "evolution" },
       { protocol: "localisation" },
-      { protocol: "validation" },
+      { protocol: "validation", source: "fit" },
     ],
   }),
   planFile.parse({ name: "evolution", description: "One evolution; its target is chosen by the responses to the references.", steps: [{ protocol: "evolution" }] }),

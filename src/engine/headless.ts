@@ -16,6 +16,8 @@ import type { LiveSession } from "./liveSession.ts";
 import { createRealClock } from "./realClock.ts";
 import { createTimedDisplay } from "./timedDisplay.ts";
 
+export type { GenerationResult } from "../loop/loopTypes.ts";
+
 /** How a session without a window went. Rates in spikes/s. */
 export interface HeadlessResult {
   readonly session: string;

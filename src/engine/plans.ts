@@ -2,12 +2,12 @@
 import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { planFile, planStep } from "../shared/contract/index.ts";
-import type { Handlers, PlanFile, PlanSummary, ProtocolDescription } from "../shared/contract/index.ts";
+import type { Handlers, PlanFile, PlanStep, PlanSummary, ProtocolDescription } from "../shared/contract/index.ts";
 import { fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { builtInPlans } from "./builtInPlans.ts";
 import type { Caller } from "./engineTypes.ts";
-import { labNames, loadLabModule } from "./labProtocols.ts";
+import { labNames, loadLabModule, loadLabProtocols } from "./labProtocols.ts";
 
 /** Errors: `planUnreadable`, `badPlan` with the place that is not right. */
 export async function readPlanFile(file: string): Promise<Result<PlanFile, Fault>> {
@@ -84,6 +84,36 @@ function describeLab(folder: string, name: string): ProtocolDescription {
   const { title, description, options } = loaded.value.definition;
   const defaults = planStep.safeParse({ protocol: "lab", name, settings: Object.fromEntries(options.map((o) => [o.name, o.default])) });
   return { protocol: "lab", name, title, description, defaults: defaults.success ? defaults.data : null, options, problem: null };
+}
+
+/** Everything that can be known before a session: folders, files, what a step needs of those before it, own protocols. A sentence for each. */
+export async function checkPlan(steps: readonly PlanStep[], protocolFolder: string): Promise<readonly string[]> {
+  const problems: string[] = [];
+  const of = (index: number, sentence: string): void => void problems.push(`Step ${index + 1} (${steps[index]?.protocol ?? ""}): ${sentence}`);
+  for (const [index, step] of steps.entries()) {
+    const folder = step.protocol === "evolution" ? step.referenceFolder : "folder" in step ? step.folder : null;
+    if (folder !== null) {
+      const names = await readdir(folder).catch(() => null);
+      if (names === null) of(index, `expected a folder at ${folder}, found none.`);
+      else if (!names.some((n) => /\.(png|jpe?g)$/i.test(n))) of(index, `expected PNG or JPEG files in ${folder}, found none.`);
+    }
+    const before = (protocol: PlanStep["protocol"]): boolean => steps.slice(0, index).some((s) => s.protocol === protocol);
+    if (step.protocol === "localisation" && step.source !== "file" && !before("evolution")) of(index, "it needs an evolution before it, or an image file.");
+    if (step.protocol === "localisation" && step.source === "file" && step.imageFile === null) of(index, "choose an image file.");
+    if (step.protocol === "validation" && step.source === "folder" && step.folder === null) of(index, "choose a folder of images.");
+    if (step.protocol === "validation" && step.source === "fit" && !before("diverseSet")) of(index, "models are fitted to a diverse set: it needs one before it.");
+    if (step.protocol === "rfMapping" && step.carryOver === "channel" && step.channel === null) of(index, "choose the channel whose field is carried over.");
+    if (step.protocol === "lab") {
+      const loaded = loadLabProtocols(protocolFolder, [step]);
+      if (!loaded.ok) of(index, loaded.error.message);
+    }
+  }
+  return problems;
+}
+
+/** One line a step. */
+export function describePlan(plan: PlanFile): string {
+  return [plan.name, ...plan.steps.map((step, i) => `  ${i + 1}  ${step.title === "" ? (step.protocol === "lab" ? step.name : (builtInProtocols.find((p) => p.protocol === step.protocol)?.title ?? step.protocol)) : step.title}`)].join("\n");
 }
 
 async function planNames(planFolder: string): Promise<readonly string[]> {

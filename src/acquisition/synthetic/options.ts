@@ -33,6 +33,9 @@ export const eyeOptionsSchema = z.strictObject({
 
 export const syntheticRigOptionsSchema = z.strictObject({
   channelsPerArray: z.number().int().min(1).max(512).default(32).meta({ description: "Channels of each of the arrays V1, V4 and PIT." }),
+  fieldXDeg: z.number().min(-40).max(40).default(0).meta({ description: "Centre of the square of the visual field that the neurons see, from the fixation spot, to the right.", unit: "degrees" }),
+  fieldYDeg: z.number().min(-40).max(40).default(0).meta({ description: "The same, upwards.", unit: "degrees" }),
+  fieldDeg: z.number().min(0.5).max(40).default(4).meta({ description: "Side of that square: an image of this size there evokes the whole response.", unit: "degrees" }),
   silentChannels: z.number().int().min(0).default(2).meta({ description: "Channels without a spike." }),
   noisyChannels: z.number().int().min(0).default(1).meta({ description: "Channels with line noise." }),
   multiUnitShare: z.number().min(0).max(1).default(0.4).meta({ description: "Share of channels that hear several units." }),

@@ -1,7 +1,7 @@
 // The synthetic rig: a world with neurons, an eye, a juice line and a clock of its own, seen through the ports. Knows nothing about
 // trials, scores or windows. Everything it does follows from one seed and from what it is shown.
 import { createRng } from "../../shared/rng.ts";
-import type { Clock, Encoder, EyeTracker, Retina, Reward, SpikeSource } from "../../shared/ports.ts";
+import type { Clock, Encoder, EyeTracker, Retina, Reward, SpikeSource, VisualPlacement } from "../../shared/ports.ts";
 import { assertNever, fault, ok } from "../../shared/result.ts";
 import { hostTimeNs, nsPerMs, rigTimeNs } from "../../shared/units.ts";
 import type { HostTimeNs, RigTimeNs } from "../../shared/units.ts";
@@ -17,6 +17,8 @@ import type { TunedPopulation } from "./population.ts";
 import { createSyntheticReward } from "./reward.ts";
 import { createSpikeTrains } from "./spikeTrains.ts";
 import { createTimeCourse } from "./timeCourse.ts";
+import { fieldGain, fieldInDegrees } from "./visualField.ts";
+import type { FieldFrame } from "./visualField.ts";
 import { areaNames } from "./truth.ts";
 import type { AreaName, GroundTruth, InjectedFault, ResponseWindow } from "./truth.ts";
 
@@ -329,7 +331,18 @@ export function createSyntheticRig(options: {
   // What the animal sees
   const shown: { presentationId: number; imageId: number; onsetRigNs: number; offsetRigNs: number | null }[] = [];
 
-  function lit(imageId: number | null, presentationId: number, atHostNs: HostTimeNs): void {
+  const frame: FieldFrame = { centreXDeg: settings.fieldXDeg, centreYDeg: settings.fieldYDeg, sizeDeg: settings.fieldDeg };
+
+  /** Rates of an image that is shown somewhere: as much of them as the units' fields are covered. */
+  function seenAt(evokedHz: Float32Array, where: VisualPlacement | undefined): Float32Array {
+    if (where === undefined || (where.centreXDeg === frame.centreXDeg && where.centreYDeg === frame.centreYDeg && where.sizeDeg === frame.sizeDeg)) return evokedHz;
+    return evokedHz.map((rate, index) => {
+      const unit = units[index];
+      return unit === undefined ? rate : Math.min(unit.ceilingHz, rate * fieldGain(unit.receptiveField, frame, where));
+    });
+  }
+
+  function lit(imageId: number | null, presentationId: number, atHostNs: HostTimeNs, where?: VisualPlacement): void {
     // Nobody records.
     if (listener === null) return;
     const changeRigNs = innerRigNs(atHostNs) + Math.round(settings.displayLagMs * nsPerMs);
@@ -354,7 +367,7 @@ export function createSyntheticRig(options: {
       evokedHz() {
         const response = responses.get(imageId);
         if (response === undefined) unseenImages += 1;
-        return response?.evokedHz ?? null;
+        return response === undefined ? null : seenAt(response.evokedHz, where);
       },
     });
     mark(presentationId, changeRigNs, true);
@@ -525,6 +538,11 @@ export function createSyntheticRig(options: {
       units,
       async ready() {
         await ready();
+      },
+      fieldDeg(unitIndex) {
+        const unit = units[unitIndex];
+        if (unit === undefined) throw new Error(`expected a unit below ${units.length}, got ${unitIndex}`);
+        return fieldInDegrees(unit.receptiveField, frame);
       },
       readout(unitIndex) {
         const readout = tuned?.readouts[unitIndex];

@@ -2,6 +2,7 @@
 // closed loop may look at it.
 import type { HostTimeNs, RigTimeNs } from "../../shared/units.ts";
 import type { ImageBatch } from "../../shared/values.ts";
+import type { FieldDeg } from "./visualField.ts";
 
 export const areaNames = ["V1", "V4", "PIT"] as const;
 export type AreaName = (typeof areaNames)[number];
@@ -73,6 +74,8 @@ export interface GroundTruth {
   readonly units: readonly TrueUnit[];
   /** Settles when the neurons have been tuned to the encoder. The functions below need it. */
   ready(): Promise<void>;
+  /** Where a unit sees. */
+  fieldDeg(unitIndex: number): FieldDeg;
   readout(unitIndex: number): Readout;
   /** Expected rate of every channel, spikes/s, [count, channels] row-major, without gain fluctuation, drift, refractoriness or line noise. */
   responseHz(images: ImageBatch, window?: ResponseWindow): Promise<Float64Array>;

@@ -6,7 +6,7 @@ import { readResumePoint } from "../../engine/resume.ts";
 import { rigKinds } from "../../engine/rig.ts";
 import { readRigProfile } from "../../engine/rigProfiles.ts";
 import { ok } from "../../shared/result.ts";
-import { addSessionOptions, complain, createProgress, parseOptions, readSessionConfig, stopOnSignal } from "./sessionOptions.ts";
+import { addSessionOptions, complain, createProgress, describeSteps, parseOptions, progressOf, readSessionConfig, stopOnSignal } from "./sessionOptions.ts";
 import type { SessionFlags } from "./sessionOptions.ts";
 
 export function registerRun(program: Command): void {
@@ -39,12 +39,12 @@ export function registerRun(program: Command): void {
         onLog: (severity, message) => {
           if (severity !== "info") process.stderr.write(`${severity}: ${message}\n`);
         },
-        onProgress: ({ generation, generations, last }) =>
-          progress.show(generation / generations, `generation ${generation} of ${generations}${last === null ? "" : `: ${last.evolved.mean.toFixed(1)} spikes/s, references ${last.reference.mean.toFixed(1)}`}`),
+        onProgress: (done) => progress.show(progressOf(done).share, progressOf(done).text),
       });
       progress.end();
       if (!result.ok) return complain(result.error);
-      const { rigSeconds: _rigSeconds, target: _target, ...line } = result.value;
-      process.stdout.write(flags.json === true ? `${JSON.stringify(line)}\n` : `${line.generations} generations, ${line.images} images, session ${line.session}\n`);
+      const { rigSeconds: _rigSeconds, target: _target, steps, ...shown } = result.value;
+      const line = config.value.plan.length === 0 ? shown : { ...shown, steps };
+      process.stdout.write(flags.json === true ? `${JSON.stringify(line)}\n` : `${describeSteps(steps)}${line.generations} generations, ${line.images} images, session ${line.session}\n`);
     });
 }

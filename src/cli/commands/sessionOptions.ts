@@ -2,8 +2,11 @@
 import { readFile } from "node:fs/promises";
 import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
+import { defaultPlanFolder } from "../../engine/paths.ts";
+import { findPlan } from "../../engine/plans.ts";
 import { sessionConfig } from "../../shared/contract/index.ts";
-import type { SessionConfig } from "../../shared/contract/index.ts";
+import type { GenerationResult } from "../../engine/headless.ts";
+import type { PlanState, SessionConfig, StepReport } from "../../shared/contract/index.ts";
 import { fault, ok } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
 
@@ -20,6 +23,7 @@ export interface SessionFlags {
   readonly json?: boolean;
   readonly startFrom?: string;
   readonly startImage?: number;
+  readonly plan?: string;
 }
 
 export function wholeNumber(text: string): number {
@@ -40,6 +44,7 @@ export function addSessionOptions(command: Command): Command {
     .option("--start-image <id>", "with --start-from: start from the latent of that image of it", wholeNumber)
     .option("--references <folder>", "folder of PNG or JPEG reference images (default: the built-in ones)")
     .option("--config <file>", "JSON file with a whole or partial session configuration; the options above go before it")
+    .option("--plan <name or file>", "run the steps of this plan (see `evoked plan list`); the options for evolutions go before its own")
     .option("--sessions <folder>", "folder for the session file")
     .option("--json", "end with one JSON line on standard output");
 }
@@ -68,6 +73,16 @@ export async function readSessionConfig(flags: SessionFlags, base: Record<string
       threads: threads.map((t) => ({ ...t, ...given({ optimizer: flags.optimizer, generator: flags.generator, populationSize: flags.population, target: flags.target, startFrom: startFrom(flags) }) })),
     },
   };
+  const plan = flags.plan === undefined ? null : await findPlan(flags.plan, defaultPlanFolder);
+  if (plan !== null && !plan.ok) return plan;
+  if (plan !== null) {
+    Object.assign(merged, {
+      plan: plan.value.steps.map((step) => step.protocol !== "evolution" ? step : {
+        ...step, ...given({ generations: flags.generations, referenceFolder: flags.references }),
+        threads: step.threads.map((t) => ({ ...t, ...given({ optimizer: flags.optimizer, generator: flags.generator, populationSize: flags.population, target: flags.target, startFrom: startFrom(flags) }) })),
+      }),
+    });
+  }
   const config = sessionConfig.safeParse(merged);
   if (!config.success) {
     const first = config.error.issues[0];
@@ -102,6 +117,22 @@ export function createProgress(): { readonly show: (share: number, text: string)
       if (onTerminal) process.stderr.write("\n");
     },
   };
+}
+
+/** The progress line of a session: its generation, or its step and how far that is. */
+export function progressOf({ generation, generations, last, plan }: { readonly generation: number; readonly generations: number; readonly last: GenerationResult | null; readonly plan: PlanState }): { readonly share: number; readonly text: string } {
+  const evolved = last === null ? "" : `: ${last.evolved.mean.toFixed(1)} spikes/s, references ${last.reference.mean.toFixed(1)}`;
+  if (plan.steps.length <= 1) return { share: generations === 0 ? 0 : generation / generations, text: `generation ${generation} of ${generations}${evolved}` };
+  const at = plan.current ?? plan.steps.filter((s) => s.state !== "waiting").length;
+  const step = plan.steps[at];
+  if (step === undefined) return { share: 1, text: "all steps are done" };
+  const own = step.planned === 0 ? 0 : Math.min(1, step.settled / step.planned);
+  return { share: (at + own) / plan.steps.length, text: `step ${at + 1} of ${plan.steps.length}, ${step.title}: ${step.message}` };
+}
+
+/** What came of every step, for a terminal. */
+export function describeSteps(steps: readonly StepReport[]): string {
+  return steps.map((s) => `${s.step + 1}  ${s.title}${s.outcome === "skipped" ? " (skipped)" : ""}\n${s.sentences.map((sentence) => `   ${sentence}\n`).join("")}`).join("");
 }
 
 /** Ctrl-C and a polite kill end the session cleanly; a second one ends the program. */
