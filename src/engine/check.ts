@@ -3,20 +3,24 @@ import { statfs } from "node:fs/promises";
 import type { Models } from "../models/client.ts";
 import { checkWritable } from "../session/folder.ts";
 import { checkMetadata } from "../session/metadata.ts";
+import { stepsOf } from "../shared/contract/index.ts";
 import type { Check, SessionConfig } from "../shared/contract/index.ts";
 import { builtInReferences } from "./paths.ts";
 import { loadReferences } from "./references.ts";
+import { checkPlan } from "./plans.ts";
 import { checkRig } from "./rig.ts";
+import { generatorsOf } from "./stepImages.ts";
 
 const diskWarnBytes = 5e9;
 
-export async function checkSession(config: SessionConfig, world: { readonly models: Models; readonly folder: string; readonly screenAttached: boolean }): Promise<readonly Check[]> {
+export async function checkSession(config: SessionConfig, world: { readonly models: Models; readonly folder: string; readonly screenAttached: boolean; readonly protocolFolder: string }): Promise<readonly Check[]> {
   const checks: Check[] = [];
   const add = (id: string, label: string, problem: string | null, fine: string): void => {
     checks.push({ id, label, level: problem === null ? "ok" : "fault", message: problem ?? fine });
   };
-  for (const thread of config.evolution.threads) {
-    const generator = await world.models.generator(thread.generator);
+  const steps = stepsOf(config);
+  for (const id of generatorsOf(steps)) {
+    const generator = await world.models.generator(id);
     add("generator", "Generator", generator.ok ? null : generator.error.message, generator.ok ? `${generator.value.identity.title} on ${generator.value.identity.provider}` : "");
   }
   const rig = await checkRig(config.rig);
@@ -25,9 +29,14 @@ export async function checkSession(config: SessionConfig, world: { readonly mode
     const encoder = await world.models.encoder(config.models.encoder);
     add("encoder", "Encoder of the synthetic neurons", encoder.ok ? null : encoder.error.message, encoder.ok ? encoder.value.identity.title : "");
   }
-  if (config.evolution.referencesPerGeneration > 0) {
-    const references = await loadReferences(config.evolution.referenceFolder ?? builtInReferences, 64);
+  for (const step of steps) {
+    if (step.protocol !== "evolution" || step.referencesPerGeneration === 0) continue;
+    const references = await loadReferences(step.referenceFolder ?? builtInReferences, 64);
     add("references", "Reference images", references.ok ? null : references.error.message, references.ok ? `${references.value.length} images` : "");
+  }
+  if (config.plan.length > 0) {
+    const problems = await checkPlan(steps, world.protocolFolder);
+    add("plan", "Session plan", problems.length === 0 ? null : problems.join(" "), `${steps.length} ${steps.length === 1 ? "step" : "steps"}`);
   }
   checks.push(await checkFolder(world.folder));
   for (const problem of checkMetadata({ subject: config.subject, experimenters: config.experimenters, startedUtc: new Date().toISOString() })) {

@@ -316,7 +316,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       if (held.length >= last) return ok(held);
       return withReader(running.session.file, (reader) => recordedResponses(reader, { channel, generation: null, last }));
     },
-    "session.check": async ({ config }): Promise<Result<readonly Check[], Fault>> => ok(await checkSession(config, { models, folder: folderOf(config), screenAttached: screen.attachedCaller !== null })),
+    "session.check": async ({ config }): Promise<Result<readonly Check[], Fault>> => ok(await checkSession(config, { models, folder: folderOf(config), screenAttached: screen.attachedCaller !== null, protocolFolder: options.protocolFolder ?? defaultProtocolFolder })),
     "session.start": ({ config }) => start(config),
     "session.pause": async () => {
       const { session, telemetry } = current();

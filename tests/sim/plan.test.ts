@@ -64,3 +64,86 @@ describe("on the synthetic rig", () => {
     for (const p of later) expect(p.placement).toMatchObject({ centreXDeg: carried.field?.centreXDeg, centreYDeg: carried.field?.centreYDeg, sizeDeg: 4 });
   }, 60_000);
 });
+
+describe("what the operator does to a plan", () => {
+  const anImage = (grey: number) => ({ count: 1, width: 8, height: 8, data: new Uint8Array(192).fill(grey) });
+
+  it("a step is skipped with a report on what it has, another runs once more, and what was under way is finished", async () => {
+    const reports: StepReport[] = [];
+    let counted = 0;
+    const run = await simulate({
+      seed: 7, imagesInFolder: 6,
+      config: { plan: [{ protocol: "diverseSet", folder: "images", imageCount: 6, repeats: 30 }, { protocol: "images", folder: "more", imageCount: 2, repeats: 1 }] },
+      listener: { stepReport: (r) => reports.push(r) },
+      act: (loop, record) => {
+        if (record.kind !== "presentation" || record.excluded !== null) return;
+        counted += 1;
+        if (counted === 12) loop.skipStep();
+        if (record.step === 1 && counted < 40) {
+          counted = 40;
+          loop.repeatStep(1);
+        }
+      },
+    });
+    expect(reports.map((r) => [r.protocol, r.outcome])).toEqual([["diverseSet", "skipped"], ["images", "done"], ["images", "done"]]);
+    expect(run.loop.status.plan.steps.map((s) => s.state)).toEqual(["skipped", "done", "done"]);
+    expect(run.of("event").map((e) => e.code)).toEqual(expect.arrayContaining(["skipStep", "repeatStep", "plan"]));
+    // The copy is a step of its own, with the same pictures.
+    expect(run.of("presentation").filter((p) => p.step === 2 && p.excluded === null)).toHaveLength(2);
+    expect(run.ended.message).toBe("All 3 steps are done.");
+  });
+
+  it("images that are sent are shown by the validation step that waits for them, by condition, against natural ones", async () => {
+    const reports: StepReport[] = [];
+    const run = await simulate({
+      seed: 8, imagesInFolder: 8,
+      config: { plan: [{ protocol: "diverseSet", folder: "images", imageCount: 8, repeats: 2 }, { protocol: "validation", repeats: 3, naturalCount: 4, naturalRepeats: 2, permutations: 200 }] },
+      listener: {
+        stepReport: (r) => reports.push(r),
+        needsImages: () => setImmediate(() => queue?.()),
+      },
+      act: (loop) => {
+        queue = () => loop.queueImages(["control-a-0.png", "control-a-1.png", "positive-1.00-a-0.png", "positive-1.00-a-1.png"].map((label, i) => ({ label, kind: "model" as const, image: anImage(40 * i) })));
+      },
+    });
+    const view = viewOf(run, "validation");
+    expect(view.conditions.map((c) => [c.name, c.images, c.counted])).toEqual([["natural", 4, 8], ["control", 2, 6], ["positive 1", 2, 6]]);
+    expect(view.conditions.every((c) => c.name === "natural" || c.p !== null)).toBe(true);
+    expect(view.population.map((p) => p.condition)).toContain("positive 1");
+    const models = run.of("image").filter((i) => i.imageKind === "model");
+    expect(models.map((m) => [m.label, m.step])).toEqual([["control-a-0.png", 1], ["control-a-1.png", 1], ["positive-1.00-a-0.png", 1], ["positive-1.00-a-1.png", 1]]);
+    expect(reports[1]?.tables.map((t) => t.title)).toEqual(["Conditions", "Population"]);
+  });
+
+  it("images that are sent to a plan without a place for them get a step of their own", async () => {
+    let sent = false;
+    const run = await simulate({
+      seed: 9, imagesInFolder: 3,
+      config: { plan: [{ protocol: "diverseSet", folder: "images", imageCount: 3, repeats: 2 }] },
+      act: (loop, record) => {
+        if (record.kind !== "trial" || sent) return;
+        sent = true;
+        loop.queueImages([{ label: "one", kind: "free", image: anImage(9) }]);
+      },
+    });
+    expect(run.loop.status.plan.steps.map((s) => [s.protocol, s.state])).toEqual([["diverseSet", "done"], ["images", "done"]]);
+    expect(run.of("presentation").filter((p) => p.step === 1 && p.excluded === null)).toHaveLength(5);
+  });
+
+  it("a target that is chosen before an evolution is what it evolves", async () => {
+    let chosen = false;
+    const run = await simulate({
+      seed: 10, imagesInFolder: 4,
+      config: { plan: [{ protocol: "diverseSet", folder: "images", imageCount: 4, repeats: 2 }, { protocol: "evolution", generations: 1, confirmRepeats: 0, threads: [{}] }] },
+      act: (loop, record) => {
+        if (record.kind !== "trial" || chosen) return;
+        chosen = true;
+        loop.setTarget(0, 17);
+      },
+    });
+    expect(run.of("generation").map((g) => g.targetChannel)).toEqual([17]);
+    expect(run.of("event").find((e) => e.code === "target")?.message).toContain("by the operator");
+  });
+});
+
+let queue: (() => void) | null = null;
