@@ -186,7 +186,8 @@ function geometryOf(devices: DevicesRecord["devices"]): DisplayGeometry {
   return parsed ?? { kind: "timed", widthPx: 1920, heightPx: 1080, refreshHz: 60 };
 }
 
-const columnsOfSteps: ReadonlySet<string> = new Set(["step", "key", "block", "item", "placement"]);
+/** What files of before have not, or (completed images) counted otherwise. */
+const columnsOfSteps: ReadonlySet<string> = new Set(["step", "key", "block", "item", "placement", "imagesCompleted"]);
 
 function compareRecords(recorded: SessionRecord, replayed: SessionRecordBody, old: boolean): Difference | null {
   if (recorded.kind !== replayed.kind) return { seq: recorded.seq, kind: recorded.kind, field: "kind", recorded: summarise(recorded), replayed: summarise(replayed) };

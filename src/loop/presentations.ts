@@ -124,6 +124,8 @@ export function createPresentations(options: PresentationsOptions): Presentation
   });
   const windowS = (response.windowEndMs - response.windowStartMs) / 1000;
   const open = new Map<number, Presentation>();
+  /** Shown for as long as planned, in the trial under way. */
+  const whole = new Set<number>();
   const rasters: { readonly p: SettledPresentation; readonly channel: number }[] = [];
   let settled = 0;
   let excludedCount = 0;
@@ -302,6 +304,7 @@ export function createPresentations(options: PresentationsOptions): Presentation
       if (p === undefined) return;
       p.offsetHostNs = flipHostNs;
       p.framesShown = framesShown;
+      if (framesShown >= p.flash.onFrames) whole.add(p.id);
       p.lateFrames = late;
       if (late > 0) {
         lateFrames += late;
@@ -357,6 +360,8 @@ export function createPresentations(options: PresentationsOptions): Presentation
       const unseen: PlannedPresentation[] = [];
       let completed = 0;
       for (const flash of flashes) {
+        // Also of an image whose response is known already.
+        if (whole.delete(flash.presentationId)) completed += 1;
         const p = open.get(flash.presentationId);
         if (p === undefined) continue;
         if (p.flipHostNs === null) {
@@ -365,7 +370,6 @@ export function createPresentations(options: PresentationsOptions): Presentation
           continue;
         }
         p.trialOver = true;
-        if (p.framesShown !== null && p.framesShown >= flash.onFrames) completed += 1;
       }
       return { unseen, completed };
     },

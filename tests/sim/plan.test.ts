@@ -1,5 +1,7 @@
 // Sessions of several steps: what each protocol finds on the synthetic rig, against its ground truth.
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { defaultRigOptions } from "../../src/acquisition/synthetic/options.ts";
 import { simulate } from "./simWorld.ts";
 import type { SimRun } from "./simWorld.ts";
 import type { StepReport, StepView, StepViewOf } from "../../src/shared/contract/index.ts";
@@ -147,3 +149,55 @@ describe("what the operator does to a plan", () => {
 });
 
 let queue: (() => void) | null = null;
+
+describe("over random eyes", () => {
+  it("no image counts that was not shown whole under fixation, no reward comes without a held trial, and every planned image is shown as often as planned", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          seed: fc.integer({ min: 1, max: 1000 }), breaksPerS: fc.double({ min: 0, max: 1.2, noNaN: true }), blinksPerS: fc.double({ min: 0, max: 0.8, noNaN: true }), engagement: fc.double({ min: 0.4, max: 1, noNaN: true }),
+          graceMs: fc.constantFrom(0, 30), blinkMsMax: fc.constantFrom(0, 250), rewardGrowMs: fc.constantFrom(0, 25), breakAfterTrials: fc.constantFrom(0, 4),
+        }),
+        async ({ seed, breaksPerS, blinksPerS, engagement, graceMs, blinkMsMax, rewardGrowMs, breakAfterTrials }) => {
+          const run = await simulate({
+            seed, imagesInFolder: 7, rig: { channelsPerArray: 2, eye: { ...defaultRigOptions.eye, breaksPerS, blinksPerS, engagement } },
+            config: {
+              trial: { graceMs, blinkMsMax, rewardMs: 100, rewardGrowMs, rewardMsMax: 180, breakAfterTrials, breakMs: 5000 },
+              plan: [{ protocol: "images", folder: "some", imageCount: 7, repeats: 2, attemptsMax: 50 }],
+            },
+          });
+          expect(run.ended.reason).toBe("completed");
+          const counted = run.of("presentation").filter((p) => p.excluded === null);
+          expect([...Map.groupBy(counted, (p) => p.imageId).values()].map((c) => c.length)).toEqual(new Array(7).fill(2));
+          const samples = run.of("eye").flatMap(({ batch }) => [...batch.timesRigNs].map((t, i) => ({ t, seen: batch.valid[i] === 1, inside: batch.valid[i] === 1 && Math.abs(batch.xDeg[i] ?? 9) <= 0.5 && Math.abs(batch.yDeg[i] ?? 9) <= 0.5 })));
+          for (const p of counted) {
+            expect(p.framesShown).toBe(p.framesPlanned);
+            expect(p.lateFrames).toBe(0);
+            const onset = p.onsetRigNs ?? 0;
+            // The longest stretch outside within the image and its window: seen outside, or not seen inside at all.
+            let since: { away: number | null; out: number | null } = { away: null, out: null };
+            for (const s of samples.filter((one) => one.t >= onset && one.t <= onset + 170e6)) {
+              since = s.inside ? { away: null, out: null } : { away: since.away ?? s.t, out: s.seen ? (since.out ?? s.t) : null };
+              if (since.out !== null && !s.inside) expect(s.t - since.out).toBeLessThanOrEqual(Math.max(graceMs, 0.1) * 1e6 + 4e6);
+              if (since.away !== null) expect(s.t - since.away).toBeLessThanOrEqual(Math.max(graceMs, blinkMsMax, 0.1) * 1e6 + 4e6);
+            }
+          }
+          // Rewards: one for every correct trial, none besides, growing by the schedule.
+          let streak = 0;
+          const expected = run.of("trial").flatMap((t) => {
+            if (t.outcome !== "correct") {
+              if (t.outcome === "brokeFixation" || t.outcome === "noFixation") streak = 0;
+              expect(t.rewardMs).toBe(0);
+              return [];
+            }
+            expect(t.imagesCompleted).toBe(t.imagesPlanned);
+            return [Math.min(100 + rewardGrowMs * streak++, 180)];
+          });
+          expect(run.of("trial").flatMap((t) => (t.outcome === "correct" ? [t.rewardMs] : []))).toEqual(expected);
+          expect(run.of("reward").filter((r) => r.cause === "trial").map((r) => r.pulseMs)).toEqual(expected.slice(0, run.of("reward").length));
+        },
+      ),
+      { numRuns: 6, seed: 11 },
+    );
+  }, 120_000);
+});

@@ -1,7 +1,7 @@
 // Properties of the trial state machine over random eye traces and a screen that may fail.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { initialTrialState, stepTrial } from "../../../src/loop/trial.ts";
+import { initialTrialState, rewardAfter, stepTrial } from "../../../src/loop/trial.ts";
 import type { TrialAction, TrialEvent, TrialState, TrialTiming } from "../../../src/loop/trial.ts";
 import { addMs, hostTimeNs, nsPerMs } from "../../../src/shared/units.ts";
 import type { HostTimeNs } from "../../../src/shared/units.ts";
@@ -15,7 +15,7 @@ interface Happened {
 }
 
 /** Drives the machine with a gaze that changes at the given times, a screen that shows every programme in time or never answers, for `lengthMs`. */
-function drive({ gaze, screenFails, rewardFails, stopAt, lengthMs = 30_000 }: { readonly gaze: readonly number[]; readonly screenFails: boolean; readonly rewardFails: boolean; readonly stopAt: number; readonly lengthMs?: number }): Happened {
+function drive({ gaze, screenFails, rewardFails, stopAt, lengthMs = 30_000, timing: used = timing }: { readonly gaze: readonly number[]; readonly screenFails: boolean; readonly rewardFails: boolean; readonly stopAt: number; readonly lengthMs?: number; readonly timing?: TrialTiming }): Happened {
   const out: Happened = { actions: [], states: [] };
   let state = initialTrialState(1);
   let presentationId = 1;
@@ -27,7 +27,7 @@ function drive({ gaze, screenFails, rewardFails, stopAt, lengthMs = 30_000 }: { 
   let now = hostTimeNs(0);
   let runs = 0;
   const take = (event: TrialEvent): void => {
-    const step = stepTrial(state, event, timing);
+    const step = stepTrial(state, event, used);
     state = step.state;
     out.states.push(state);
     for (const action of step.actions) {
@@ -164,5 +164,26 @@ describe("the trial state machine", () => {
     expect(state.name).toBe("interTrial");
     ({ state } = stepTrial(state, { kind: "timer", token: state.timerToken, atHostNs: addMs(at, 900) }, timing));
     expect(state.name).toBe("stopped");
+  });
+
+  it("gives longer rewards for trials that are correct in a row, up to the longest, and starts afresh after a failure of the subject", () => {
+    expect([0, 1, 2, 3, 9].map((streak) => rewardAfter(streak, { rewardMs: 100, rewardGrowMs: 30, rewardMsMax: 180 }))).toEqual([100, 130, 160, 180, 180]);
+    expect(rewardAfter(7, { rewardMs: 100, rewardGrowMs: 0, rewardMsMax: 180 })).toBe(100);
+    expect(rewardAfter(7, { rewardMs: 0, rewardGrowMs: 30, rewardMsMax: 180 })).toBe(0);
+    // A cap below the first reward does not shorten it.
+    expect(rewardAfter(1, { rewardMs: 100, rewardGrowMs: 30, rewardMsMax: 50 })).toBe(100);
+  });
+
+  it("takes a break after so many trials, without a spot, and goes on by itself", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 5 }), (breakAfterTrials) => {
+        const { actions, states } = drive({ gaze: [100], screenFails: false, rewardFails: false, stopAt: 25_000, lengthMs: 30_000, timing: { ...timing, breakAfterTrials, breakMs: 2000 } });
+        const breaks = states.filter((s, i) => s.name === "break" && states[i - 1]?.name !== "break");
+        const trials = actions.filter((a) => a.kind === "trialEnd").length;
+        expect(breaks.length).toBeGreaterThanOrEqual(Math.floor((trials - 1) / breakAfterTrials));
+        expect(breaks.length).toBeLessThanOrEqual(Math.ceil(trials / breakAfterTrials));
+        expect(states.at(-1)?.name).toBe("stopped");
+      }),
+    );
   });
 });
