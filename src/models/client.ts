@@ -6,9 +6,10 @@ import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 
 import type { ModelManifest } from "../shared/manifest.ts";
-import type { Detector, Encoder, LatentEncoder, ModelIdentity, PartsGenerator } from "../shared/ports.ts";
+import type { Detector, Encoder, LatentEncoder, LayerTail, ModelIdentity, PartsGenerator } from "../shared/ports.ts";
 import { fault, FaultError, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
+import type { LatentBatch } from "../shared/values.ts";
 import { isFromModels } from "./messages.ts";
 import type { ModelsPort, RuntimeCall, ToModels } from "./messages.ts";
 import type { ProviderAttempt } from "./providers.ts";
@@ -67,6 +68,8 @@ export interface Models {
   detector(id: string): Promise<Result<Detector, Fault>>;
   /** Latents to features without images in between, for in-silico work. */
   latentEncoder(generatorId: string, encoderId: string): Promise<Result<LatentEncoder, Fault>>;
+  /** From one layer of a classifier to its logits, and their gradients back to the layer. Errors: also `layerTail`. */
+  layerTail(encoderId: string, layerName: string): Promise<Result<LayerTail, Fault>>;
   /** What runs where, for the models screen. */
   report(): readonly ModelReport[];
   close(): Promise<void>;
@@ -158,6 +161,21 @@ export async function startModels(options: ModelsOptions): Promise<Result<Models
         encoder: identity(encoder.value),
         fused: fusion.value.fused,
         features: async (latents, layerNames) => unwrap(await runtime.fusedFeatures(generatorId, encoderId, latents, layerNames)),
+      });
+    },
+    async layerTail(id, layerName) {
+      const result = await open(id, "encoder");
+      if (!result.ok) return result;
+      const { manifest, identity } = result.value;
+      const layer = manifest.kind === "encoder" ? manifest.layers.find(({ name }) => name === layerName) : undefined;
+      // One row now, so that a layer without a tail is refused here and not in the middle of the work.
+      const tried = await settle(() => runtime.tail(id, layerName, null, { count: 1, dim: layer?.dim ?? 0, data: new Float32Array(layer?.dim ?? 0) }));
+      if (!tried.ok) return tried;
+      const run = async (unit: number | null, activations: LatentBatch) => unwrap(await runtime.tail(id, layerName, unit, activations));
+      return ok({
+        encoder: identity, layer: layerName, dim: layer?.dim ?? 0, units: tried.value[0]?.length ?? 0,
+        logits: async (activations) => (await run(null, activations))[0] ?? new Float32Array(),
+        gradient: async (activations, unit) => (await run(unit, activations))[1] ?? new Float32Array(),
       });
     },
     report: () => [...opened.values()].map(({ manifest, identity, attempts, msPerImage, batch, tuning }) => ({ id: manifest.id, kind: manifest.kind, provider: identity.provider, attempts, msPerImage, threads, batch, tuning })),
@@ -282,6 +300,7 @@ async function connectProcess(options: ModelsOptions, settings: RuntimeSettings,
     detect: (...args) => ask<"detect">({ method: "detect", args }),
     openFused: (...args) => ask<"openFused">({ method: "openFused", args }),
     fusedFeatures: (...args) => ask<"fusedFeatures">({ method: "fusedFeatures", args }),
+    tail: (...args) => ask<"tail">({ method: "tail", args }),
     close: () => ask<"close">({ method: "close", args: [] }),
   };
 

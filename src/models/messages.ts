@@ -51,6 +51,7 @@ export function callRuntime(runtime: ModelsRuntime, call: RuntimeCall): Promise<
     case "decode": return runtime.decode(...call.args);
     case "decodeParts": return runtime.decodeParts(...call.args);
     case "features": return runtime.features(...call.args);
+    case "tail": return runtime.tail(...call.args);
     case "detect": return runtime.detect(...call.args);
     case "openFused": return runtime.openFused(...call.args);
     case "fusedFeatures": return runtime.fusedFeatures(...call.args);

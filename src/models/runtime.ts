@@ -16,6 +16,7 @@ import { composeModel, makeFitter, makePacker, makeQuantiser, makeUnpacker, take
 import type { ComposedValue, Piece } from "./onnx/compose.ts";
 import { onnxFloat32, onnxUint8 } from "./onnx/graph.ts";
 import type { OnnxGraph } from "./onnx/graph.ts";
+import { gradientName, makeTail } from "./onnx/tail.ts";
 import { suppressOverlaps } from "./detections.ts";
 import { isOutOfMemory, openSession, runSession, shorten } from "./providers.ts";
 import type { CompiledModel, OpenedSession, PortSpec, ProviderAttempt, SessionMaker } from "./providers.ts";
@@ -74,6 +75,8 @@ export interface ModelsRuntime {
   decode(id: string, latents: LatentBatch): Promise<Result<ImageBatch, Fault>>;
   decodeParts(id: string, latents: LatentBatch): Promise<Result<GeneratedParts, Fault>>;
   features(id: string, images: ImageBatch, layerNames: readonly string[]): Promise<Result<readonly Float32Array[], Fault>>;
+  /** Activations [count, dim] of a layer -> logits [count, units], and with `unit` the gradient [count, dim] of that logit. */
+  tail(id: string, layerName: string, unit: number | null, activations: LatentBatch): Promise<Result<readonly Float32Array[], Fault>>;
   detect(id: string, images: ImageBatch, options: DetectOptions): Promise<Result<readonly Detections[], Fault>>;
   openFused(generatorId: string, encoderId: string): Promise<Result<{ readonly fused: boolean; readonly reason: string }, Fault>>;
   fusedFeatures(generatorId: string, encoderId: string, latents: LatentBatch, layerNames: readonly string[]): Promise<Result<readonly Float32Array[], Fault>>;
@@ -312,7 +315,7 @@ export function createRuntime(
     return ready(`encoder ${nameOf(manifest)} ${width}x${height} ${layerNames.join(" ")}`, manifest.id, async () => compileEncoder({ manifest, graph: await takeGraph(manifest.id) }, width, height, layerNames));
   }
 
-  async function decodeWith(id: string, latents: LatentBatch, withParts: boolean): Promise<Result<GeneratedParts, Fault>> {
+  async function decodeWith(id: string, latents: LatentBatch, withParts: boolean, urgency: Urgency): Promise<Result<GeneratedParts, Fault>> {
     const found = await findKind(id, "generator");
     if (!found.ok) return found;
     const { manifest } = found.value;
@@ -320,7 +323,7 @@ export function createRuntime(
     if (!data.ok) return data;
     const session = await generatorReady(found.value, withParts);
     if (!session.ok) return session;
-    const outputs = await runAll(session.value, id, data.value, latents.count, "live");
+    const outputs = await runAll(session.value, id, data.value, latents.count, urgency);
     if (!outputs.ok) return outputs;
     const asBatch = (values: Float32Array | Uint8Array | undefined): ImageBatch | null =>
       values instanceof Uint8Array ? { count: latents.count, width: manifest.output.width, height: manifest.output.height, data: values } : null;
@@ -369,11 +372,29 @@ export function createRuntime(
       return ok({ manifest, identity: identityOf(manifest, opened.provider), attempts: opened.attempts, msPerImage: opened.msPerImage, batch, tuning });
     },
     async decode(id, latents) {
-      const parts = await decodeWith(id, latents, false);
+      const parts = await decodeWith(id, latents, false, "live");
       return parts.ok ? ok(parts.value.images) : parts;
     },
-    decodeParts: (id, latents) => decodeWith(id, latents, true),
+    // Parts are for analyses only: a running session does not wait for them.
+    decodeParts: (id, latents) => decodeWith(id, latents, true, "background"),
     features: (id, images, layerNames) => runEncoder(id, images, layerNames, "soon"),
+    async tail(id, layerName, unit, activations) {
+      const found = await findKind(id, "encoder");
+      if (!found.ok) return found;
+      const { manifest } = found.value;
+      const problem = checkLayers(manifest, [layerName]);
+      if (problem !== null) return { ok: false, error: problem };
+      const layer = manifest.layers.find((candidate) => candidate.name === layerName);
+      const logits = manifest.layers.find((candidate) => candidate.name === manifest.logits);
+      if (layer === undefined || logits === undefined) return fault("layerTail", `Expected "${id}" to name its logits, its manifest names none. Add "logits" to the manifest.`);
+      if (activations.dim !== layer.dim || activations.data.length !== activations.count * layer.dim) return fault("layerTail", `Expected activations of [${activations.count}, ${layer.dim}] for layer ${layerName} of "${id}", got [${activations.count}, ${activations.dim}].`);
+      if (unit !== null && !(Number.isInteger(unit) && unit >= 0 && unit < logits.dim)) return fault("layerTail", `Expected a unit of "${id}" from 0 to ${logits.dim - 1}, got ${unit}.`);
+      const data = activations.data instanceof Float32Array ? activations.data : Float32Array.from(activations.data);
+      const session = await ready(`tail ${nameOf(manifest)} ${layerName} ${unit ?? ""}`, id, async () => compileTail({ manifest, graph: await takeGraph(id) }, layer, logits, unit));
+      if (!session.ok) return session;
+      const outputs = await runAll(session.value, id, data, activations.count, "background");
+      return outputs.ok ? ok(outputs.value.map(expectFloats)) : outputs;
+    },
     async detect(id, images, options) {
       const found = await findKind(id, "detector");
       if (!found.ok) return found;
@@ -405,7 +426,7 @@ export function createRuntime(
       const problem = checkLayers(encoder.manifest, layerNames);
       if (problem !== null) return { ok: false, error: problem };
       if (obstacle !== null) {
-        const images = await decodeWith(generatorId, latents, false);
+        const images = await decodeWith(generatorId, latents, false, "background");
         return images.ok ? runEncoder(encoderId, images.value.images, layerNames, "background") : images;
       }
       const data = checkLatents(latents, generator.manifest);
@@ -585,6 +606,20 @@ function compileEncoder({ manifest, graph }: CheckedModel & { readonly manifest:
   ];
   const file = composeModel({ opset: graph.opset, irVersion: graph.irVersion, pieces, inputs: [toComposed(input)], constants: [], outputs: outputs.map(toComposed) });
   return { file, input, constants: [], outputs, probe: { count: probeCount, data: probeImages(width, height) } };
+}
+
+type Layer = EncoderManifest["layers"][number];
+
+/** Throws a FaultError where the logits depend on more than the layer, or the gradient is not known here. */
+function compileTail({ manifest, graph }: CheckedModel & { readonly manifest: EncoderManifest }, layer: Layer, logits: Layer, unit: number | null): CompiledModel {
+  const input: PortSpec = { name: modelPrefix + layer.output, type: "float32", dims: layer.shape };
+  const outputs: PortSpec[] = [{ name: modelPrefix + logits.output, type: "float32", dims: logits.shape }];
+  if (unit !== null) outputs.push({ name: gradientName, type: "float32", dims: layer.shape });
+  const pieces = unwrap(makeTail({ graph, prefix: modelPrefix, layer: layer.output, shape: layer.shape, logits: logits.output, units: logits.dim, unit }));
+  const file = composeModel({ opset: graph.opset, irVersion: graph.irVersion, pieces, inputs: [toComposed(input)], constants: [], outputs: outputs.map(toComposed) });
+  const probe = new Float32Array(probeCount * layer.dim);
+  createRng(`probe tail ${manifest.id}`).fillGaussian(probe);
+  return { file, input, constants: [], outputs, probe: { count: probeCount, data: probe.map(Math.abs) } };
 }
 
 function compileDetector({ manifest, graph }: CheckedModel & { readonly manifest: DetectorManifest }, width: number, height: number): CompiledModel {

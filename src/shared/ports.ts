@@ -247,6 +247,18 @@ export interface LatentEncoder {
   features(latents: LatentBatch, layerNames: readonly string[]): Promise<readonly Float32Array[]>;
 }
 
+/** The end of a classifier, from one layer's activations (`encoder.features`, row-major [count, dim]) to its logits. */
+export interface LayerTail {
+  readonly encoder: ModelIdentity;
+  readonly layer: string;
+  readonly dim: number;
+  readonly units: number;
+  /** Activations -> logits, row-major [count, units]; of the layer's own activations those of `encoder.features` up to rounding. */
+  logits(activations: LatentBatch): Promise<Float32Array>;
+  /** d(logit `unit`)/d(activations), row-major [count, dim]. */
+  gradient(activations: LatentBatch, unit: number): Promise<Float32Array>;
+}
+
 /** The session file's one writer. */
 export interface Store {
   /** Queues a record; order is kept. Never blocks. */

@@ -78,6 +78,15 @@ describe.skipIf(!python.ok)(`encoders${why}`, () => {
       expect(blocks.length).toBeGreaterThanOrEqual(8);
       const all = await encoder.features({ ...imagesOf(made, (await made.bytes(made.reference.images)).slice(0, 256 * 256 * 3)), count: 1 }, blocks);
       for (const values of all) expect(values.some((value) => value !== 0)).toBe(true);
+      // The gradient of one logit at an inner layer is autograd's; set to work on the activations that PyTorch had there.
+      const { gradient } = made.reference;
+      if (gradient === undefined) throw new Error("expected a gradient in the reference");
+      const tail = unwrap(await models.layerTail(network, gradient.layer));
+      const activations = { count: 1, dim: tail.dim, data: await made.floats(gradient.activations) };
+      const expected = await made.floats(gradient.values);
+      expect(expected.some((value) => value !== 0)).toBe(true);
+      expect(shareOf(expected, await tail.gradient(activations, gradient.unit))).toBeLessThan(1e-3);
+      expect(shareOf((await made.floats(made.reference.layers["logits"])).subarray(0, 1000), await tail.logits(activations))).toBeLessThan(1e-3);
       await models.close();
     }),
   );

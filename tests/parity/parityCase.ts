@@ -22,6 +22,7 @@ const referenceSchema = z.object({
   id: z.string(), kind: z.string(), script: z.string(), files: z.array(z.string()), first: z.array(z.string()).default([]), parameters: z.number().optional(),
   latents: tensor.optional(), pixels: tensor.optional(), images: tensor.optional(), rows: tensor.optional(), distances: tensor.optional(),
   layers: z.record(z.string(), tensor).default({}),
+  gradient: z.object({ layer: z.string(), unit: z.number(), activations: tensor, values: tensor }).optional(),
 });
 export type Reference = z.infer<typeof referenceSchema>;
 

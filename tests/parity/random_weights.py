@@ -302,6 +302,29 @@ def last_two(net, x):
     return caught["penultimate"], logits
 
 
+GRADIENT_UNIT = 217
+
+
+def gradient_at(net, architecture, x):
+    """One layer's activations and the gradient of one logit with respect to them, by autograd; the layer's name as the app has it."""
+    module, name = {
+        "alexnet": lambda: (net.features[4], "conv2"), "vgg16": lambda: (net.features[18], "conv4_1"), "resnet18": lambda: (net.layer2[0], "layer2.0"), "resnet50": lambda: (net.layer3[1], "layer3.1"),
+    }[architecture]()
+    caught = {}
+
+    def keep(_module, _inputs, output):
+        output = output.clone()
+        output.retain_grad()
+        caught["inner"] = output
+        return output
+
+    handle = module.register_forward_hook(keep)
+    logits = net(x.clone().requires_grad_(True))
+    handle.remove()
+    logits[:, GRADIENT_UNIT].sum().backward()
+    return caught["inner"].detach().flatten(1).numpy(), name, caught["inner"].grad.flatten(1).numpy()
+
+
 def make_classifier(case, folder):
     network = case.split(":")[1]
     architecture = {"alexnet": "alexnet", "vgg16": "vgg16"}.get(network, "resnet18" if network.startswith("resnet18") else "resnet50")
@@ -342,8 +365,9 @@ def make_classifier(case, folder):
     x = (images[:, :, 16:240, 16:240].float() / 255 - mean) / std
     with torch.no_grad():
         penultimate, logits = last_two(net, x)
+    inner, layer, pixels = gradient_at(net, architecture, x[:1])
     reference(
-        folder, id=network, kind="encoder", script="imagenet_classifier.py", files=[file], first=[network], images=put(folder, "images.u8", interleaved(images)),
+        folder, gradient={"layer": layer, "unit": GRADIENT_UNIT, "activations": put(folder, "inner.f32", inner), "values": put(folder, "gradient.f32", pixels)}, id=network, kind="encoder", script="imagenet_classifier.py", files=[file], first=[network], images=put(folder, "images.u8", interleaved(images)),
         layers={"penultimate": put(folder, "penultimate.f32", penultimate.numpy()), "logits": put(folder, "logits.f32", logits.numpy())},
     )
 

@@ -9,8 +9,10 @@ import { recordsOfSweep, sessionOfFit, storeAnalysis } from "../../engine/insili
 import type { StoredAnalysis } from "../../engine/insilico/storeAnalysis.ts";
 import { defaultSweep, isOptimizerName } from "../../engine/insilico/sweep.ts";
 import type { SweepSettings } from "../../engine/insilico/sweep.ts";
-import { readClassUnits, readNeuronUnits } from "../../engine/insilico/units.ts";
-import { builtInModels, userModels } from "../../engine/paths.ts";
+import { readClassUnits, readGradientUnits, readNeuronUnits } from "../../engine/insilico/units.ts";
+import { withModels } from "../../engine/insilico/withModels.ts";
+import { builtInModels, builtInReferences, userModels } from "../../engine/paths.ts";
+import { loadReferences } from "../../engine/references.ts";
 import { exitCodes } from "../../engine/exit.ts";
 import { fault, unwrap } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
@@ -20,6 +22,8 @@ interface AblateOptions {
   readonly model?: string;
   readonly fit?: string;
   readonly units: string;
+  readonly layer?: string;
+  readonly gradientImages?: string;
   readonly alphas: readonly number[];
   readonly signs: "both" | "positive" | "negative";
   readonly rule: "atMost" | "reach";
@@ -29,6 +33,7 @@ interface AblateOptions {
   readonly optimizer?: string;
   readonly population?: number;
   readonly ensemble: readonly string[];
+  readonly lpips: string;
   readonly detector: string;
   readonly epsilons: Readonly<Record<string, number>>;
   readonly permutations: number;
@@ -43,6 +48,9 @@ interface AblateOptions {
   readonly json?: true;
 }
 
+/** Side of the images that a gradient is averaged over, before the network's own preprocessing. */
+const gradientImagePx = 256;
+
 export function registerAblate(program: Command): void {
   program
     .command("ablate")
@@ -51,6 +59,8 @@ export function registerAblate(program: Command): void {
     .option("--model <id>", "network whose classes are the units (its last linear layer)")
     .option("--fit <file>", "fit.json of `evoked analyse`: its neuron models are the units")
     .option("--units <list>", 'class numbers or names (with --fit: channel names), comma-separated; "all"; with --fit also "best"', "all")
+    .option("--layer <name>", "with --model: ablate at this layer by the sign of the unit's gradient (mean over images), not the last weights")
+    .option("--gradient-images <folder>", "with --layer: PNG or JPEG files that the gradient is averaged over (default: the built-in reference images)")
     .addOption(new Option("--alphas <list>", "strengths: FIRST:LAST:STEP or a list").argParser(orUsage(parseAlphas)).default(defaultSweep.alphas, "0:1:0.1"))
     .addOption(new Option("--signs <which>", "weights to remove").choices(["both", "positive", "negative"]).default("both"))
     .addOption(new Option("--rule <reading>", "atMost: the largest k weights that sum to at most alpha of the total; reach: the smallest k that reach it").choices(["atMost", "reach"]).default("atMost"))
@@ -60,6 +70,7 @@ export function registerAblate(program: Command): void {
     .option("--optimizer <name>", "optimizer, see `evoked evolve --help` (default: what suits the generator without noise)")
     .option("--population <n>", "images in a population (default: the optimizer's own)", wholeFromOne)
     .addOption(new Option("--ensemble <list>", "networks that judge likeness (default: the network itself)").argParser(parseNames).default([], "the units' own networks"))
+    .option("--lpips <id>", "model of the second measure of likeness, or none; measured where it is installed (evoked models fetch lpips-alex)", "lpips-alex")
     .option("--detector <id>", "detector for objectness, or none", "shapes-detector")
     .addOption(new Option("--epsilons <list>", "strength of adversarial training per network, NETWORK=EPSILON in 1/255; two levels or more give the robustness table").argParser(orUsage(parseEpsilons)).default({}, "none"))
     .option("--permutations <n>", "arrangements drawn per test where not all can be looked at", wholeFromOne, defaultMeasures.permutations)
@@ -86,6 +97,7 @@ With --json the last line of standard output is
 
 Examples
   evoked ablate --model shapes-relu --units star,ring --alphas 0:1:0.25 --runs 3 --generations 50 --out star
+  evoked ablate --model shapes-relu --units star --layer conv4 --alphas 0,0.5,1 --runs 2 --generations 50 --out star-conv4
   evoked ablate --fit session.analysis/fit.json --units best --runs 5 --out best-unit --json`,
     )
     .action(async (options: AblateOptions) => {
@@ -94,8 +106,11 @@ Examples
       if ((options.model === undefined) === (options.fit === undefined)) return unwrap(fault("unitsMissing", "Expected either --model (classes of a network) or --fit (neuron models), got both or neither."));
       if (options.optimizer !== undefined && !isOptimizerName(options.optimizer)) return unwrap(fault("optimizerUnknown", `Expected an optimizer of evoked evolve --help, got "${options.optimizer}".`));
       const names = options.units === "all" ? "all" : parseNames(options.units);
+      if (options.layer !== undefined && options.model === undefined) return unwrap(fault("unitsMissing", "Expected --model with --layer: a neuron model is linear in its own layer and has no other."));
+      const { layer, model } = options;
       const units = unwrap(
-        options.fit !== undefined ? await readNeuronUnits(options.fit, options.units === "best" ? "best" : names) : await readClassUnits(folders, options.model ?? "", names),
+        layer !== undefined && model !== undefined ? await withModels(folders, options.provider, async (models) => readGradientUnits({ modelFolders: folders, models, network: model, layer, wanted: names, images: unwrap(await loadReferences(options.gradientImages ?? builtInReferences, gradientImagePx)).map(({ image }) => image) }))
+        : options.fit !== undefined ? await readNeuronUnits(options.fit, options.units === "best" ? "best" : names) : await readClassUnits(folders, options.model ?? "", names),
       );
       const settings: SweepSettings = {
         seed: options.seed, generators: options.generators, optimizer: options.optimizer !== undefined && isOptimizerName(options.optimizer) ? options.optimizer : null, population: options.population ?? null,
@@ -109,7 +124,7 @@ Examples
       const result = await runAblation({
         units, settings,
         measures: {
-          of: options.image, ensemble: options.ensemble.length > 0 ? options.ensemble : [...new Set(units.map((unit) => unit.network))], detector: options.detector === "none" ? null : options.detector,
+          of: options.image, perceptual: options.lpips === "none" ? null : options.lpips, ensemble: options.ensemble.length > 0 ? options.ensemble : [...new Set(units.map((unit) => unit.network))], detector: options.detector === "none" ? null : options.detector,
           permutations: options.permutations, interval: options.interval, seed: options.seed, epsilons: options.epsilons,
         },
         folder: resolve(options.out), modelFolders: folders, provider: options.provider, ...(options.workers === undefined ? {} : { workers: options.workers }),

@@ -5,7 +5,7 @@ import type { Models } from "../../models/client.ts";
 import { FaultError, fault, ok, unwrap } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
 import { appVersion } from "../version.ts";
-import { measureImages, summariseSweep } from "./measures.ts";
+import { isInstalled, measureImages, summariseSweep } from "./measures.ts";
 import type { MeasuredImage, MeasureSettings, SweepMeasures } from "./measures.ts";
 import { createFeaturePool } from "./pool.ts";
 import type { FeaturePool } from "./pool.ts";
@@ -130,6 +130,7 @@ async function describeSweep(request: AblationRequest, pool: FeaturePool): Promi
     }
   }
   for (const id of measures.ensemble) add(unwrap(await pool.encoder(id)).identity);
+  if (measures.perceptual !== null && isInstalled(pool.models, measures.perceptual)) add(unwrap(await pool.encoder(measures.perceptual)).identity);
   if (measures.detector !== null) add(unwrap(await pool.models.detector(measures.detector)).identity);
   return {
     format: "evoked-sweep", version: 1, settings, appVersion, command: request.command,

@@ -231,6 +231,9 @@ export function createInsilicoHandlers(options: InsilicoHandlersOptions): Insili
       const entry = hold({ id, title: String(title), folder, args, units: units.ok ? units.value : [], startedUtc: String(startedUtc) });
       const sweep = await readSweepFolder(folder);
       if (sweep.ok) entry.results = sweep.value.results;
+      // Measures of a finished sweep stand beside it; measuring again could keep a recording's models busy.
+      const measures: unknown = await readFile(join(folder, "measures.json"), "utf8").then((text) => JSON.parse(text), () => null);
+      if (measures !== null) entry.measures = measures as SweepMeasures;
       const groups = new Set(entry.results.map((result) => `${result.unit}\n${result.generator}\n${result.run}`)).size;
       const isDone = entry.line.groups > 0 && groups >= entry.line.groups;
       // A sweep that was not begun has no files yet; one that does not read is no sweep to go on with.
@@ -263,7 +266,7 @@ export function createInsilicoHandlers(options: InsilicoHandlersOptions): Insili
     await measure(entry);
     const images = [...entry.measured];
     const isFinal = entry.line.state === "finished";
-    if (images.length > 0) entry.measures ??= await summariseSweep({ images, models, settings: { ...measuresOf(entry), ensemble: isFinal ? measuresOf(entry).ensemble : [], permutations: isFinal ? defaultMeasures.permutations : quickPermutations } });
+    if (images.length > 0) entry.measures ??= await summariseSweep({ images, models, settings: { ...measuresOf(entry), ensemble: isFinal ? measuresOf(entry).ensemble : [], perceptual: isFinal ? measuresOf(entry).perceptual : null, permutations: isFinal ? defaultMeasures.permutations : quickPermutations } });
     const { args } = entry;
     return ok({
       line: entry.line,

@@ -3,8 +3,9 @@
 import { compareWithControl, summariseConditions, tabulateRobustness } from "../../analysis/conditions.ts";
 import type { RobustnessRow, RunValue } from "../../analysis/conditions.ts";
 import type { WeightSign } from "../../analysis/ablation.ts";
-import { measureEnsembleSimilarity } from "../../analysis/similarity.ts";
+import { measureEnsembleSimilarity, similarityFromDistances } from "../../analysis/similarity.ts";
 import type { Models } from "../../models/client.ts";
+import { measurePerceptualDistances } from "../../models/perceptual.ts";
 import { unwrap } from "../../shared/result.ts";
 import { createRng } from "../../shared/rng.ts";
 import type { ImageBatch } from "../../shared/values.ts";
@@ -18,6 +19,8 @@ export interface MeasureSettings {
   readonly of: MeasuredOf;
   /** Encoders that judge likeness, each at its penultimate layer. */
   readonly ensemble: readonly string[];
+  /** Encoder whose vectors give LPIPS (models/convert/lpips_alex.py); where it is not installed the report says how to get it. null = not wanted. */
+  readonly perceptual: string | null;
   /** null = no objectness. */
   readonly detector: string | null;
   readonly permutations: number;
@@ -27,7 +30,7 @@ export interface MeasureSettings {
   readonly epsilons: Readonly<Record<string, number>>;
 }
 
-export const defaultMeasures: MeasureSettings = { of: "best", ensemble: [], detector: null, permutations: 10_000, interval: "t", seed: 1, epsilons: {} };
+export const defaultMeasures: MeasureSettings = { of: "best", ensemble: [], perceptual: "lpips-alex", detector: null, permutations: 10_000, interval: "t", seed: 1, epsilons: {} };
 
 /** One evolved image with what was measured on it; null where it could not be. */
 export interface MeasuredImage {
@@ -57,7 +60,7 @@ export interface CurvePoint {
 }
 
 export interface MeasureCurve {
-  readonly id: "activation" | "intactActivation" | "objectEnergy" | "objectness" | "similarity";
+  readonly id: "activation" | "intactActivation" | "objectEnergy" | "objectness" | "similarity" | "perceptual";
   readonly title: string;
   readonly axis: string;
   /** What the intervals and tests are over. */
@@ -156,6 +159,10 @@ export async function summariseSweep(options: { readonly images: readonly Measur
     curves.push(...likeness.curves);
     if (new Set(likeness.robustness.map((value) => value.epsilon)).size > 1) robustness.push(...tabulateRobustness(likeness.robustness));
   }
+  if (settings.perceptual !== null) {
+    if (isInstalled(models, settings.perceptual)) curves.push(...(await measurePerceptual(images, models, settings.perceptual, settings)));
+    else missing.push(`Likeness by LPIPS: the model "${settings.perceptual}" is not installed. Get it with: evoked models fetch ${settings.perceptual}`);
+  }
   return { settings, curves, robustness, missing: [...new Set(missing)] };
 }
 
@@ -242,12 +249,62 @@ async function measureLikeness(images: readonly MeasuredImage[], models: Models,
       }
     }
     if (values.length === 0) continue;
-    const units = new Set(values.map((value) => value.unit)).size;
-    const curve = summariseCurve({ id: "similarity", title: "Likeness to the control images", axis: "mean pairwise cosine", over: "units", network, values, settings });
-    // Likeness is between sets of images: it has no value of a single run, and with few units no interval worth drawing.
-    curves.push(units >= unitsMin ? curve : { ...curve, control: curve.control === null ? null : { ...curve.control, low: null, high: null }, points: curve.points.map((point) => ({ ...point, p: null, low: null, high: null })) });
+    curves.push(withoutFewUnits(summariseCurve({ id: "similarity", title: "Likeness to the control images", axis: "mean pairwise cosine", over: "units", network, values, settings }), values));
   }
   return { curves, robustness };
+}
+
+export function isInstalled(models: Models, id: string): boolean {
+  return models.list().some((model) => model.id === id);
+}
+
+/** Mean pairwise 1 - LPIPS of ablated to control images (SPEC 7), for every unit; control with itself without the diagonal. */
+async function measurePerceptual(images: readonly MeasuredImage[], models: Models, id: string, settings: MeasureSettings): Promise<MeasureCurve[]> {
+  const encoder = unwrap(await models.encoder(id));
+  const manifest = models.list().find((model) => model.id === id);
+  const layer = manifest?.kind === "encoder" ? manifest.penultimate : "";
+  // A vector has hundreds of thousands of values: those of the control are held, one condition's at a time beside them.
+  const vectorsOf = async (members: readonly MeasuredImage[]): Promise<{ readonly data: Float32Array; readonly dim: number }> => {
+    let out = new Float32Array(0);
+    let dim = 0;
+    for (const [i, { image }] of members.entries()) {
+      const [vector] = await encoder.features(image, [layer]);
+      if (vector === undefined) throw new Error(`expected vectors of layer ${layer}`);
+      if (i === 0) {
+        dim = vector.length;
+        out = new Float32Array(members.length * dim);
+      }
+      out.set(vector, i * dim);
+    }
+    return { data: out, dim };
+  };
+  const curves: MeasureCurve[] = [];
+  for (const [network, own] of Map.groupBy(images, (image) => image.network)) {
+    const values: RunValue[] = [];
+    for (const [key, members] of Map.groupBy(own, ({ result }) => `${result.unit}\n${result.generator}`)) {
+      const unit = key.split("\n")[0] ?? "";
+      const control = members.filter(({ result }) => result.alpha === 0);
+      if (control.length < 2) continue;
+      const base = await vectorsOf(control);
+      const within = similarityFromDistances({ rows: control.length, cols: control.length, data: measurePerceptualDistances(base.data, base.data, base.dim) }, { withoutDiagonal: true });
+      for (const ablated of Map.groupBy(members.filter(({ result }) => result.alpha > 0), ({ result }) => `${result.sign}/${result.alpha}`).values()) {
+        const first = ablated[0];
+        if (first === undefined) continue;
+        const { sign, alpha } = first.result;
+        const { data } = await vectorsOf(ablated);
+        values.push({ network, unit, sign, alpha, value: similarityFromDistances({ rows: control.length, cols: ablated.length, data: measurePerceptualDistances(base.data, data, base.dim) }) }, { network, unit, sign, alpha: 0, value: within });
+      }
+    }
+    if (values.length === 0) continue;
+    curves.push(withoutFewUnits(summariseCurve({ id: "perceptual", title: "Likeness to the control images by LPIPS", axis: "mean pairwise 1 - LPIPS", over: "units", network, values, settings }), values));
+  }
+  return curves;
+}
+
+/** Likeness is between sets of images: it has no value of a single run, and with few units no interval worth drawing. */
+function withoutFewUnits(curve: MeasureCurve, values: readonly RunValue[]): MeasureCurve {
+  if (new Set(values.map((value) => value.unit)).size >= unitsMin) return curve;
+  return { ...curve, control: curve.control === null ? null : { ...curve.control, low: null, high: null }, points: curve.points.map((point) => ({ ...point, p: null, low: null, high: null })) };
 }
 
 export function takeImage(batch: ImageBatch, index: number): ImageBatch {

@@ -8,7 +8,7 @@ import { forkModelsProcess, startModels } from "../../models/client.ts";
 import type { Models } from "../../models/client.ts";
 import { FaultError, fault, ok, unwrap } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
-import type { Encoder, LatentEncoder } from "../../shared/ports.ts";
+import type { Encoder, LatentEncoder, LayerTail } from "../../shared/ports.ts";
 
 export interface PoolOptions {
   readonly modelFolders: readonly string[];
@@ -31,6 +31,8 @@ export interface FeaturePool {
   encoder(encoderId: string): Promise<Result<Encoder, Fault>>;
   /** latents row-major [count, dim] -> one layer's activations, row-major [count, features]. Errors come as FaultError. */
   features(request: { readonly generator: string; readonly encoder: string; readonly layer: string; readonly latents: Float32Array; readonly dim: number }): Promise<Float32Array>;
+  /** Activations of a layer, row-major [count, dim] -> logits, row-major [count, units]. Errors come as FaultError. */
+  logits(request: { readonly encoder: string; readonly layer: string; readonly activations: Float32Array; readonly dim: number }): Promise<Float32Array>;
   /** Images evaluated so far. */
   readonly evaluated: number;
   close(): Promise<void>;
@@ -40,6 +42,8 @@ export interface FeaturePool {
 const chunkSizes = [2, 4, 16, 32] as const;
 /** Chunks that wait at a worker, so that it never waits for the next message. */
 const aheadPerWorker = 2;
+/** Rows of activations in one message: those of a convolution are large. */
+const tailChunk = 16;
 const attemptsMax = 3;
 /** Recording and the windows go first. */
 const workerNiceness = 10;
@@ -65,6 +69,7 @@ export async function createFeaturePool(options: PoolOptions): Promise<Result<Fe
   let growing: Promise<void> | null = null;
   const chunkOf = new Map<string, number>();
   const opened = new Map<Models, Map<string, Promise<LatentEncoder>>>();
+  const tails = new Map<Models, Map<string, Promise<LayerTail>>>();
 
   function encoderAt(client: Models, generator: string, encoder: string): Promise<LatentEncoder> {
     const mine = opened.get(client) ?? new Map<string, Promise<LatentEncoder>>();
@@ -97,6 +102,18 @@ export async function createFeaturePool(options: PoolOptions): Promise<Result<Fe
         if (!(error instanceof FaultError) || error.code !== "modelsCrashed" || attempt === attemptsMax) throw error;
       }
     }
+  }
+
+  function tailAt(client: Models, encoder: string, layer: string): Promise<LayerTail> {
+    const mine = tails.get(client) ?? new Map<string, Promise<LayerTail>>();
+    tails.set(client, mine);
+    const key = `${encoder}\n${layer}`;
+    const known = mine.get(key);
+    if (known !== undefined) return known;
+    const opening = client.layerTail(encoder, layer).then(unwrap);
+    mine.set(key, opening);
+    opening.catch(() => mine.delete(key));
+    return opening;
   }
 
   async function calibrate(key: string, request: Parameters<FeaturePool["features"]>[0]): Promise<number> {
@@ -155,6 +172,24 @@ export async function createFeaturePool(options: PoolOptions): Promise<Result<Fe
         }
       };
       await Promise.all(clients.flatMap((client) => Array.from({ length: aheadPerWorker }, () => take(client))));
+      return out ?? new Float32Array(0);
+    },
+    async logits({ encoder, layer, activations, dim }) {
+      const count = activations.length / dim;
+      const starts = Array.from({ length: Math.ceil(count / tailChunk) }, (_, i) => i * tailChunk);
+      let out: Float32Array | null = null;
+      let next = 0;
+      const take = async (client: Models): Promise<void> => {
+        while (next < starts.length) {
+          const from = starts[next++]!;
+          const to = Math.min(count, from + tailChunk);
+          const tail = await tailAt(client, encoder, layer);
+          const values = await tail.logits({ count: to - from, dim, data: activations.subarray(from * dim, to * dim) });
+          out ??= new Float32Array(count * tail.units);
+          out.set(values, from * tail.units);
+        }
+      };
+      await Promise.all(clients.map((client) => take(client)));
       return out ?? new Float32Array(0);
     },
     get evaluated() {

@@ -60,7 +60,7 @@ export async function reproduceDesk(request: DeskRequest): Promise<Result<DeskOu
   let verdicts: readonly Verdict[] = [];
   const outcome = await runAblation({
     units, settings, folder: request.folder, modelFolders: request.modelFolders, command: request.command, provider: "cpu",
-    measures: { of: "best", ensemble: [...networks], detector: "shapes-detector", permutations, interval: "t", seed: request.seed, epsilons },
+    measures: { of: "best", ensemble: [...networks], perceptual: null, detector: "shapes-detector", permutations, interval: "t", seed: request.seed, epsilons },
     title: "Ablation experiment on the built-in networks",
     ...(request.workers === undefined ? {} : { workers: request.workers }),
     ...(request.control === undefined ? {} : { control: request.control }),

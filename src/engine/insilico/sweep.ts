@@ -258,10 +258,11 @@ async function runGroup(options: {
       throw new FaultError({ code: "unitFeatures", message: `Expected ${features} features from ${unit.network}, layer ${unit.layer}, as unit ${unit.title} has weights, got ${values.length / shared.count}. The unit was made for another layer or model.` });
     }
     counts.evaluated += shared.count;
+    const scored = await scoreRows({ unit, plan, pool, values, features, rows: shared.rows });
     states.forEach((state, e) => {
       const rows = shared.rows[e]!;
       counts.scored += rows.length;
-      const scores = Array.from(rows, (row) => weigh(plan.weights, e * features, values, row * features, features) + unit.intercept);
+      const scores = scored.ablated[e]!;
       let top = 0;
       let sum = 0;
       scores.forEach((score, i) => {
@@ -273,7 +274,7 @@ async function runGroup(options: {
         const row = rows[top]!;
         state.best = {
           activation: scores[top]!,
-          intact: weigh(unit.weights, 0, values, row * features, features) + unit.intercept,
+          intact: scored.intact(row),
           generation,
           latent: shared.latents.slice(row * dim, (row + 1) * dim),
         };
@@ -291,6 +292,7 @@ async function runGroup(options: {
   const values = await pool.features({ generator: group.generator, encoder: unit.network, layer: unit.layer, latents: shared.latents, dim });
   counts.evaluated += shared.count;
   counts.scored += states.length;
+  const scored = await scoreRows({ unit, plan, pool, values, features, rows: shared.rows });
   return plan.conditions.map((condition, c): EvolutionResult => {
     const e = plan.evolutionOf[c]!;
     const state = states[e];
@@ -299,9 +301,37 @@ async function runGroup(options: {
     const { best } = state;
     return {
       ...group, ...condition, activation: best.activation, intactActivation: best.intact, generation: best.generation, means: state.means, latent: best.latent,
-      mean: { activation: weigh(plan.weights, e * features, values, row * features, features) + unit.intercept, intactActivation: weigh(unit.weights, 0, values, row * features, features) + unit.intercept, latent: shared.latents.slice(row * dim, (row + 1) * dim) },
+      mean: { activation: scored.ablated[e]?.[0] ?? Number.NaN, intactActivation: scored.intact(row), latent: shared.latents.slice(row * dim, (row + 1) * dim) },
     };
   });
+}
+
+/** Activations of every evolution's own rows under its ablation, and of a row by the intact unit. */
+async function scoreRows(options: { readonly unit: LinearUnit; readonly plan: UnitConditions; readonly pool: FeaturePool; readonly values: Float32Array; readonly features: number; readonly rows: readonly Int32Array[] }) {
+  const { unit, plan, pool, values, features, rows } = options;
+  if (unit.tail === undefined) {
+    return {
+      ablated: rows.map((own, e) => Array.from(own, (row) => weigh(plan.weights, e * features, values, row * features, features) + unit.intercept)),
+      intact: (row: number): number => weigh(unit.weights, 0, values, row * features, features) + unit.intercept,
+    };
+  }
+  // Not linear in the layer: what the ablation removes is set to zero there, and the rest of the network computes on.
+  const count = values.length / features;
+  const total = rows.reduce((sum, own) => sum + own.length, 0);
+  const masked = new Float32Array(total * features);
+  let at = 0;
+  rows.forEach((own, e) => {
+    for (const row of own) {
+      for (let i = 0; i < features; i++) masked[at * features + i] = plan.weights[e * features + i] === 0 && unit.weights[i] !== 0 ? 0 : values[row * features + i]!;
+      at += 1;
+    }
+  });
+  const { index } = unit.tail;
+  const pick = (logits: Float32Array, of: number): Float32Array => Float32Array.from({ length: of }, (_, i) => logits[(logits.length / of) * i + index] ?? Number.NaN);
+  const intact = pick(await pool.logits({ encoder: unit.network, layer: unit.layer, activations: values, dim: features }), count);
+  const all = pick(await pool.logits({ encoder: unit.network, layer: unit.layer, activations: masked, dim: features }), total);
+  let from = 0;
+  return { ablated: rows.map((own) => Array.from(all.subarray(from, (from += own.length)))), intact: (row: number): number => intact[row] ?? Number.NaN };
 }
 
 function isStopped(control: SweepControl | undefined): boolean {

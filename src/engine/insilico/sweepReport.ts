@@ -52,6 +52,7 @@ export async function writeSweepReport(options: { readonly folder: string; reado
       ["Alphas", settings.alphas.join(", ")],
       ["Permutations", `${measures.settings.permutations}, seed ${measures.settings.seed}; 95 % intervals by ${measures.settings.interval === "t" ? "Student's t" : "bootstrap"}`],
       ["Likeness judged by", measures.settings.ensemble.length === 0 ? "-" : `${measures.settings.ensemble.join(", ")}, penultimate layer`],
+      ["Likeness by LPIPS", measures.settings.perceptual ?? "-"],
       ...head.models.map((model): [string, string] => [`Model ${model.id}`, `sha256 ${model.sha256}, on ${model.provider}`]),
       ...head.units.map((unit): [string, string] => [`Unit ${unit.id}`, `${unit.kind}, layer ${unit.layer}, weights sha256 ${unit.weightsSha256}`]),
     ],

@@ -1,13 +1,16 @@
-// The linear units that can be ablated: classes of a network's last layer, or fitted neuron models. Knows nothing about images.
+// The units that can be ablated: classes of a network's last layer, fitted neuron models, and classes by their gradient at any layer (the
+// extension of SPEC 5). Knows nothing about evolutions.
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { parseNpy } from "../../analysis/npy.ts";
 import { readLastLinear } from "../../models/lastLinear.ts";
-import { fault, ok } from "../../shared/result.ts";
+import type { Models } from "../../models/client.ts";
+import { FaultError, fault, ok } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
+import type { ImageBatch } from "../../shared/values.ts";
 
-/** activation = weights . features + intercept, features being the layer's raw activations. */
+/** activation = weights . features + intercept, features being the layer's raw activations; but see `tail`. */
 export interface LinearUnit {
   /** Unique among the units of a sweep, e.g. "shapes-relu/star" or "session/PIT-07". */
   readonly id: string;
@@ -17,7 +20,12 @@ export interface LinearUnit {
   readonly layer: string;
   readonly weights: Float64Array;
   readonly intercept: number;
-  readonly kind: "class" | "neuron";
+  readonly kind: "class" | "neuron" | "gradient";
+  /**
+   * Set where the activation is not linear in the layer: it is this logit of the network's end, and `weights` are the logit's mean gradient with
+   * respect to the layer, which only say what an ablation removes.
+   */
+  readonly tail?: { readonly index: number };
 }
 
 /** Class units of a network by number or name; "all" for every one. Errors: `unitUnknown`, those of readLastLinear. */
@@ -46,6 +54,44 @@ export async function readClassUnits(modelFolders: readonly string[], network: s
       kind: "class",
     })),
   );
+}
+
+/**
+ * Class units at a layer of the network that need not be the last but one: the "weights" are the logit's gradient with respect to the layer's
+ * activations, averaged over images, so an ablation removes the layer's units by the sign of what they do to the logit. At the penultimate
+ * layer they are the weights themselves. Errors: those of readClassUnits, `layerTail` where the graph has no such gradient, `imagesMissing`.
+ */
+export async function readGradientUnits(options: { readonly modelFolders: readonly string[]; readonly models: Models; readonly network: string; readonly layer: string; readonly wanted: readonly string[] | "all"; readonly images: readonly ImageBatch[] }): Promise<Result<LinearUnit[], Fault>> {
+  const { network, layer, images, models } = options;
+  if (images.length === 0) return fault("imagesMissing", "Expected images to average the gradient over, got none. Name a folder of PNG or JPEG files.");
+  const classes = await readClassUnits(options.modelFolders, network, options.wanted);
+  if (!classes.ok) return classes;
+  const all = await readClassUnits(options.modelFolders, network, "all");
+  if (!all.ok) return all;
+  const tail = await models.layerTail(network, layer);
+  if (!tail.ok) return tail;
+  const encoder = await models.encoder(network);
+  if (!encoder.ok) return encoder;
+  const { dim } = tail.value;
+  const sums = classes.value.map(() => new Float64Array(dim));
+  try {
+    for (const image of images) {
+      const [activations = new Float32Array()] = await encoder.value.features(image, [layer]);
+      for (const [u, unit] of classes.value.entries()) {
+        const gradient = await tail.value.gradient({ count: image.count, dim, data: activations }, all.value.findIndex(({ id }) => id === unit.id));
+        const sum = sums[u]!;
+        gradient.forEach((value, i) => (sum[i % dim] = sum[i % dim]! + value));
+      }
+    }
+  } catch (error) {
+    if (error instanceof FaultError) return fault(error.code, error.message);
+    throw error;
+  }
+  const count = images.reduce((sum, image) => sum + image.count, 0);
+  return ok(classes.value.map((unit, u): LinearUnit => ({
+    id: `${unit.id}@${layer}`, title: `${unit.title} at ${layer}`, network, layer, kind: "gradient",
+    weights: sums[u]!.map((value) => value / count), intercept: 0, tail: { index: all.value.findIndex(({ id }) => id === unit.id) },
+  })));
 }
 
 /** What of a fit's JSON file (fit.ts writes it) the ablation of its units needs. */

@@ -6,13 +6,13 @@ import type { OnnxGraph } from "./graph.ts";
 import { joinWire, readFields, readText, writeBytes, writeInt } from "./protobuf.ts";
 import type { Wire } from "./protobuf.ts";
 
-interface PieceNode {
+export interface PieceNode {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly wire: Wire;
 }
 
-interface PieceWeight {
+export interface PieceWeight {
   readonly name: string;
   readonly wire: Wire;
 }
@@ -74,31 +74,34 @@ export function takePiece(graph: OnnxGraph, prefix: string): Piece {
   return { nodes, weights };
 }
 
-type Attribute = { readonly name: string; readonly ints: readonly number[] } | { readonly name: string; readonly int: number };
+export type Attribute = { readonly name: string; readonly ints: readonly number[] } | { readonly name: string; readonly int: number } | { readonly name: string; readonly text: string };
 
-function makeNode(operator: string, inputs: readonly string[], output: string, attributes: readonly Attribute[] = []): PieceNode {
-  // AttributeProto: name 1, i 3, ints 8, type 20 (2 = int, 7 = ints).
+/** One operator; `more` are outputs beyond the first. */
+export function makeNode(operator: string, inputs: readonly string[], output: string, attributes: readonly Attribute[] = [], more: readonly string[] = []): PieceNode {
+  // AttributeProto: name 1, i 3, s 4, ints 8, type 20 (2 = int, 3 = string, 7 = ints).
   const written = attributes.flatMap((attribute) =>
     writeBytes(5, [
       ...writeBytes(1, attribute.name),
       ...("int" in attribute
         ? [...writeInt(3, attribute.int), ...writeInt(20, 2)]
+        : "text" in attribute
+        ? [...writeBytes(4, attribute.text), ...writeInt(20, 3)]
         : [...attribute.ints.flatMap((value) => writeInt(8, value)), ...writeInt(20, 7)]),
     ]),
   );
   return {
     inputs,
-    outputs: [output],
-    wire: [...inputs.flatMap((name) => writeBytes(1, name)), ...writeBytes(2, output), ...writeBytes(3, output), ...writeBytes(4, operator), ...written],
+    outputs: [output, ...more],
+    wire: [...inputs.flatMap((name) => writeBytes(1, name)), ...[output, ...more].flatMap((name) => writeBytes(2, name)), ...writeBytes(3, output), ...writeBytes(4, operator), ...written],
   };
 }
 
-function makeFloats(name: string, dims: readonly number[], values: Float32Array): PieceWeight {
+export function makeFloats(name: string, dims: readonly number[], values: Float32Array): PieceWeight {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   return { name, wire: [...dims.flatMap((dim) => writeInt(1, dim)), ...writeInt(2, onnxFloat32), ...writeBytes(8, name), ...writeBytes(9, bytes)] };
 }
 
-function makeIndices(name: string, values: readonly number[]): PieceWeight {
+export function makeIndices(name: string, values: readonly number[]): PieceWeight {
   const bytes = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
   return { name, wire: [...writeInt(1, values.length), ...writeInt(2, 7), ...writeBytes(8, name), ...writeBytes(9, bytes)] };
 }

@@ -5,7 +5,7 @@ import { ActButton, Dialog, LevelMark, Panel } from "../operator/parts.tsx";
 import { ChoiceField, NumberField, TextField } from "../operator/start/fields.tsx";
 import { Curve } from "./charts.tsx";
 import { useAnswer } from "./Fits.tsx";
-import { conditionWords, galleryOf, numberWords, readAlphas, remainingWords } from "./insilicoView.ts";
+import { bestOfEach, conditionWords, galleryOf, numberWords, queuedImageOf, readAlphas, remainingWords } from "./insilicoView.ts";
 import type { Sign } from "./insilicoView.ts";
 import type { UnitChoice } from "./InsilicoScreen.tsx";
 import type { EngineClient, MethodInput, SweepLine, SweepRun, SweepView } from "../../shared/contract/index.ts";
@@ -42,7 +42,7 @@ export function Ablation({ client, mayOperate, choice, onFit }: { readonly clien
           {lines === null || lines.length > 0 ? null : <p className="empty">None yet. The built-in networks need nothing else: start one above.</p>}
         </Panel>
       </div>
-      {line === null ? <Panel name="gallery" title="Images"><p className="empty">Images of ablated units come here.</p></Panel> : <Results client={client} line={line} view={view} />}
+      {line === null ? <Panel name="gallery" title="Images"><p className="empty">Images of ablated units come here.</p></Panel> : <Results client={client} line={line} view={view} mayOperate={mayOperate} />}
     </main>
   );
 }
@@ -74,7 +74,7 @@ function SweepRow({ line, on, mayOperate, onChoose, act }: { readonly line: Swee
   );
 }
 
-function Results({ client, line, view }: { readonly client: EngineClient; readonly line: SweepLine; readonly view: SweepView | null }) {
+function Results({ client, line, view, mayOperate }: { readonly client: EngineClient; readonly line: SweepLine; readonly view: SweepView | null; readonly mayOperate: boolean }) {
   const [unit, setUnit] = useState<string | null>(null);
   const [generator, setGenerator] = useState<string | null>(null);
   const [at, setAt] = useState<At | null>(null);
@@ -87,6 +87,8 @@ function Results({ client, line, view }: { readonly client: EngineClient; readon
   const runsAt = (place: At | null): readonly SweepRun[] => (gallery === null || place === null ? [] : place.alpha === 0 ? gallery.control : (gallery.rows.find((row) => row.sign === place.sign)?.cells.find((cell) => cell.alpha === place.alpha)?.runs ?? []));
   const focus = runsAt(at)[0] ?? gallery?.control[0] ?? null;
   const curves = view?.curves.filter((curve) => curve.network === shownUnit?.network) ?? [];
+  const best = gallery === null ? [] : bestOfEach(gallery);
+  const queue = useQueue(client, line.id);
 
   return (
     <div className="results">
@@ -95,6 +97,7 @@ function Results({ client, line, view }: { readonly client: EngineClient; readon
         aside={
           <span className="gallery-aside">
             {(view?.settings.generators.length ?? 0) > 1 ? view?.settings.generators.map((g) => <ActButton key={g} className={g === shownGenerator ? "chip on" : "chip"} onClick={() => setGenerator(g)}>{g}</ActButton>) : <span className="quiet">{shownUnit?.network}, images of {shownGenerator}</span>}
+            {best.length === 0 ? null : <ActButton className="chip" data-testid="queue-best" disabled={!mayOperate || queue.busy} title="The running session shows them in its next validation or image step" onClick={() => void queue.send(best)}>Send best of each to the stimulus queue ({best.length})</ActButton>}
           </span>
         }
       >
@@ -114,6 +117,7 @@ function Results({ client, line, view }: { readonly client: EngineClient; readon
             <Focus client={client} line={line} run={focus} control={gallery.control[0] ?? null} runs={runsAt(at).length || gallery.control.length} />
           </div>
         )}
+        {queue.said === null ? null : <p className={queue.said.isFault ? "fault queue-said" : "queue-said"} role={queue.said.isFault ? "alert" : "status"} data-testid="queue-said"><LevelMark level={queue.said.isFault ? "fault" : "ok"} /> {queue.said.text}</p>}
       </Panel>
       <Panel name="curves" title="Measures" aside={<span className="curve-key"><i className="series-control" /> intact <i className="series-positive" /> without positive <i className="series-negative" /> without negative weights; shaded: 95 % interval over {curves[0]?.over ?? "runs"}</span>}>
         <div className="curves">
@@ -124,11 +128,26 @@ function Results({ client, line, view }: { readonly client: EngineClient; readon
       </Panel>
       {open === null || gallery === null ? null : (
         <Dialog wide title={`${shownUnit?.title ?? ""}, ${conditionWords(open.sign, open.alpha)}: all runs`} onClose={() => setOpen(null)} testid="runs-dialog">
+          <div className="dialog-buttons"><ActButton data-testid="queue-runs" disabled={!mayOperate || queue.busy || runsAt(open).length === 0} onClick={() => void queue.send(runsAt(open)).then(() => setOpen(null))}>Send {runsAt(open).length === 1 ? "this image" : `these ${runsAt(open).length}`} to the stimulus queue</ActButton></div>
           <div className="all-runs">{runsAt(open).map((run) => <Cell key={run.run} {...{ client, line, run }} on={false} note={`run ${run.run + 1}`} large />)}</div>
         </Dialog>
       )}
     </div>
   );
+}
+
+/** Sends evolved images to the running session, and says what came of it. */
+function useQueue(client: EngineClient, id: string) {
+  const [busy, setBusy] = useState(false);
+  const [said, setSaid] = useState<{ readonly text: string; readonly isFault: boolean } | null>(null);
+  useEffect(() => setSaid(null), [id]);
+  const send = async (runs: readonly SweepRun[]): Promise<void> => {
+    setBusy(true);
+    const answer = await client.call("session.queueImages", { images: runs.map((run) => queuedImageOf(id, run)) });
+    setBusy(false);
+    setSaid(answer.ok ? { text: `${answer.value.queued} ${answer.value.queued === 1 ? "image waits" : "images wait"} in the stimulus queue. The next validation or image step shows them.`, isFault: false } : { text: answer.error.message, isFault: true });
+  };
+  return { busy, said, send };
 }
 
 interface RowProps {

@@ -1,4 +1,4 @@
-// The screen of in-silico analyses, over the start screen: neuron models of recorded sessions, and ablation sweeps with their images.
+// The screen of in-silico analyses, over the start screen or a running session: neuron models of recorded sessions, and ablation sweeps with their images.
 // Knows nothing about files or networks.
 import "./insilico.css";
 import { useCallback, useEffect, useRef, useState } from "react";
@@ -50,7 +50,10 @@ export function InsilicoScreen({ client, mayOperate, onClose }: { readonly clien
 
   return (
     <dialog
-      ref={dialog} className="insilico-screen" data-testid="insilico-screen" aria-label="Fits and ablation" onKeyDown={(event) => event.stopPropagation()}
+      ref={dialog} className="insilico-screen" data-testid="insilico-screen" aria-label="Fits and ablation" onKeyDown={(event) => {
+        // The reward's key reaches the session behind; every other key means what it means here.
+        if (event.key !== "F8") event.stopPropagation();
+      }}
       onCancel={(event) => {
         // A dialog inside this one says cancel through it.
         if (event.target !== dialog.current) return;

@@ -1,5 +1,5 @@
 // What the screen of fits and ablations shows, out of what the engine says: order, cells, words. Pure. Knows nothing about React or links.
-import type { SweepLine, SweepRun, SweepView, UnitCard } from "../../shared/contract/index.ts";
+import type { MethodInput, SweepLine, SweepRun, SweepView, UnitCard } from "../../shared/contract/index.ts";
 
 export type Sign = "positive" | "negative";
 
@@ -41,6 +41,21 @@ export function galleryOf(view: SweepView, unit: string, generator: string): Gal
 export function conditionWords(sign: Sign, alpha: number): string {
   if (alpha === 0) return "intact";
   return `${alpha === 1 ? "without" : `without ${Math.round(alpha * 100)} % of the`} ${sign} weights`;
+}
+
+type QueuedImage = MethodInput<"session.queueImages">["images"][number];
+
+/** An evolved image as the stimulus queue takes it; its label states the condition as the validation reads it. */
+export function queuedImageOf(id: string, run: SweepRun): QueuedImage {
+  const { unit, generator, sign, alpha } = run;
+  const condition = alpha === 0 ? "control" : `${sign}-${alpha.toFixed(2)}`;
+  const name = unit.split("/").at(-1) ?? unit;
+  return { label: `${condition}-${name}-${generator}-${run.run}`.slice(0, 200), kind: "model", source: { from: "sweep", id, unit, generator, run: run.run, sign, alpha } };
+}
+
+/** The best run of every condition of a gallery, the intact unit's first. */
+export function bestOfEach(gallery: Gallery): readonly SweepRun[] {
+  return [gallery.control[0], ...gallery.rows.flatMap((row) => row.cells.map((cell) => cell.runs[0]))].filter((run) => run !== undefined);
 }
 
 export function remainingWords(line: SweepLine): string {

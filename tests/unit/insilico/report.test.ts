@@ -92,7 +92,7 @@ describe("Measures of a sweep", () => {
 
   it("object energy, activation and likeness fall where the images lose their object, each unit counted once", async () => {
     const images = await measureImages({ results, units, models, detector: null });
-    const { curves, missing } = await summariseSweep({ images, models: { ...models, list: () => [] }, settings: { of: "best", ensemble: [], detector: null, permutations: 100, interval: "t", seed: 1, epsilons: {} } });
+    const { curves, missing } = await summariseSweep({ images, models: { ...models, list: () => [] }, settings: { of: "best", perceptual: null, ensemble: [], detector: null, permutations: 100, interval: "t", seed: 1, epsilons: {} } });
     const energy = curves.find((curve) => curve.id === "objectEnergy")!;
     expect(energy.over).toBe("units");
     expect(energy.control!.n).toBe(3);
@@ -111,7 +111,7 @@ describe("Measures of a sweep", () => {
 
   it("with one unit the runs take the units' place", async () => {
     const images = await measureImages({ results: results.filter((result) => result.unit === units[0]!.id), units, models, detector: null });
-    const { curves } = await summariseSweep({ images, models, settings: { of: "best", ensemble: [], detector: null, permutations: 100, interval: "t", seed: 1, epsilons: {} } });
+    const { curves } = await summariseSweep({ images, models, settings: { of: "best", perceptual: null, ensemble: [], detector: null, permutations: 100, interval: "t", seed: 1, epsilons: {} } });
     expect(curves.every((curve) => curve.over === "runs" && curve.control?.n === 2)).toBe(true);
   });
 });

@@ -67,6 +67,7 @@ export function someModels(parts: { readonly generators: readonly PartsGenerator
     generator: async (id) => find(parts.generators, id),
     encoder: async (id) => find(parts.encoders, id),
     detector: async () => fault("modelUnknown", "no detector"),
+    layerTail: async () => fault("layerTail", "no tail"),
     async latentEncoder(generatorId, encoderId) {
       const generator = find(parts.generators, generatorId);
       const encoder = find(parts.encoders, encoderId);
@@ -84,6 +85,7 @@ export function aPool(models: Models): FeaturePool & { readonly calls: number[] 
     calls, workers: 1, models,
     open: (generator, encoder) => models.latentEncoder(generator, encoder),
     encoder: (id) => models.encoder(id),
+    logits: async () => Promise.reject(new Error("expected no call of a tail")),
     async features({ generator, encoder, layer, latents, dim }) {
       const joined = await models.latentEncoder(generator, encoder);
       if (!joined.ok) throw new Error(joined.error.message);
