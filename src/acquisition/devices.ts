@@ -6,6 +6,7 @@ import type { Clock, ClockMap, EventCodes, EyeTracker, Reward, SpikeSource } fro
 import type { EyeConfig, RewardConfig, SyncConfig } from "../shared/contract/rig.ts";
 import { fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
+import { createSourceEye } from "./eye/source.ts";
 import { analogEyeOptionsSchema, createAnalogEye } from "./eye/analog.ts";
 import { createEyelink, eyelinkOptionsSchema } from "./eye/eyelink.ts";
 import { createGazeTracker } from "./eye/gaze.ts";
@@ -91,6 +92,10 @@ export const eyeRegistry: readonly EyeKind[] = [
   eyeKind({
     kind: "analog", title: "Analog inputs", description: "Two analog channels of the recording system, from any tracker with an analog output: the samples carry the recording system's own time.", options: analogEyeOptionsSchema,
     make: (options, config, world) => gazeTracker(createAnalogEye({ source: world.source, options }), config, world),
+  }),
+  eyeKind({
+    kind: "source", title: "Gaze of the recording line", description: "Gaze that comes with the spikes, in degrees and on their clock: a home-made rig's line, Lab Streaming Layer.", options: noOptions,
+    make: (_options, config, world) => gazeTracker(createSourceEye({ source: world.source }), config, world),
   }),
   eyeKind({ kind: "none", title: "No eye tracker", description: "Free viewing: images follow each other whatever the subject looks at.", options: noOptions, make: () => ok(null) }),
 ];

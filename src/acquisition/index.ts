@@ -11,6 +11,8 @@ import { blackrockOptionsSchema } from "./drivers/blackrock/options.ts";
 import { createBlackrockSource } from "./drivers/blackrock/source.ts";
 import { intanOptionsSchema } from "./drivers/intan/options.ts";
 import { createIntanSource, decodeIntan } from "./drivers/intan/source.ts";
+import { lineOptionsSchema } from "./drivers/line/options.ts";
+import { createLineSource, decodeLine } from "./drivers/line/source.ts";
 import { openEphysOptionsSchema } from "./drivers/open-ephys/options.ts";
 import { createOpenEphysSource, decodeOpenEphys } from "./drivers/open-ephys/source.ts";
 import { bridgeOptionsSchema } from "./drivers/plexon/bridgeOptions.ts";
@@ -126,6 +128,17 @@ export const rigRegistry: readonly RigKind[] = [
     make: (options, { clock, tap }) => createOpenEphysSource({ clock, options, ...(tap === undefined ? {} : { tap }) }),
     lines: [{ name: "messages", layout: "multipart" }],
     decode: decodeOpenEphys,
+  }),
+  rigKind({
+    kind: "line",
+    title: "Line of a home-made rig",
+    description: "Spikes, marks and gaze of a rig of one's own (an Arduino, a script) as lines of text or packets, by UDP or TCP.",
+    options: lineOptionsSchema,
+    carriesContinuousData: false,
+    transportMs: () => 0,
+    make: (options, { clock, tap }) => createLineSource({ clock, options, ...(tap === undefined ? {} : { tap }) }),
+    lines: [{ name: "line", layout: "bytes" }],
+    decode: decodeLine,
   }),
   rigKind({
     kind: "blackrock",

@@ -32,6 +32,8 @@ export interface SpikeSource {
   stop(): Promise<void>;
   /** Continuous channels, where the source carries some; null: nobody listens. Left out where it carries none. */
   analog?(listener: ((block: AnalogBlock) => void) | null): void;
+  /** Gaze that travels with the spikes, in degrees and on the rig's clock, where the source carries it; null: nobody listens. */
+  gaze?(listener: ((batch: RawGazeBatch) => void) | null): void;
 }
 
 /** Numbers on the link to a device beside the stream, for the rig panel and the rig check. */

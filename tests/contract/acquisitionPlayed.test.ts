@@ -3,3 +3,4 @@ import { playedMaker } from "./aPlayedRig.ts";
 import { testSpikeSource } from "./acquisitionSuite.ts";
 
 testSpikeSource(playedMaker({ as: "intan", name: "Intan RHX, spikes of its own", unreachable: { commandPort: 1 } }));
+testSpikeSource(playedMaker({ as: "line", name: "line of a home-made rig", unreachable: {} }));

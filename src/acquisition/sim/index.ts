@@ -5,9 +5,10 @@ import type { PlayerKind } from "./player.ts";
 import { blackrockPlayer } from "./players/blackrock.ts";
 import { bridgePlayer } from "./players/bridge.ts";
 import { intanPlayer } from "./players/intan.ts";
+import { linePlayer } from "./players/line.ts";
 import { openEphysPlayer } from "./players/openEphys.ts";
 
-export const playerRegistry: readonly PlayerKind[] = [openEphysPlayer, intanPlayer, blackrockPlayer, bridgePlayer];
+export const playerRegistry: readonly PlayerKind[] = [openEphysPlayer, intanPlayer, linePlayer, blackrockPlayer, bridgePlayer];
 
 /** Errors: `unknownPlayer`. */
 export function findPlayer(kind: string): Result<PlayerKind, Fault> {

@@ -166,9 +166,7 @@ export function createSimulatorLink({ clock, host, port, token }: { readonly clo
       },
     },
     around: (source) => ({
-      name: source.name,
-      channels: () => source.channels(),
-      status: () => source.status(),
+      ...source,
       async start(listener) {
         const opened = await open();
         if (!opened.ok) return opened;

@@ -6,7 +6,7 @@ import { createRng } from "../../shared/rng.ts";
 import { addMs, nsPerMs } from "../../shared/units.ts";
 
 const share = z.number().min(0).max(1).meta({ description: "Share of all packets." });
-const atMs = z.number().min(0).meta({ description: "Time since the player was opened first.", unit: "ms" });
+const atMs = z.number().min(0).meta({ description: "Time since the first packet.", unit: "ms" });
 
 export const wireFaultSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("lose"), share }),
@@ -44,7 +44,7 @@ export function createWire<T>(options: {
 }): Wire<T> {
   const { clock, faults, transmit } = options;
   const rng = createRng(options.seed).fork("wire");
-  const openedNs = clock.now();
+  let firstNs: number | null = null;
   const counts = { sent: 0, lost: 0, duplicated: 0, reordered: 0, rubbish: 0 };
   const shareOf = (kind: "lose" | "duplicate" | "reorder") => faults.reduce((sum, one) => sum + (one.kind === kind ? one.share : 0), 0);
   const lose = shareOf("lose");
@@ -57,7 +57,7 @@ export function createWire<T>(options: {
   let stalled: T[] = [];
   let cancelStall: (() => void) | null = null;
 
-  const sinceMs = () => (clock.now() - openedNs) / nsPerMs;
+  const sinceMs = () => (clock.now() - (firstNs ?? clock.now())) / nsPerMs;
 
   function put(packet: T): void {
     counts.sent += 1;
@@ -84,6 +84,7 @@ export function createWire<T>(options: {
 
   return {
     send(packet) {
+      firstNs ??= clock.now();
       const now = sinceMs();
       while (rubbishAt[0] !== undefined && now >= rubbishAt[0]) {
         rubbishAt.shift();

@@ -186,6 +186,7 @@ describe("the Intan decoder", () => {
     expect(parseReturn("Return: RunMode Stop;\n", "RunMode")).toBe("Stop");
     expect(parseReturn("Return: Run", "RunMode")).toBeNull();
     expect(parseReturn("Unrecognized parameter", "RunMode")).toBeNull();
+    expect(parseReturn("Return: RunMode StopReturn: SampleRateHertz 20000", "samplerateHertz")).toBe("20000");
   });
 });
 

@@ -2,6 +2,7 @@
 // go in time order with a watermark, counts, and says when the peer is away and back. Pure but for its state; knows nothing about protocols.
 import { addMs, msBetween, nsPerMs, rigTimeNs } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
+import { createSpikeHold } from "../../spikeHold.ts";
 import type { ChannelInfo, RigMark, SourceEvent, SourceFault } from "../../../shared/values.ts";
 
 export interface SpikeStreamOptions {
@@ -35,26 +36,16 @@ export interface SpikeStream {
   readonly counts: { readonly spikes: number; readonly lateSpikes: number; readonly packetsLost: number; readonly packetsMalformed: number };
 }
 
-interface Held {
-  readonly rigNs: number;
-  readonly channel: number;
-  readonly unit: number;
-  readonly order: number;
-}
-
 export function createSpikeStream(options: SpikeStreamOptions): SpikeStream {
   const { emit } = options;
   const channels: ChannelInfo[] = [];
   const indexOf = new Map<string, number>();
   let hasNewChannels = false;
-  let held: Held[] = [];
-  let marks: { readonly rigNs: number; readonly mark: RigMark; readonly arrivedHostNs: HostTimeNs }[] = [];
-  let order = 0;
-  let watermarkRigNs = 0;
+  const hold = createSpikeHold(emit);
   let awaySinceHostNs: HostTimeNs | null = null;
   let newestHostNs: HostTimeNs | null = null;
   let isUnitReported = false;
-  const counts = { spikes: 0, lateSpikes: 0, packetsLost: 0, packetsMalformed: 0 };
+  const counts = { packetsLost: 0, packetsMalformed: 0 };
 
   for (const name of options.channels) channelOf(name);
 
@@ -82,27 +73,9 @@ export function createSpikeStream(options: SpikeStreamOptions): SpikeStream {
   }
 
   function advance(rigNs: number, arrivedHostNs: HostTimeNs): void {
-    if (!(rigNs > watermarkRigNs)) return;
+    if (!(rigNs > hold.watermarkNs())) return;
     announce();
-    const dueMarks = marks.filter((one) => one.rigNs < rigNs).sort((a, b) => a.rigNs - b.rigNs);
-    if (dueMarks.length > 0) marks = marks.filter((one) => one.rigNs >= rigNs);
-    for (const { mark, arrivedHostNs: markArrived } of dueMarks) emit({ kind: "mark", mark, arrivedHostNs: markArrived });
-    const due: Held[] = [];
-    const later: Held[] = [];
-    for (const spike of held) (spike.rigNs < rigNs ? due : later).push(spike);
-    held = later;
-    due.sort((a, b) => a.rigNs - b.rigNs || a.order - b.order);
-    const timesRigNs = new Float64Array(due.length);
-    const channelIndices = new Uint16Array(due.length);
-    const units = new Uint8Array(due.length);
-    for (const [i, spike] of due.entries()) {
-      timesRigNs[i] = spike.rigNs;
-      channelIndices[i] = spike.channel;
-      units[i] = spike.unit;
-    }
-    watermarkRigNs = rigNs;
-    counts.spikes += due.length;
-    emit({ kind: "spikes", batch: { timesRigNs, channels: channelIndices, units, watermarkRigNs: rigTimeNs(rigNs), arrivedHostNs } });
+    hold.deliver(rigNs, arrivedHostNs);
   }
 
   return {
@@ -111,21 +84,18 @@ export function createSpikeStream(options: SpikeStreamOptions): SpikeStream {
     advance,
     report,
     spike(rigNs, channel, unit, arrivedHostNs) {
-      if (rigNs < watermarkRigNs) counts.lateSpikes += 1;
       if (unit > 255 && !isUnitReported) {
         isUnitReported = true;
         report({ kind: "malformed", reason: `expected sorted units up to 255, got ${unit}; higher ones are recorded as 255`, packets: 0 }, arrivedHostNs);
       }
-      held.push({ rigNs, channel, unit: Math.min(255, unit), order: order++ });
+      hold.add(rigNs, channel, Math.min(255, unit));
     },
     mark({ rigNs, ...mark }, arrivedHostNs) {
-      marks.push({ rigNs, mark: { ...mark, rigNs: rigTimeNs(rigNs) }, arrivedHostNs });
+      hold.addMark({ ...mark, rigNs: rigTimeNs(rigNs) }, arrivedHostNs);
     },
     flush(arrivedHostNs) {
-      let newest = watermarkRigNs;
-      for (const spike of held) newest = Math.max(newest, spike.rigNs + 1);
-      for (const mark of marks) newest = Math.max(newest, mark.rigNs + 1);
-      advance(newest, arrivedHostNs);
+      announce();
+      hold.flush(arrivedHostNs);
     },
     away(fault, nowHostNs) {
       // A silence that turns out to be a closed connection is told as one.
@@ -143,13 +113,13 @@ export function createSpikeStream(options: SpikeStreamOptions): SpikeStream {
     },
     channels: () => [...channels],
     get watermarkRigNs() {
-      return watermarkRigNs;
+      return hold.watermarkNs();
     },
     get isAway() {
       return awaySinceHostNs !== null;
     },
     get counts() {
-      return { ...counts };
+      return { ...hold.counts(), ...counts };
     },
   };
 }

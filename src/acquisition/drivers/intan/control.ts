@@ -5,6 +5,9 @@ import type { Result } from "../../../shared/result.ts";
 import { openTcp } from "../common/tcp.ts";
 import { parseReturn } from "./protocol.ts";
 
+/** A question without an answer is asked again. */
+const askAgainMs = 1500;
+
 export interface IntanControl {
   /** Value of a parameter. Errors: RHX's own sentence, or that it did not answer. */
   get(parameter: string): Promise<Result<string, string>>;
@@ -30,10 +33,13 @@ export async function openIntanControl(options: { readonly host: string; readonl
           let text = "";
           const end = (result: Result<string, string>): void => {
             clearTimeout(timer);
+            clearInterval(again);
             answer = null;
             resolve(result);
           };
           const timer = setTimeout(() => end(err(text === "" ? `RHX did not answer "${command}" for ${options.timeoutMs / 1000} s` : `RHX answered "${text.trim()}" to "${command}"`)), options.timeoutMs);
+          // RHX reads what is there: a question that was cut in two is no question.
+          const again = setInterval(() => connection.write(`${command};`), askAgainMs);
           answer = (piece) => {
             text += piece;
             const value = parseReturn(text, parameter);

@@ -156,8 +156,11 @@ export function createSpikeParser(): StreamParser<SpikeRecord> {
   };
 }
 
-/** Value of "Return: SampleRateHertz 20000" for "SampleRateHertz"; null where it is an answer to something else. Names compare without case. */
+/** Value of "Return: SampleRateHertz 20000" for "SampleRateHertz", the newest where there are several; null where there is none. Names compare without case. */
 export function parseReturn(reply: string, parameter: string): string | null {
-  const found = /^Return:\s*(\S+)\s+(.*?);?\s*$/s.exec(reply.trim());
-  return found?.[1]?.toLowerCase() === parameter.toLowerCase() ? (found[2] ?? "") : null;
+  for (const answer of reply.split(/Return:\s*/i).slice(1).toReversed()) {
+    const [name, ...value] = answer.trim().replace(/;$/, "").split(/\s+/);
+    if (name?.toLowerCase() === parameter.toLowerCase() && value.length > 0) return value.join(" ");
+  }
+  return null;
 }

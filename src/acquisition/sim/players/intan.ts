@@ -161,7 +161,7 @@ function createIntanPlayer(world: PlayerWorld): ProtocolPlayer {
   return {
     eye: null,
     async open() {
-      const command_ = await serve(ports.command, (socket) => socket.on("data", (piece) => command(piece.toString("latin1").replace(/;\s*$/, ""), socket)));
+      const command_ = await serve(ports.command, (socket) => socket.on("data", (piece) => piece.toString("latin1").split(";").forEach((text) => command(text, socket))));
       if (!command_.ok) return command_;
       const waveform_ = await serve(ports.waveform, (socket) => {
         waveform = socket;
