@@ -39,6 +39,7 @@ export * from "./diverseSet.ts";
 
 /** What did the subject see? The photodiode's trace and marks. */
 export * from "./photodiode.ts";
+export * from "./displayTest.ts";
 
 /** Statistics underneath. */
 export * from "./statistics.ts";

@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   demo: async () => (await import("./commands/demo.ts")).registerDemo,
   rig: async () => (await import("./commands/rig.ts")).registerRig,
   plan: async () => (await import("./commands/plan.ts")).registerPlan,
+  "display-test": async () => (await import("./commands/displayTest.ts")).registerDisplayTest,
   replay: async () => (await import("./commands/replay.ts")).registerReplay,
   export: async () => (await import("./commands/export.ts")).registerExport,
   import: async () => (await import("./commands/import.ts")).registerImport,

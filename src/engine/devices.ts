@@ -1,5 +1,6 @@
 // The rig panel: everything that can fail, with one figure and its age. Knows nothing about how it is drawn.
 import type { Device, Level } from "../shared/contract/index.ts";
+import type { LoopStatus } from "../loop/loopTypes.ts";
 import { nsPerMs } from "../shared/units.ts";
 import type { EventCodes } from "../shared/ports.ts";
 import type { HostTimeNs } from "../shared/units.ts";
@@ -35,9 +36,9 @@ export function describeDevices({ session, now, screen }: { readonly session: Li
       detail: lag.n > 0 ? `lag ${lag.mean.toFixed(1)} ms, SD ${lag.sd.toFixed(1)} ms` : "no photodiode mark seen", ageMs: null,
     },
     {
-      id: "frames", label: "Frames", level: screen !== null && screen.attachedCaller === null ? "fault" : status.lateFrames > 0 ? "warn" : "ok",
+      id: "frames", label: "Frames", level: screen !== null && screen.attachedCaller === null ? "fault" : status.lateFrames + status.wrongDurations > 0 || alarmed("displayLag") || alarmed("displayLagChanged") ? "warn" : "ok",
       value: screen === null ? `${shown} images` : `${screen.frames.late} late of ${screen.frames.total.toLocaleString("en")}`,
-      detail: screen === null ? "no screen: timed by the engine" : `${status.lateFrames} while an image was on`,
+      detail: screen === null ? "no screen: timed by the engine" : describeFrames(status),
       ageMs: screen?.frames.aliveHostNs === null || screen === null ? null : Math.max(0, (now - screen.frames.aliveHostNs) / nsPerMs),
     },
     describeClock(rig),
@@ -74,6 +75,15 @@ function describeClock(rig: Rig): Device {
 function describeSync(sync: EventCodes, now: HostTimeNs): Device {
   const { problem, detail, newestHostNs, connected } = sync.status();
   return { id: "sync", label: "Event codes", level: problem !== null ? "fault" : connected ? "ok" : "warn", value: problem !== null ? "not going out" : connected ? "going out" : "waiting", detail: problem ?? (detail === "" ? sync.name : detail), ageMs: ageMs(now, newestHostNs) };
+}
+
+/** What the window counted while images were on, and what the photodiode saw beside it. */
+function describeFrames({ lateFrames, wrongDurations, framesDropped, framesRepeated, calibration }: LoopStatus): string {
+  const parts = [`${lateFrames} late in images`];
+  if (calibration !== null && calibration.durationsSeen > 0) parts.push(`${wrongDurations} wrong by the photodiode`);
+  if (calibration?.photodiodeCode === "frames" && calibration.marks > 0) parts.push(`${framesDropped} dropped, ${framesRepeated} repeated`);
+  if (calibration !== null) parts.push(`${calibration.refreshHz.toFixed(1)} Hz`);
+  return parts.join(", ");
 }
 
 function storeLevel(disk: string, queued: number): Level {

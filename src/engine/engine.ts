@@ -21,6 +21,7 @@ import { createInsilicoHandlers } from "./insilico/handlers.ts";
 import { createDiverseSetHandlers } from "./diverseSet/job.ts";
 import { createModelsHandlers } from "./modelsHandlers.ts";
 import { describeDevices } from "./devices.ts";
+import { createDisplayTests } from "./displayTests.ts";
 import type { Caller, Engine, EngineEvent, EngineOptions } from "./engineTypes.ts";
 import { openLiveSession } from "./liveSession.ts";
 import type { LiveSession } from "./liveSession.ts";
@@ -290,6 +291,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     clock, sessionFolder: options.sessionFolder, rewardFolder: join(options.rigFolder ?? userRigs, "rewards"), emit: (state) => emit("rig", state), isSessionRunning: () => starting || running?.ended === false,
     screen: { get attached() { return screen.attachedCaller !== null; }, geometry: () => screen.geometry(), place: (display) => screen.place(placementOf(display, screen.geometry())), showFixation: (visible, at) => screen.showFixation(visible, at) },
   });
+  const displayTests = createDisplayTests({ clock, screen, isSessionRunning: () => starting || running?.ended === false });
 
   const handlers: Handlers<Caller> = {
     "app.describe": async (_args, caller): Promise<Result<AppDescription, Fault>> =>
@@ -417,8 +419,9 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     ...modelsHandlers,
     ...diverseSetHandlers,
     ...insilicoHandlers,
-    "stimulus.attach": async ({ widthPx, heightPx, refreshHz }, caller) => {
-      screen.attach(caller.id, { kind: "window", widthPx, heightPx, refreshHz });
+    ...displayTests,
+    "stimulus.attach": async ({ widthPx, heightPx, refreshHz, window }, caller) => {
+      screen.attach(caller.id, { kind: "window", widthPx, heightPx, refreshHz }, window);
       return done();
     },
     "stimulus.report": async ({ reports }, caller) => {

@@ -1,5 +1,6 @@
 // The stimulus window as the loop's display: commands out as contract events, reports in as contract calls. Knows nothing about how the
 // window draws. A window that falls silent or goes away is reported as lost; images are sent again to one that comes back.
+import type { DisplayTimes, WindowFacts } from "../shared/contract/display.ts";
 import type { StimulusCommand, StimulusReport } from "../shared/contract/stimulus.ts";
 import type { GammaTables } from "../shared/gamma.ts";
 import type { Clock, Display, DisplayGeometry, DisplayReport, StimulusPlacement } from "../shared/ports.ts";
@@ -9,7 +10,11 @@ import type { ImageBatch } from "../shared/values.ts";
 
 export interface WindowDisplay extends Display {
   readonly attachedCaller: string | null;
-  attach(callerId: string, geometry: DisplayGeometry): void;
+  attach(callerId: string, geometry: DisplayGeometry, facts?: WindowFacts | null): void;
+  /** How the attached window sits on its screen; null where it did not say, or there is none. */
+  readonly facts: WindowFacts | null;
+  /** Runs a test of the display; null where the window could not finish it. Only without a session. */
+  test(test: { readonly seconds: number; readonly onFrames: number; readonly offFrames: number }): Promise<DisplayTimes | null>;
   detach(callerId: string, reason: string): void;
   report(callerId: string, report: StimulusReport): void;
   readonly frames: { readonly total: number; readonly late: number; readonly aliveHostNs: number | null };
@@ -17,6 +22,7 @@ export interface WindowDisplay extends Display {
 
 /** A window sends `alive` once a second; silence longer than this is a fault. */
 const silentAfterMs = 4000;
+const testTimeoutMs = 10_000;
 
 export function createWindowDisplay({ clock, send }: { readonly clock: Clock; readonly send: (callerId: string, command: StimulusCommand) => void }): WindowDisplay {
   let caller: string | null = null;
@@ -29,6 +35,8 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
   let total = 0;
   let late = 0;
   let alive: number | null = null;
+  let facts: WindowFacts | null = null;
+  let tested: ((times: DisplayTimes | null) => void) | null = null;
   let closed = false;
   let watching = false;
 
@@ -40,8 +48,15 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
     command({ kind: "prepare", imageId, widthPx: image.width, heightPx: image.height, rgbaBase64: toRgbaBase64(image, placement?.lut ?? null), sizePx });
   }
 
+  function endTest(times: DisplayTimes | null): void {
+    tested?.(times);
+    tested = null;
+  }
+
   function lose(reason: string): void {
     caller = null;
+    facts = null;
+    endTest(null);
     // A screen that is gone prepares nothing; whoever waits goes on, and the images are sent again when one attaches.
     for (const done of waiting.values()) done();
     waiting.clear();
@@ -67,9 +82,25 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
     get frames() {
       return { total, late, aliveHostNs: alive };
     },
-    attach(callerId, next) {
+    get facts() {
+      return facts;
+    },
+    test({ seconds, onFrames, offFrames }) {
+      endTest(null);
+      return new Promise((resolve) => {
+        tested = resolve;
+        if (caller === null) endTest(null);
+        else command({ kind: "test", seconds, onFrames, offFrames });
+        // A window that is covered gets no frames and never ends.
+        clock.setTimer(addMs(clock.now(), seconds * 1000 + testTimeoutMs), () => {
+          if (tested === resolve) endTest(null);
+        });
+      });
+    },
+    attach(callerId, next, nextFacts = null) {
       caller = callerId;
       geometry = next;
+      facts = nextFacts;
       alive = clock.now();
       if (!watching) {
         watching = true;
@@ -102,6 +133,9 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
           return;
         case "missing":
           listener({ kind: "missing", trialId: r.trialId, imageId: r.imageId });
+          return;
+        case "tested":
+          endTest(r.times);
           return;
         case "alive":
           total = r.frames;

@@ -23,9 +23,13 @@ export function createPatchWatch({ periodNs }: { readonly periodNs: () => number
   let images: { readonly onsetRigNs: number; readonly seen: SeenImage }[] = [];
   let onsetRigNs = 0;
   let seesEnds = false;
+  let hasPhotodiode = false;
 
   return {
     take(mark) {
+      // Where there is a photodiode, a strobe beside it says which image, not how long.
+      if (mark.kind === "photodiode") hasPhotodiode = true;
+      else if (hasPhotodiode) return false;
       const level = mark.word === null || mark.kind !== "photodiode" ? (mark.state ? patchLevelMax : 0) : mark.word;
       const change: LevelChange = { atMs: mark.rigNs / nsPerMs, level };
       if (level === 0) {

@@ -38,19 +38,19 @@ export function App({ client }: { readonly client: RendererClient }) {
   }, [notice]);
 
   const openScreen = useCallback(() => {
-    void openSubjectScreen(displayId).then((opened) => {
+    void openSubjectScreen(client, displayId).then((opened) => {
       if (!opened.ok) setNotice({ severity: "fault", text: opened.error.message, atMs: performance.now() });
     });
-  }, [displayId]);
+  }, [client, displayId]);
 
   const start = useCallback(async (config: SessionConfig): Promise<string | null> => {
     setDisplayId(config.display.displayId);
     // First the window: it needs the very click (or key) that this is.
-    const opened = config.display.kind === "window" ? await openSubjectScreen(config.display.displayId) : null;
+    const opened = config.display.kind === "window" ? await openSubjectScreen(client, config.display.displayId) : null;
     if (opened !== null && !opened.ok) return opened.error.message;
     const answer = await deeds.start(config);
     return answer.ok ? null : answer.error.message;
-  }, [deeds]);
+  }, [client, deeds]);
 
   const openReview = useCallback((summary: SessionSummary) => {
     void client.call("sessions.open", { file: summary.file }).then((answer) => {

@@ -5,6 +5,8 @@ export interface ImageShelf {
   /** Calls back once the bitmap exists; a later `prepare`, `release` or `clear` of the same id cancels it. */
   prepare(job: DecodeJob, ready: (problem: string | null) => void): void;
   get(imageId: number): ImageBitmap | undefined;
+  /** A picture that needs no decoding. */
+  put(imageId: number, bitmap: ImageBitmap): void;
   release(imageIds: readonly number[]): void;
   clear(): void;
 }
@@ -62,6 +64,10 @@ export function createImageShelf(): ImageShelf {
       else worker.postMessage(ticketed);
     },
     get: (imageId) => shelf.get(imageId),
+    put(imageId, bitmap) {
+      forget(imageId);
+      shelf.set(imageId, bitmap);
+    },
     release: (imageIds) => imageIds.forEach(forget),
     clear: () => [...shelf.keys(), ...jobs.keys()].forEach(forget),
   };

@@ -5,14 +5,17 @@ import "../csp.ts";
 import "./stimulus.css";
 import { connectWindow } from "../client.ts";
 import { abortProgram, advanceProgram, countLateFrames, createProgram, flashOn, frameOfImage, nextRefreshMs } from "./flashProgram.ts";
+import { displayTimesOf } from "./displayTimes.ts";
 import { addPing, toHostNs, unknownHostClock } from "./hostClock.ts";
 import { createImageShelf } from "./imageShelf.ts";
 import { estimateRefresh } from "./refreshRate.ts";
 import { createScreen, type Placement, type Square } from "./screen.ts";
 import { patchLevelMax, patchLevelOf } from "../../shared/patchCode.ts";
 import type { FrameReport, ProgramFlash, ProgramState } from "./flashProgram.ts";
-import type { Phase, StimulusCommand, StimulusReport } from "../../shared/contract/index.ts";
+import type { Phase, StimulusCommand, StimulusReport, WindowFacts } from "../../shared/contract/index.ts";
 
+/** Ids of a session's images begin at 1. */
+const testImageId = -1;
 const measuredFrames = 60;
 const measureMsMin = 1000;
 const pingEveryMs = 3000;
@@ -50,6 +53,8 @@ let resized = false;
 let shownPresentationId = 0;
 let shownPatchLevel = 0;
 let outbox: StimulusReport[] = [];
+/** A display test under way: its frames and reports, which are none of a session's. */
+let test: { readonly onFrames: number; readonly frameTimesMs: number[]; readonly reports: FrameReport[]; wasHidden: boolean } | null = null;
 
 function onFrame(frameMs: number): void {
   requestAnimationFrame(onFrame);
@@ -69,8 +74,53 @@ function onFrame(frameMs: number): void {
   const patchLevel = flash === null || program === null ? 0 : patchLevelAt(flash, frameOfImage(program, frameMs));
   if (dirty || (flash?.presentationId ?? 0) !== shownPresentationId) draw(flash, patchLevel);
   else if (patchLevel !== shownPatchLevel) drawPatch(patchLevel);
-  for (const report of step?.reports ?? []) outbox.push(inHostTime(report));
+  if (test !== null) followTest(frameMs, step?.reports ?? []);
+  else for (const report of step?.reports ?? []) outbox.push(inHostTime(report));
   sendReports();
+}
+
+function startTest({ seconds, onFrames, offFrames }: Extract<StimulusCommand, { kind: "test" }>): void {
+  if (program !== null || periodMs === null || document.hidden) {
+    outbox.push({ kind: "tested", times: null });
+    return sendReports();
+  }
+  shelf.put(testImageId, drawTestImage());
+  const flashes = Array.from({ length: Math.max(1, Math.round((seconds * 1000) / periodMs / (onFrames + offFrames))) }, (_, i): ProgramFlash => ({ presentationId: -(i + 1), imageId: testImageId, onFrames, offFrames }));
+  test = { onFrames, frameTimesMs: [], reports: [], wasHidden: false };
+  abortAsked = false;
+  program = createProgram({ trialId: 0, flashes, periodMs, startMs: nextRefreshMs(lastFrameMs, performance.now(), periodMs) });
+  showHint();
+}
+
+function followTest(frameMs: number, reports: readonly FrameReport[]): void {
+  if (test === null || periodMs === null) return;
+  test.frameTimesMs.push(frameMs);
+  test.reports.push(...reports);
+  if (program !== null) return;
+  outbox.push({ kind: "tested", times: displayTimesOf({ ...test, periodMs }) });
+  test = null;
+  shelf.release([testImageId]);
+  showHint();
+}
+
+/** Checks of the size of an image: as much work to draw as one. */
+function drawTestImage(): ImageBitmap {
+  const side = 256;
+  const offscreen = new OffscreenCanvas(side, side);
+  const context = offscreen.getContext("2d");
+  for (let i = 0; context !== null && i < 64; i++) {
+    context.fillStyle = (i + (i >> 3)) % 2 === 0 ? "#202020" : "#e0e0e0";
+    context.fillRect((i % 8) * 32, (i >> 3) * 32, 32, 32);
+  }
+  return offscreen.transferToImageBitmap();
+}
+
+function factsOfWindow(): WindowFacts {
+  const pixelRatio = window.devicePixelRatio;
+  return {
+    pixelRatio, fullScreen: document.fullscreenElement !== null || matchMedia("(display-mode: fullscreen)").matches,
+    screenWidthPx: Math.round(window.screen.width * pixelRatio), screenHeightPx: Math.round(window.screen.height * pixelRatio),
+  };
 }
 
 /** Side of an image whose flash says nothing else, px: its own, or that of the placement. */
@@ -160,6 +210,8 @@ function obey(command: StimulusCommand): void {
       return;
     case "run":
       return run(command);
+    case "test":
+      return startTest(command);
     case "abort":
       if (program?.trialId === command.trialId) abortAsked = true;
       return;
@@ -189,7 +241,10 @@ function endNow(): void {
   program = null;
   abortAsked = false;
   draw(null, 0);
-  outbox.push(...step.reports.map(inHostTime));
+  if (test !== null) {
+    test.wasHidden = document.hidden;
+    followTest(lastFrameMs, step.reports);
+  } else outbox.push(...step.reports.map(inHostTime));
   sendReports();
 }
 
@@ -205,7 +260,7 @@ async function measureAndAttach(): Promise<void> {
   measuring = false;
   if (!linkUp) return;
   periodMs = estimate.periodMs;
-  const attached = await client.call("stimulus.attach", { widthPx: screen.widthPx, heightPx: screen.heightPx, refreshHz: estimate.refreshHz });
+  const attached = await client.call("stimulus.attach", { widthPx: screen.widthPx, heightPx: screen.heightPx, refreshHz: estimate.refreshHz, window: factsOfWindow() });
   attachedHz = attached.ok ? estimate.refreshHz : null;
   showProblem(attached.ok ? null : attached.error.message);
 }
@@ -242,7 +297,7 @@ const sessionPhases: readonly Phase[] = ["starting", "running", "paused", "stopp
 
 function showHint(): void {
   if (hint === null) return;
-  hint.hidden = linkUp && problem === null && sessionPhases.includes(phase);
+  hint.hidden = test !== null || (linkUp && problem === null && sessionPhases.includes(phase));
   const state = problem !== null ? problem : !linkUp ? "No link to the engine; trying again." : attachedHz === null ? "Measuring the refresh rate." : `${screen.widthPx} x ${screen.heightPx} px at ${attachedHz.toFixed(1)} Hz, ready.`;
   const key = document.createElement("kbd");
   key.textContent = "F";
@@ -276,6 +331,7 @@ client.onLink((up) => {
   } else {
     // The engine cannot count what is shown now: blank, and nothing to fixate.
     program = null;
+    test = null;
     abortAsked = false;
     attachedHz = null;
     outbox = [];

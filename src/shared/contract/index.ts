@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { sessionConfig } from "./config.ts";
 import * as diverse from "./diverseSet.ts";
+import * as display from "./display.ts";
 import * as insilico from "./insilico.ts";
 import { modelFetch } from "./models.ts";
 import type { ModelsOverview, ModelVerdict } from "./models.ts";
@@ -17,6 +18,7 @@ import type { Fault, Result } from "../result.ts";
 export * from "./config.ts";
 export * from "./evolution.ts";
 export * from "./diverseSet.ts";
+export * from "./display.ts";
 export * from "./insilico.ts";
 export * from "./models.ts";
 export * from "./plan.ts";
@@ -176,7 +178,12 @@ export const methods = {
   /** Stops the download; what has come is kept for the next try. */
   "models.stopFetch": method<null>()("operate", none),
 
-  "stimulus.attach": method<null>()("stimulus", z.object({ widthPx: z.number().int().positive(), heightPx: z.number().int().positive(), refreshHz: z.number().positive() }).strict()),
+  "stimulus.attach": method<null>()("stimulus", z.object({ widthPx: z.number().int().positive(), heightPx: z.number().int().positive(), refreshHz: z.number().positive(), window: display.windowFacts.nullable().default(null) }).strict()),
+  /** The stimulus window as it stands: open or not, how large, how fast. */
+  "display.status": method<display.DisplayStatus>()("view", none),
+  /** Begins a test of the display in the stimulus window; none while a session runs. `display.lastTest` tells how it goes. */
+  "display.test": method<null>()("operate", display.displayTestArgs),
+  "display.lastTest": method<display.DisplayTestState>()("view", none),
   "stimulus.report": method<null>()("stimulus", z.object({ reports: z.array(stimulusReport) }).strict()),
 } as const;
 

@@ -1,6 +1,7 @@
 // What the engine says to the one stimulus window and what that window answers. Nothing here but the draw loop's business.
 // Knows nothing about protocols. Host times are ns on the engine's clock; the window converts its own by `clock.ping`.
 import { z } from "zod";
+import { displayTimes } from "./display.ts";
 
 export const stimulusCommand = z.discriminatedUnion("kind", [
   z.object({
@@ -24,6 +25,8 @@ export const stimulusCommand = z.discriminatedUnion("kind", [
     })),
   }),
   z.object({ kind: z.literal("abort"), trialId: z.number() }),
+  /** Display test: flashes of a picture for so long, outside any session; `tested` follows. */
+  z.object({ kind: z.literal("test"), seconds: z.number(), onFrames: z.number(), offFrames: z.number() }),
 ]);
 export type StimulusCommand = z.infer<typeof stimulusCommand>;
 
@@ -32,6 +35,8 @@ export const stimulusReport = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("offset"), presentationId: z.number(), flipHostNs: z.number(), framesShown: z.number(), lateFrames: z.number() }),
   z.object({ kind: z.literal("end"), trialId: z.number(), aborted: z.boolean(), endHostNs: z.number() }),
   z.object({ kind: z.literal("prepared"), imageId: z.number() }),
+  /** null: the window could not finish the test, e.g. because it was hidden. */
+  z.object({ kind: z.literal("tested"), times: displayTimes.nullable() }),
   z.object({ kind: z.literal("missing"), trialId: z.number(), imageId: z.number() }),
   /** The window is alive: sent once a second with its frame statistics. */
   z.object({ kind: z.literal("alive"), frames: z.number(), lateFrames: z.number(), visible: z.boolean() }),

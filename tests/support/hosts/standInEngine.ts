@@ -144,6 +144,9 @@ export function aStandInEngine(): StandIn {
       stimulus = caller.id;
       return noted("stimulus.attach", caller, null);
     },
+    "display.status": async () => ok({ attached: false, widthPx: 1920, heightPx: 1080, refreshHz: 120, window: null }),
+    "display.test": async () => fault("noScreen", "The stand-in engine has no screen."),
+    "display.lastTest": async () => ok({ state: "none" }),
     "stimulus.report": (_, caller) => noted("stimulus.report", caller, null),
   };
   return {

@@ -1,0 +1,45 @@
+// Tests of the display outside sessions, and the stimulus window's state. Knows nothing about how the window draws or how results are shown.
+import { framesOf, judgeDisplay } from "../analysis/displayTest.ts";
+import { displayConfig } from "../shared/contract/config.ts";
+import type { DisplayTestState, Handlers } from "../shared/contract/index.ts";
+import type { Clock } from "../shared/ports.ts";
+import { fault, ok } from "../shared/result.ts";
+import { nsPerS } from "../shared/units.ts";
+import type { Caller } from "./engineTypes.ts";
+import { placementOf } from "./placement.ts";
+import type { WindowDisplay } from "./windowDisplay.ts";
+
+type DisplayHandlers = Pick<Handlers<Caller>, "display.status" | "display.test" | "display.lastTest">;
+
+export function createDisplayTests({ clock, screen, isSessionRunning }: { readonly clock: Clock; readonly screen: WindowDisplay; readonly isSessionRunning: () => boolean }): DisplayHandlers {
+  let last: DisplayTestState = { state: "none" };
+  let endsAtNs = 0;
+
+  return {
+    "display.status": async () => {
+      const { widthPx, heightPx, refreshHz } = screen.geometry();
+      return ok({ attached: screen.attachedCaller !== null, widthPx, heightPx, refreshHz, window: screen.facts });
+    },
+    "display.test": async (task) => {
+      if (isSessionRunning()) return fault("sessionRunning", "A session is running: the display is tested between sessions. A running session's frames are in its own record.");
+      if (last.state === "running") return fault("testRunning", "The display is being tested already.");
+      if (screen.attachedCaller === null) return fault("noScreen", "Expected the subject's screen to be open, it is not. Open it with W, put it on the subject's display, press F there for full screen, and test again.");
+      const geometry = screen.geometry();
+      // The patch flickers too: a photodiode held to it sees the test.
+      screen.place(placementOf(displayConfig.parse({}), geometry));
+      const onFrames = Math.max(1, framesOf(task.onMs, geometry.refreshHz));
+      const offFrames = framesOf(task.offMs, geometry.refreshHz);
+      last = { state: "running", secondsLeft: task.seconds };
+      endsAtNs = clock.now() + task.seconds * nsPerS;
+      void screen.test({ seconds: task.seconds, onFrames, offFrames }).then((times) => {
+        if (times === null) {
+          last = { state: "failed", message: "The window did not finish the test: it was hidden, closed or reloaded. Keep it uncovered and test again." };
+          return;
+        }
+        last = { state: "done", result: judgeDisplay({ task, times, widthPx: geometry.widthPx, heightPx: geometry.heightPx, window: screen.facts }) };
+      });
+      return ok(null);
+    },
+    "display.lastTest": async () => ok(last.state === "running" ? { state: "running", secondsLeft: Math.max(0, (endsAtNs - clock.now()) / nsPerS) } : last),
+  };
+}
