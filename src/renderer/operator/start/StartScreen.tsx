@@ -14,6 +14,7 @@ import { PlanCard, runPlanKey, usePlanEditor } from "./PlanCard.tsx";
 import { draftSteps } from "./planDraft.ts";
 import { SessionsList } from "../sessions/SessionsList.tsx";
 import { useSessions } from "../sessions/useSessions.ts";
+import { DisplayTestLink } from "../../display/DisplayTestScreen.tsx";
 import { InsilicoLink } from "../../insilico/InsilicoScreen.tsx";
 import { DiverseSetLink } from "../../diverseSet/DiverseSetScreen.tsx";
 import { ModelsLink } from "../../models/ModelsScreen.tsx";
@@ -73,6 +74,7 @@ export function StartScreen(props: StartScreenProps) {
         <Wordmark />
         <span className="quiet">{app === null ? "" : `Version ${app.version}. Models run on: ${app.provider}.`}</span>
         <span className="grow" />
+        <DisplayTestLink client={props.client} mayOperate={mayOperate} trial={draft.trial} onOpenScreen={props.onOpenScreen} />
         <InsilicoLink client={props.client} mayOperate={mayOperate} />
         <DiverseSetLink client={props.client} mayOperate={mayOperate} />
         <ModelsLink client={props.client} mayOperate={mayOperate} />

@@ -110,6 +110,8 @@ export function DisplayCard(props: CardProps & { readonly onDefault: (how: (old:
         <NumberField label="Fixation spot" unit="°" step={0.05} value={display.fixationDeg} problem={problems["display.fixationDeg"]} onChange={set("fixationDeg")} />
         <NumberField label="Background" unit="0–255" value={display.backgroundGrey} problem={problems["display.backgroundGrey"]} onChange={set("backgroundGrey")} />
         <NumberField label="Photodiode patch" unit="px" value={display.photodiodePx} problem={problems["display.photodiodePx"]} onChange={set("photodiodePx")} />
+        <ChoiceField label="The patch shows" value={display.photodiodeCode} choices={[{ value: "onset", label: "white with each image" }, { value: "frames", label: "a grey code of every frame" }]} onChange={set("photodiodeCode")} />
+        <NumberField label="Flashes to measure the lag" value={display.calibrationFlashes} problem={problems["display.calibrationFlashes"]} onChange={set("calibrationFlashes")} />
       </More>
     </Panel>
   );
