@@ -2,10 +2,15 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { loadAddon } from "../../../src/acquisition/native/addon.ts";
 import { createBridgeParser } from "../../../src/acquisition/drivers/plexon/bridgeParser.ts";
+import { bridgeOptionsSchema } from "../../../src/acquisition/drivers/plexon/bridgeOptions.ts";
+import { createBridgeSource } from "../../../src/acquisition/drivers/plexon/bridgeSource.ts";
 import { RecordWriter, recordWords } from "../../../src/acquisition/native/records.ts";
+import { createRealClock } from "../../../src/engine/realClock.ts";
+import { runBridge } from "../../../src/engine/rigTools/bridge.ts";
 import { createRng } from "../../../src/shared/rng.ts";
 import { unwrap } from "../../../src/shared/result.ts";
 import { hostTimeNs, nsPerMs, rigTimeNs } from "../../../src/shared/units.ts";
+import type { SourceEvent } from "../../../src/shared/values.ts";
 import { passReal } from "../../contract/passReal.ts";
 import { aBatch, aBridgedWire, bridgeChannels } from "./aBridge.ts";
 
@@ -104,6 +109,27 @@ describe("the bridge", () => {
     expect(wire.faults()).toMatchObject([{ kind: "clockJump" }]);
     expect(wire.times()).toHaveLength(20 * 200);
     expect(wire.times()).toEqual(wire.times().toSorted((a, b) => a - b));
+  });
+
+  it("forwards any rig from the recording computer: every spike that it heard comes out at the other end", async () => {
+    const news: string[] = [];
+    // Packets lost on the recording computer's side are told on this side too.
+    const bridge = unwrap(await runBridge({ rig: "synthetic", rigOptions: { channelsPerArray: 8, faults: [{ kind: "dropPackets", atMs: 700, packets: 2 }] }, seed: 3, host: "127.0.0.1", port: 0, onNews: (sentence) => news.push(sentence) }));
+    const source = createBridgeSource({ clock: createRealClock(), options: bridgeOptionsSchema.parse({ host: "127.0.0.1", port: bridge.port, localAddress: "127.0.0.1" }) });
+    const events: SourceEvent[] = [];
+    unwrap(await source.start((event) => events.push(event)));
+    await passReal(() => events.some((event) => event.kind === "fault"));
+    const spikes = source.status().spikesReceived;
+    await passReal(() => source.status().spikesReceived > spikes + 100);
+    expect(source.channels()).toHaveLength(24);
+    expect(bridge.status().receivers).toHaveLength(1);
+    expect(events.flatMap((event) => (event.kind === "fault" ? [event.fault] : []))).toMatchObject([{ kind: "gap", lostPackets: 2, stream: "spikes" }]);
+    expect(news).toHaveLength(1);
+    await bridge.stop();
+    await passReal(() => events.some((event) => event.kind === "fault" && event.fault.kind === "lost"));
+    expect(source.status().spikesReceived).toBeGreaterThan(0.5 * bridge.status().source.spikesReceived);
+    await source.stop();
+    expect(await runBridge({ rig: "nothing", rigOptions: {}, seed: 1, host: "127.0.0.1", port: 0, onNews: () => undefined })).toMatchObject({ ok: false, error: { code: "unknownRig" } });
   });
 
   it("counts datagrams that are none of the bridge's", async () => {
