@@ -114,7 +114,7 @@ describe("the bridge", () => {
   it("forwards any rig from the recording computer: every spike that it heard comes out at the other end", async () => {
     const news: string[] = [];
     // Packets lost on the recording computer's side are told on this side too.
-    const bridge = unwrap(await runBridge({ rig: "synthetic", rigOptions: { channelsPerArray: 8, faults: [{ kind: "dropPackets", atMs: 700, packets: 2 }] }, seed: 3, host: "127.0.0.1", port: 0, onNews: (sentence) => news.push(sentence) }));
+    const bridge = unwrap(await runBridge({ rig: "synthetic", rigOptions: { channelsPerArray: 8, faults: [{ kind: "dropPackets", atMs: 4000, packets: 2 }] }, seed: 3, host: "127.0.0.1", port: 0, onNews: (sentence) => news.push(sentence) }));
     const source = createBridgeSource({ clock: createRealClock(), options: bridgeOptionsSchema.parse({ host: "127.0.0.1", port: bridge.port, localAddress: "127.0.0.1" }) });
     const events: SourceEvent[] = [];
     unwrap(await source.start((event) => events.push(event)));

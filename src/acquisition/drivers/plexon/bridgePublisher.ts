@@ -44,6 +44,9 @@ export function createBridgePublisher(options: BridgePublisherOptions): BridgePu
   let beat: NodeJS.Timeout | null = null;
   let channels: readonly ChannelInfo[] = [];
   let pendingMarks: RigMark[] = [];
+  /** Datagrams that the socket has not passed on yet. */
+  let underWay = 0;
+  let onAllSent: () => void = () => undefined;
   const receivers = new Map<string, { readonly address: string; readonly port: number; seenMs: number }>();
   let onHeard: () => void = () => undefined;
   let heard = new Promise<void>((resolve) => {
@@ -54,8 +57,16 @@ export function createBridgePublisher(options: BridgePublisherOptions): BridgePu
     const now = performance.now();
     for (const [key, { address, port, seenMs }] of receivers) {
       if (now - seenMs > forgetMs) receivers.delete(key);
-      else socket?.send(datagram, port, address, () => undefined);
+      else if (socket !== null) {
+        underWay += 1;
+        socket.send(datagram, port, address, sent);
+      }
     }
+  }
+
+  function sent(): void {
+    underWay -= 1;
+    if (underWay === 0) onAllSent();
   }
 
   function transmit(datagram: Uint8Array): void {
@@ -176,16 +187,22 @@ export function createBridgePublisher(options: BridgePublisherOptions): BridgePu
       }
     },
     status: () => ({ receivers: [...receivers.keys()], datagrams, records: recordsSent }),
-    close() {
+    async close() {
       if (beat !== null) clearInterval(beat);
       beat = null;
       const closing = socket;
       socket = null;
+      // A socket that is closed forgets what it has not passed on: the end would not be heard.
+      if (underWay > 0) {
+        await new Promise<void>((resolve) => {
+          onAllSent = resolve;
+        });
+      }
       receivers.clear();
       heard = new Promise<void>((resolve) => {
         onHeard = resolve;
       });
-      return new Promise((resolve) => (closing === null ? resolve() : closing.close(() => resolve())));
+      await new Promise<void>((resolve) => (closing === null ? resolve() : closing.close(() => resolve())));
     },
   };
 }
