@@ -44,7 +44,7 @@ export async function checkSession(config: SessionConfig, world: { readonly mode
   }
   checks.push({
     id: "screen", label: "Subject's screen", level: "ok",
-    message: config.display.kind === "timed" ? "No screen: the engine times the images itself." : world.screenAttached ? "Open and answering." : "Opens when the session starts.",
+    message: config.display.kind === "timed" ? "No screen: the engine times the images itself." : config.display.kind === "external" ? `Another program shows the images of ${config.display.external?.folder ?? "a folder that is not named yet"}.` : world.screenAttached ? "Open and answering." : "Opens when the session starts.",
   });
   return checks;
 }

@@ -12,6 +12,7 @@ import type { WindowDisplay } from "./windowDisplay.ts";
 const staleMs = 1000;
 /** Half a refresh of a 60 Hz display: gaze and flips without marks are placed no better than this. */
 const uncertainMs = 8;
+const externalWarnings = ["externalUnknown", "externalMissing", "externalRepeated", "externalNoOff"] as const;
 
 export function describeDevices({ session, now, screen }: { readonly session: LiveSession; readonly now: HostTimeNs; readonly screen: WindowDisplay | null }): readonly Device[] {
   const { loop, rig, store } = session;
@@ -23,6 +24,7 @@ export function describeDevices({ session, now, screen }: { readonly session: Li
   const lag = status.lagMs;
   const shown = status.presentations;
   const stored = store.status();
+  const isExternal = session.display.geometry().kind === "external";
   const devices: Device[] = [
     {
       id: "spikes", label: `Spikes · ${rig.title}`,
@@ -40,6 +42,7 @@ export function describeDevices({ session, now, screen }: { readonly session: Li
       value: screen === null ? `${shown} images` : `${screen.frames.late} late of ${screen.frames.total.toLocaleString("en")}`,
       detail: screen === null ? "no screen: timed by the engine" : describeFrames(status),
       ageMs: screen?.frames.aliveHostNs === null || screen === null ? null : Math.max(0, (now - screen.frames.aliveHostNs) / nsPerMs),
+      ...(isExternal ? { label: "Other program", level: alarmed("externalSilent") || alarmed("externalFolder") ? "fault" as const : externalWarnings.some(alarmed) ? "warn" as const : "ok" as const, detail: "shows the images; its codes say when" } : {}),
     },
     describeClock(rig),
     {

@@ -20,6 +20,7 @@ import type { Clock, Display, DisplayGeometry, Encoder, Generator } from "../sha
 import type { SessionInfo, SessionRecordBody } from "../shared/records.ts";
 import { FaultError, err, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
+import { externalConfig, openExternalTask } from "./externalTask/compose.ts";
 import { createRng } from "../shared/rng.ts";
 import type { ImageBatch } from "../shared/values.ts";
 import { openSession } from "../session/reader.ts";
@@ -86,8 +87,8 @@ export async function openLiveSession(options: LiveSessionOptions): Promise<Resu
 }
 
 async function compose(options: LiveSessionOptions): Promise<LiveSession> {
-  const { clock, models, display } = options;
-  const config = chooseOptimizers(options.config, models);
+  const { clock, models } = options;
+  const config = chooseOptimizers(externalConfig(options.config), models);
   const configured = stepsOf(config);
   const past = options.resumeFile === undefined ? null : unwrap(readResumePoint(options.resumeFile));
   const generators = new Map<string, Generator>();
@@ -104,7 +105,9 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
   const libraries: OpenLibrary[] = [];
   for (const index of configured.keys()) libraries.push(await clock.hold(openLibrary(index, libraryWorld)));
   if (options.resumeFile === undefined) unwrap(checkWritable(options.sessionFolder));
-  const rig = unwrap(openRig(config.rig, { clock, seed: config.seed, encoder }));
+  const openedRig = unwrap(openRig(config.rig, { clock, seed: config.seed, encoder }));
+  const external = openExternalTask({ config, rig: openedRig, clock, sessionId: () => id });
+  const { rig, display } = external ?? { rig: openedRig, display: options.display };
   if (rig.truth !== null) checkTargets(configured, rig.truth.channels.length);
   const threads: EvolutionThread[] = [];
   let noteThreads: (opened: readonly EvolutionThread[]) => void = () => undefined;
@@ -164,6 +167,8 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
     sessionPlacement: sessionPlacementOf(config.display), screen: screenOf(config.display, display.geometry()),
     displaySetup: displaySetupOf(config, display.geometry()), record: recorder.record, room: recorder.room, listener: options.listener, resume,
   });
+
+  external?.display.onAlarm((alarm) => ("over" in alarm ? loop.alarmOver({ code: alarm.over, message: alarm.message }) : loop.alarm(alarm)));
 
   let closing: Promise<void> | null = null;
   return {
@@ -264,6 +269,7 @@ function openThread(thread: ThreadConfig, index: number, generator: Generator, l
 function displaySetupOf({ display, response }: SessionConfig, { kind, refreshHz }: DisplayGeometry): NonNullable<ClosedLoopOptions["displaySetup"]> {
   const frames = Math.max(2, Math.round(refreshHz * 0.05));
   const skipped = kind === "timed" ? "No screen: the engine times the images itself."
+    : kind === "external" ? "Another program shows the images."
     : display.photodiodePx === 0 ? "The photodiode patch is switched off."
     : response.onsetFrom === "flip" ? "Onsets are the display's own by choice."
     : display.calibrationFlashes === 0 ? "No flashes were asked for." : "";

@@ -14,6 +14,7 @@ import type { GroundTruth } from "../acquisition/synthetic/truth.ts";
 import { rigConfig } from "../shared/contract/index.ts";
 import type { AppDescription, RigConfig, RigConfigInput } from "../shared/contract/index.ts";
 import type { Clock, Encoder, EventCodes, EyeTracker, Retina, Reward, SpikeSource } from "../shared/ports.ts";
+import type { HostTimeNs } from "../shared/units.ts";
 import { fault, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { createRealClock } from "./realClock.ts";
@@ -34,6 +35,13 @@ export interface Rig {
   readonly aligner: StatefulClockAligner;
   /** The synthetic rig's ground truth; null on real rigs. */
   readonly truth: GroundTruth | null;
+  /** The synthetic rig's subject and wires, for a program that plays the world around it; null on real rigs. */
+  readonly world: SyntheticWorld | null;
+}
+
+export interface SyntheticWorld {
+  readonly lit: Retina["lit"];
+  strobe(word: number, atHostNs: HostTimeNs): void;
 }
 
 /** Errors: `unknownRig`, `rigOptions`, `unknownDevice` and those of the devices. */
@@ -45,18 +53,19 @@ export function openRig(input: RigConfigInput, world: { readonly clock: Clock; r
   if (!transport.ok) return transport;
   const aligner = createClockAligner({ shortestTransportMs: transport.value });
   const common = { kind: kind.kind, title: kind.title, config, aligner };
-  let own: { readonly source: SpikeSource; readonly eye: EyeTracker | null; readonly reward: Reward | null; readonly retina: Retina | null; readonly truth: GroundTruth | null };
+  let own: { readonly source: SpikeSource; readonly eye: EyeTracker | null; readonly reward: Reward | null; readonly retina: Retina | null; readonly truth: GroundTruth | null; readonly world: SyntheticWorld | null };
   if (kind.kind === "synthetic") {
     const options = syntheticRigOptionsSchema.safeParse(config.options);
     if (!options.success) return fault("rigOptions", `The synthetic rig's settings are not right: ${options.error.issues[0]?.message ?? ""}`);
     const rig = openSyntheticRig(options.data, world);
     if (!rig.ok) return rig;
-    own = rig.value;
+    const { retina, strobe } = rig.value;
+    own = { ...rig.value, world: { lit: (...args) => retina.lit(...args), strobe } };
   } else {
     const source = openSource(kind.kind, config.options, world);
     if (!source.ok) return source;
     const link = config.simulator === null ? null : createSimulatorLink({ clock: world.clock, ...config.simulator });
-    own = { source: link?.around(source.value) ?? source.value, eye: link?.eye ?? null, reward: link?.reward ?? null, retina: link?.retina ?? null, truth: null };
+    own = { source: link?.around(source.value) ?? source.value, eye: link?.eye ?? null, reward: link?.reward ?? null, retina: link?.retina ?? null, truth: null, world: null };
   }
   const boards = new Map<string, Board>();
   const board: DeviceWorld["board"] = (path, baudRate) => {
@@ -71,7 +80,7 @@ export function openRig(input: RigConfigInput, world: { readonly clock: Clock; r
   if (!reward.ok) return reward;
   const sync = config.sync === null ? ok(null) : openDevice(syncRegistry, config.sync, deviceWorld);
   if (!sync.ok) return sync;
-  return ok({ ...common, source: withUnitTargets(own.source, config.channels), retina: own.retina, truth: own.truth, eye: eye.value, reward: reward.value, sync: sync.value });
+  return ok({ ...common, source: withUnitTargets(own.source, config.channels), retina: own.retina, truth: own.truth, world: own.world, eye: eye.value, reward: reward.value, sync: sync.value });
 }
 
 /** The rigs that a session can be run with, for the start screen. */

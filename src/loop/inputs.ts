@@ -19,7 +19,7 @@ const sourceFault = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("disorder"), duplicated: z.number(), reordered: z.number(), stream: z.string() }),
 ]);
 
-const geometry = z.object({ kind: z.enum(["timed", "window"]), widthPx: z.number(), heightPx: z.number(), refreshHz: z.number() });
+const geometry = z.object({ kind: z.enum(["timed", "window", "external"]), widthPx: z.number(), heightPx: z.number(), refreshHz: z.number() });
 
 const displayReport = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("onset"), presentationId: z.number(), flipHostNs: hostNs, plannedHostNs: hostNs }),

@@ -85,7 +85,6 @@ export interface LoopCore {
 }
 
 const noSpikesMs = 5000;
-const displayTimeoutMs = 1000;
 /** How long after its planned end a calibration is waited for, and how long after its real end for the last marks. */
 const calibrationTimeoutMs = 3000;
 const marksAfterMs = 400;
@@ -213,7 +212,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   // ---- trials ------------------------------------------------------------------------------------------------------------
 
   function timing(): TrialTiming {
-    return { ...options.trial, rewardMs: options.hasReward ? rewardMs : 0, rewardGrowMs: options.hasReward ? options.trial.rewardGrowMs : 0, displayTimeoutMs };
+    return { ...options.trial, rewardMs: options.hasReward ? rewardMs : 0, rewardGrowMs: options.hasReward ? options.trial.rewardGrowMs : 0 };
   }
 
   function step(event: TrialEvent): void {

@@ -21,6 +21,8 @@ export interface OnsetMatcherOptions {
   readonly onsetFrom: "auto" | "mark" | "flip";
   /** TTL line that carries the photodiode or strobe; null = only photodiode marks are used. */
   readonly ttlLine: number | null;
+  /** Strobed words of this range are onsets and nothing else is; null or left out: photodiode and TTL line. */
+  readonly onsetWords?: { readonly first: number; readonly last: number } | null;
   readonly toleranceMs: number;
   /** Current host-to-rig map; null before the first pair of times. */
   readonly map: () => ClockMap | null;
@@ -82,6 +84,8 @@ export function createOnsetMatcher(options: OnsetMatcherOptions): OnsetMatcher {
 
   function usable(mark: RigMark): OnsetSource | null {
     if (!mark.state) return null;
+    const words = options.onsetWords ?? null;
+    if (words !== null) return mark.kind === "strobe" && mark.word !== null && mark.word >= words.first && mark.word <= words.last ? "strobe" : null;
     if (mark.kind === "photodiode") return "photodiode";
     if (options.ttlLine !== null && mark.line === options.ttlLine && mark.kind === "ttl") return "strobe";
     if (mark.kind === "strobe" && (checkWords || options.ttlLine === mark.line)) return "strobe";

@@ -115,7 +115,7 @@ export function createPresentations(options: PresentationsOptions): Presentation
   const patch = createPatchWatch({ periodNs: () => nsPerS / (display?.refreshHz ?? 60) });
   const lagWatch = createLagWatch();
   const matcher = createOnsetMatcher({
-    onsetFrom: response.onsetFrom, ttlLine: response.onsetTtlLine, toleranceMs: markToleranceMs, checkWords: options.checkWords ?? false, map: () => aligner.map(), lagMs: () => display?.lagMs ?? 0,
+    onsetFrom: response.onsetFrom, ttlLine: response.onsetTtlLine, onsetWords: response.onsetWords, toleranceMs: markToleranceMs, checkWords: options.checkWords ?? false, map: () => aligner.map(), lagMs: () => display?.lagMs ?? 0,
     onMatched(presentationId, errorMs) {
       const p = open.get(presentationId);
       if (p !== undefined) p.onsetErrorMs = errorMs;

@@ -109,7 +109,7 @@ export interface VisualPlacement {
 }
 
 export interface DisplayGeometry {
-  readonly kind: "timed" | "window";
+  readonly kind: "timed" | "window" | "external";
   readonly widthPx: number;
   readonly heightPx: number;
   /** Measured refresh rate. */

@@ -28,6 +28,8 @@ export interface SyntheticRig {
   readonly reward: Reward;
   readonly retina: Retina;
   readonly truth: GroundTruth;
+  /** Another program strobes a word into the rig's digital port at this host time. */
+  strobe(word: number, atHostNs: HostTimeNs): void;
 }
 
 /** The stream is counted in packets of this length for loss reports. */
@@ -533,6 +535,10 @@ export function createSyntheticRig(options: {
       onDelivered: ({ atHostNs, pulseMs }) => rewards.push({ atRigNs: toRig(atHostNs), pulseMs }),
     }),
     retina: { see, lit, fixationSpot: eye.fixationSpot },
+    strobe(word, atHostNs) {
+      const atInnerNs = innerRigNs(atHostNs);
+      if (listener !== null) schedule(atInnerNs, () => emitMark("strobe", atInnerNs, true, word));
+    },
     truth: {
       channels: trueChannels,
       units,

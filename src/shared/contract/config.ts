@@ -2,6 +2,7 @@
 // Knows nothing about forms or files.
 import { z } from "zod";
 import { evolutionConfig } from "./evolution.ts";
+import { externalTaskConfig } from "./externalTask.ts";
 import { planSteps } from "./plan.ts";
 import type { PlanStep } from "./plan.ts";
 import { gammaConfig } from "../gamma.ts";
@@ -20,7 +21,8 @@ export const subjectConfig = z.object({
 });
 
 export const trialConfig = z.object({
-  imagesPerTrial: z.number().int().min(1).max(20).default(5),
+  /** In external task mode a whole block. */
+  imagesPerTrial: z.number().int().min(1).max(1000).default(5),
   onMs: z.number().min(10).max(2000).default(100),
   offMs: z.number().min(0).max(5000).default(150),
   fixationWindowDeg: z.number().min(0.1).max(20).default(1),
@@ -34,6 +36,8 @@ export const trialConfig = z.object({
   blinkMsMax: z.number().min(0).max(1000).default(0),
   interTrialMs: z.number().min(0).max(30000).default(300),
   timeoutMs: z.number().min(0).max(60000).default(600),
+  /** A display that has not finished so long after it should have is given up. */
+  displayTimeoutMs: z.number().min(100).max(86_400_000).default(1000),
   rewardMs: z.number().int().min(0).max(1000).default(120),
   /** Added to the reward for every correct trial in a row, up to `rewardMsMax`; a failed trial takes it back to `rewardMs`. 0 = fixed. */
   rewardGrowMs: z.number().int().min(0).max(500).default(0),
@@ -54,6 +58,8 @@ export const responseConfig = z.object({
   onsetFrom: z.enum(["auto", "mark", "flip"]).default("auto"),
   /** TTL line that carries the photodiode or the strobe; null = none. */
   onsetTtlLine: z.number().int().min(0).max(255).nullable().default(null),
+  /** Strobed words of a range are onsets, and nothing else is; null = as above. */
+  onsetWords: z.object({ first: z.number().int(), last: z.number().int() }).nullable().default(null),
   /** What a loss in the stream does to a response that it overlaps. "auto": exclude it, unless the source can show that no spike was among the lost. */
   onGap: z.enum(["auto", "count", "exclude"]).default("auto"),
   /** How long after the window's end (by the host clock) the loop waits for the stream before it calls the response lost. */
@@ -62,8 +68,9 @@ export const responseConfig = z.object({
   .refine((r) => r.baselineEndMs > r.baselineStartMs, { message: "expected baselineEndMs after baselineStartMs", path: ["baselineEndMs"] });
 
 export const displayConfig = z.object({
-  /** "window" = the stimulus window; "timed" = no window, onsets by the engine's clock (headless and fast runs). */
-  kind: z.enum(["window", "timed"]).default("window"),
+  /** "window" = the stimulus window; "timed" = no window, onsets by the engine's clock (headless and fast runs); "external" = another program shows the images. */
+  kind: z.enum(["window", "timed", "external"]).default("window"),
+  external: externalTaskConfig.nullable().default(null),
   /** Electron display id; null = the second display where there is one. */
   displayId: z.string().nullable().default(null),
   widthCm: z.number().positive().default(53),

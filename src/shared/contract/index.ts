@@ -19,6 +19,7 @@ export * from "./config.ts";
 export * from "./evolution.ts";
 export * from "./diverseSet.ts";
 export * from "./display.ts";
+export * from "./externalTask.ts";
 export * from "./insilico.ts";
 export * from "./models.ts";
 export * from "./plan.ts";

@@ -94,10 +94,18 @@ export function DisplayCard(props: CardProps & { readonly onDefault: (how: (old:
       <div className="segments wide" role="radiogroup" aria-label="Subject's screen">
         <button type="button" role="radio" aria-checked={display.kind === "window"} data-testid="display-window" onClick={() => set("kind")("window")}>Window of its own</button>
         <button type="button" role="radio" aria-checked={display.kind === "timed"} data-testid="display-timed" onClick={() => set("kind")("timed")}>None, timed by the engine</button>
+        <button type="button" role="radio" aria-checked={display.kind === "external"} data-testid="display-external" onClick={() => change(["display"], { ...display, kind: "external", external: display.external ?? externalDefaults })}>Another program</button>
       </div>
       <p className={display.kind === "timed" && props.draft.rig.kind !== "synthetic" ? "hint caution" : "hint"} data-testid="display-hint">{displayHint(display.kind, single, props.draft.rig.kind)}</p>
       {displays.length > 1 && display.kind === "window"
         ? <div className="fields"><ChoiceField label="Display" value={display.displayId ?? ""} choices={[{ value: "", label: "the second one" }, ...displays.map((d) => ({ value: d.id, label: `${d.label}, ${d.widthPx} × ${d.heightPx}${d.refreshHz > 0 ? `, ${d.refreshHz} Hz` : ""}` }))]} onChange={(v) => set("displayId")(v === "" ? null : v)} /></div>
+        : null}
+      {display.kind === "external" && display.external !== null
+        ? <div className="fields">
+            <TextField label="Agreed folder" value={display.external.folder} placeholder="/data/exchange" problem={problems["display.external.folder"]} testid="external-folder" onChange={(v) => change(["display", "external", "folder"], v)} />
+            <NumberField label="Codes of images, first" value={display.external.firstCode} problem={problems["display.external.firstCode"]} onChange={(v) => change(["display", "external", "firstCode"], v)} />
+            <NumberField label="Last" value={display.external.lastCode} problem={problems["display.external.lastCode"]} onChange={(v) => change(["display", "external", "lastCode"], v)} />
+          </div>
         : null}
       <div className="fields">
         <NumberField label="Image size" unit="°" step={0.5} value={display.imageSizeDeg} problem={problems["display.imageSizeDeg"]} onChange={set("imageSizeDeg")} />
@@ -117,7 +125,11 @@ export function DisplayCard(props: CardProps & { readonly onDefault: (how: (old:
   );
 }
 
-function displayHint(kind: "window" | "timed", single: boolean, rig: string): string {
+/** What externalTaskConfig gives a folder alone. */
+const externalDefaults = { folder: "", firstCode: 64, lastCode: 255, offCode: 32, abortedCode: 33, blockDoneCode: 34, durationToleranceMs: 20, silentS: 60, onset: "code" } as const;
+
+function displayHint(kind: SessionConfig["display"]["kind"], single: boolean, rig: string): string {
+  if (kind === "external") return "Another program, such as NIMH MonkeyLogic, runs the subject: it shows each block's images from the folder and tells by event codes what it showed. Fixation and reward are its own.";
   if (kind === "timed") {
     if (rig !== "synthetic") return "▲ The subject sees nothing of this session: choose the window for a recording.";
     return single ? "One display found: the synthetic eye needs no screen, and the console mirrors what it sees." : "The synthetic eye needs no screen; the console mirrors what it sees.";
