@@ -26,6 +26,14 @@ export function eccentricityDeg(px: number, { widthPx, widthCm, distanceCm }: Om
   return (Math.atan((px * widthCm) / widthPx / distanceCm) * 180) / Math.PI;
 }
 
+/** The direction and size of a square, degrees: the inverse of `placeSquare`, but for whole pixels and squares away from both axes. */
+export function directionOf({ centreXPx, centreYPx, sizePx }: PixelSquare, screen: ScreenGeometry): { readonly centreXDeg: number; readonly centreYDeg: number; readonly sizeDeg: number } {
+  const edges = (px: number): readonly [number, number] => [eccentricityDeg(px - sizePx / 2, screen), eccentricityDeg(px + sizePx / 2, screen)];
+  const [left, right] = edges(centreXPx - screen.widthPx / 2);
+  const [bottom, top] = edges(screen.heightPx / 2 - centreYPx);
+  return { centreXDeg: (left + right) / 2, centreYDeg: (bottom + top) / 2, sizeDeg: Math.sqrt((right - left) * (top - bottom)) };
+}
+
 /** Extent of something that subtends `deg` around the direction `centreDeg` along one axis, px. On a flat screen it grows with eccentricity. */
 export function extentPx(deg: number, screen: Omit<ScreenGeometry, "heightPx">, centreDeg = 0): number {
   return eccentricityPx(centreDeg + deg / 2, screen) - eccentricityPx(centreDeg - deg / 2, screen);

@@ -15,6 +15,7 @@ import type { SessionConfigInput } from "../../src/shared/contract/config.ts";
 import type { SessionRecordBody } from "../../src/shared/records.ts";
 import { unwrap } from "../../src/shared/result.ts";
 import { nsPerMs } from "../../src/shared/units.ts";
+import { directionOf, placeSquare } from "../../src/shared/visualAngle.ts";
 import { startOtherProgram } from "../support/externalTask/otherProgram.ts";
 import type { Mistakes, OtherProgram } from "../support/externalTask/otherProgram.ts";
 
@@ -100,4 +101,14 @@ describe("external task mode", () => {
     expect(run.end).toMatchObject({ reason: "completed" });
     expect(run.counted.length).toBe(30);
   });
+});
+
+test("a place on the screen comes back as the direction and size it was made from", () => {
+  const screen = { widthPx: 1920, heightPx: 1080, widthCm: 53, distanceCm: 57 };
+  for (const [xDeg, yDeg, sizeDeg] of [[0, 0, 4], [6, 0, 2], [0, -5, 3]] as const) {
+    const back = directionOf(placeSquare({ xDeg, yDeg, sizeDeg }, screen), screen);
+    expect(back.centreXDeg).toBeCloseTo(xDeg, 1);
+    expect(back.centreYDeg).toBeCloseTo(yDeg, 1);
+    expect(back.sizeDeg).toBeCloseTo(sizeDeg, 1);
+  }
 });

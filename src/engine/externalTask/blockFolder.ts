@@ -20,6 +20,10 @@ export interface BlockImage {
   readonly presentationId: number;
   readonly file: string;
   readonly sha256: string;
+  /** Side and centre of this image, degrees of visual angle from the fixation spot, right and up positive. */
+  readonly sizeDeg: number;
+  readonly centreXDeg: number;
+  readonly centreYDeg: number;
 }
 
 export interface BlockManifest {
@@ -29,10 +33,6 @@ export interface BlockManifest {
   readonly block: number;
   readonly onMs: number;
   readonly offMs: number;
-  /** Side and centre of an image, degrees of visual angle, right and up positive. */
-  readonly sizeDeg: number;
-  readonly centreXDeg: number;
-  readonly centreYDeg: number;
   readonly backgroundGrey: number;
   readonly codes: { readonly imageOff: number | null; readonly aborted: number; readonly blockDone: number };
   readonly images: readonly BlockImage[];

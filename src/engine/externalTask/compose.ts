@@ -3,6 +3,8 @@ import { codesOfBlock } from "../../shared/contract/index.ts";
 import type { SessionConfig } from "../../shared/contract/index.ts";
 import type { Clock } from "../../shared/ports.ts";
 import { FaultError } from "../../shared/result.ts";
+import { directionOf } from "../../shared/visualAngle.ts";
+import { screenOf } from "../placement.ts";
 import type { Rig } from "../rig.ts";
 import { openBlockFolder } from "./blockFolder.ts";
 import { createExternalDisplay } from "./externalDisplay.ts";
@@ -33,9 +35,16 @@ export function externalConfig(config: SessionConfig): SessionConfig {
 /** The display of a session in external task mode and the rig that it listens to; null in any other. */
 export function openExternalTask({ config, rig, clock, sessionId }: { readonly config: SessionConfig; readonly rig: Rig; readonly clock: Clock; readonly sessionId: () => string }): { readonly display: ExternalDisplay; readonly rig: Rig } | null {
   const { kind, external, imageSizeDeg, centreXDeg, centreYDeg, backgroundGrey } = config.display;
+  const degrees = (value: number): number => Math.round(value * 1000) / 1000;
   if (kind !== "external" || external === null) return null;
-  const display = createExternalDisplay({
-    clock, settings: external, stimulus: { sizeDeg: imageSizeDeg, centreXDeg, centreYDeg, backgroundGrey },
+  const display: ExternalDisplay = createExternalDisplay({
+    clock, settings: external, backgroundGrey,
+    degreesOf(placement, sizePx) {
+      const screen = screenOf(config.display, display.geometry());
+      const at = placement === null ? { centreXDeg, centreYDeg, sizeDeg: imageSizeDeg } : directionOf(placement, screen);
+      const sizeDeg = sizePx === null || placement !== null ? at.sizeDeg : directionOf({ centreXPx: screen.widthPx / 2, centreYPx: screen.heightPx / 2, sizePx }, screen).sizeDeg;
+      return { sizeDeg: degrees(sizeDeg), centreXDeg: degrees(at.centreXDeg), centreYDeg: degrees(at.centreYDeg) };
+    },
     folder: () => openBlockFolder(external.folder, sessionId()),
     decidedAfterMs: Math.max(config.trial.onMs, config.response.windowEndMs), map: () => rig.aligner.map(),
   });

@@ -6,10 +6,11 @@ import type { ExternalTaskConfig } from "../../shared/contract/externalTask.ts";
 import type { Clock, ClockMap, Display, DisplayReport, PlannedFlash, SpikeSource } from "../../shared/ports.ts";
 import { addMs, hostTimeNs, nsPerMs } from "../../shared/units.ts";
 import type { HostTimeNs } from "../../shared/units.ts";
+import type { PixelSquare } from "../../shared/visualAngle.ts";
 import type { ImageBatch, RigMark, SourceEvent } from "../../shared/values.ts";
 import { pngOfRgb } from "../diverseSet/pool.ts";
 import { fileOf, hashOf } from "./blockFolder.ts";
-import type { BlockFolder, BlockManifest } from "./blockFolder.ts";
+import type { BlockFolder, BlockImage } from "./blockFolder.ts";
 
 export interface ExternalAlarm {
   readonly code: "externalSilent" | "externalUnknown" | "externalMissing" | "externalRepeated" | "externalNoOff" | "externalFolder";
@@ -28,7 +29,9 @@ export interface ExternalDisplayOptions {
   readonly clock: Clock;
   readonly folder: () => Promise<BlockFolder>;
   readonly settings: ExternalTaskConfig;
-  readonly stimulus: Pick<BlockManifest, "sizeDeg" | "centreXDeg" | "centreYDeg" | "backgroundGrey">;
+  readonly backgroundGrey: number;
+  /** Direction and size of an image by its place on the screen (null = the session's) and a side of its own, px (null = the place's). */
+  readonly degreesOf: (placement: PixelSquare | null, sizePx: number | null) => Pick<BlockImage, "sizeDeg" | "centreXDeg" | "centreYDeg">;
   /** The presentation is decided this long after its onset: image and response window. */
   readonly decidedAfterMs: number;
   /** Host-to-rig map of the session; null before its first pair of times. */
@@ -67,8 +70,9 @@ interface Running {
 }
 
 export function createExternalDisplay(options: ExternalDisplayOptions): ExternalDisplay {
-  const { clock, settings, stimulus } = options;
+  const { clock, settings } = options;
   const pngs = new Map<number, Uint8Array>();
+  const sizesPx = new Map<number, number | null>();
   let report: (report: DisplayReport) => void = () => undefined;
   let tell: Parameters<ExternalDisplay["onAlarm"]>[0] = () => undefined;
   const raised = new Set<ExternalAlarm["code"]>();
@@ -117,9 +121,9 @@ export function createExternalDisplay(options: ExternalDisplayOptions): External
     running = mine;
     const first = flashes[0];
     const manifest = {
-      ...stimulus, block: blocks, onMs: first?.onFrames ?? 0, offMs: first?.offFrames ?? 0,
+      backgroundGrey: options.backgroundGrey, block: blocks, onMs: first?.onFrames ?? 0, offMs: first?.offFrames ?? 0,
       codes: { imageOff: settings.offCode, aborted: settings.abortedCode, blockDone: codes.done },
-      images: [...byCode.values()].map(({ flash, code }, i) => ({ order: i + 1, code, imageId: flash.imageId, presentationId: flash.presentationId, file: fileOf(flash.imageId), sha256: hashOf(pngs.get(flash.imageId) ?? new Uint8Array()) })),
+      images: [...byCode.values()].map(({ flash, code }, i) => ({ order: i + 1, code, imageId: flash.imageId, presentationId: flash.presentationId, file: fileOf(flash.imageId), sha256: hashOf(pngs.get(flash.imageId) ?? new Uint8Array()), ...options.degreesOf(flash.placement ?? null, sizesPx.get(flash.imageId) ?? null) })),
     };
     write((to) => to.writeBlock(manifest, pngs)).then(() => over("externalFolder", "The folder of the external task can be written again."), (error: unknown) => {
       failed(error);
@@ -265,11 +269,15 @@ export function createExternalDisplay(options: ExternalDisplayOptions): External
     onAlarm(listener) {
       tell = listener;
     },
-    async prepare(imageId: number, image: ImageBatch) {
+    async prepare(imageId: number, image: ImageBatch, sizePx: number | null) {
+      sizesPx.set(imageId, sizePx);
       pngs.set(imageId, await pngOfRgb(image.data, image.width, image.height));
     },
     release(imageIds) {
-      for (const id of imageIds) pngs.delete(id);
+      for (const id of imageIds) {
+        pngs.delete(id);
+        sizesPx.delete(id);
+      }
     },
     showFixation: () => undefined,
     run(trialId, flashes) {
