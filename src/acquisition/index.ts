@@ -115,7 +115,7 @@ export const rigRegistry: readonly RigKind[] = [
     carriesContinuousData: false,
     transportMs: (options) => (128 / (options.sampleRateHz ?? 30_000)) * 1000 + options.holdBackMs,
     make: (options, { clock, tap }) => createIntanSource({ clock, options, ...(tap === undefined ? {} : { tap }) }),
-    lines: [{ name: "waveforms", layout: "bytes" }, { name: "spikes", layout: "bytes" }],
+    lines: [{ name: "waveforms", layout: "bytes" }, { name: "spikes", layout: "bytes" }, { name: "settings", layout: "bytes" }],
     decode: decodeIntan,
   }),
   rigKind({

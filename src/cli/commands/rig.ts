@@ -6,11 +6,15 @@ import { builtInModels, userModels } from "../../engine/paths.ts";
 import { defaultBridgePort, runBridge } from "../../engine/rigTools/bridge.ts";
 import { playable, simulate } from "../../engine/rigTools/simulate.ts";
 import { rigKinds } from "../../engine/rig.ts";
+import { registerCheck, registerRecord, registerReplayCapture } from "./rigLine.ts";
 import { complain, parseOptions, stopOnSignal } from "./sessionOptions.ts";
 
 export function registerRig(program: Command): void {
   const rig = program.command("rig").summary("check, record, play and simulate recording systems").description("Works with recording systems beside a session: what there is, whether it can be heard, what it sent, and a stand-in for it.");
   registerList(rig);
+  registerCheck(rig);
+  registerRecord(rig);
+  registerReplayCapture(rig);
   registerSim(rig);
   registerBridge(rig);
 }

@@ -147,15 +147,24 @@ export function complain(problem: Fault): void {
   process.exitCode = 1;
 }
 
-/** "port=5556" -> number, "loop=true" -> boolean, else text. */
+/** "port=5556" -> number, "loop=true" -> boolean, "port=null" -> none, lists and objects as JSON, else text. */
 export function parseOptions(pairs: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(
     pairs.map((pair) => {
       const at = pair.indexOf("=");
       const name = at < 0 ? pair : pair.slice(0, at);
       const text = at < 0 ? "true" : pair.slice(at + 1);
-      const value = text === "true" ? true : text === "false" ? false : text !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
+      const value = text === "true" ? true : text === "false" ? false : text === "null" ? null : /^[[{]/.test(text) ? readJson(text) : text !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
       return [name, value];
     }),
   );
+}
+
+/** What is not JSON after all stays text, for the option's own complaint. */
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }

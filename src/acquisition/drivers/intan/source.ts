@@ -1,5 +1,6 @@
 // A spike source over Intan RHX's TCP ports: sets RHX up, connects, watches, connects again. What the bytes mean is the decoder's business.
 // Protocol notes: docs/rigs/intan.md.
+import { z } from "zod";
 import type { Clock, SpikeSource } from "../../../shared/ports.ts";
 import { err, fault, ok } from "../../../shared/result.ts";
 import type { Result } from "../../../shared/result.ts";
@@ -37,14 +38,26 @@ interface Running {
 }
 
 /** Lanes of a capture. */
-const lanes = { waveforms: 0, spikes: 1 };
+const lanes = { waveforms: 0, spikes: 1, settings: 2 };
+/** What RHX said of itself, as a capture keeps it. */
+const settingsSchema = z.object({ rateHz: z.number().positive(), writeBlocks: z.number().int().min(1) });
 
-/** The decoder on its own, with what RHX would have been asked for taken from the options. */
+/** The decoder on its own; what RHX would be asked for is in the capture, or else in the options. */
 export function decodeIntan(options: IntanOptions, emit: (event: SourceEvent) => void): LineDecoder {
-  const decoder = createIntanDecoder({ ...options, rateHz: options.sampleRateHz ?? defaultSampleRateHz, writeBlocks: options.blocksPerWrite ?? defaultBlocksPerWrite }, emit);
+  let settings = { rateHz: options.sampleRateHz ?? defaultSampleRateHz, writeBlocks: options.blocksPerWrite ?? defaultBlocksPerWrite };
+  const makeDecoder = (): IntanDecoder => createIntanDecoder({ ...options, ...settings }, emit);
+  let decoder = makeDecoder();
   return {
     take(lane, [piece], arrivedHostNs) {
       if (piece === undefined) return;
+      if (lane === lanes.settings) {
+        // Said before the first data; a rig that was connected again says the same.
+        const said = settingsSchema.safeParse(JSON.parse(new TextDecoder().decode(piece)));
+        if (!said.success || decoder.packets > 0) return;
+        settings = said.data;
+        decoder = makeDecoder();
+        return;
+      }
       if (lane === lanes.spikes) decoder.spikes(piece, arrivedHostNs);
       else decoder.waveforms(piece, arrivedHostNs);
     },
@@ -235,6 +248,7 @@ export function createIntanSource({ clock, options, tap }: { readonly clock: Clo
           }),
         };
         running = current;
+        tap?.(lanes.settings, [new TextEncoder().encode(JSON.stringify({ rateHz, writeBlocks }))], clock.now());
         current.decoder.stream.announce();
         const connected = await connectPorts(current);
         if (!connected.ok) {
