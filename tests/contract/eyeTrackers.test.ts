@@ -1,11 +1,10 @@
 // Eye trackers against stand-ins that speak their protocols: a pseudo-terminal, ZeroMQ sockets, a shared library of the same binary layout.
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { encode } from "@msgpack/msgpack";
 import { Publisher, Reply } from "zeromq";
-import { SerialPort } from "serialport";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createAnalogEye, analogEyeOptionsSchema } from "../../src/acquisition/eye/analog.ts";
 import { createEyelink, eyelinkOptionsSchema } from "../../src/acquisition/eye/eyelink.ts";
@@ -18,6 +17,8 @@ import type { EyeTracker, SpikeSource } from "../../src/shared/ports.ts";
 import { unwrap } from "../../src/shared/result.ts";
 import { rigTimeNs } from "../../src/shared/units.ts";
 import type { AnalogBlock, EyeBatch } from "../../src/shared/values.ts";
+import { aLine, anIscan, iscanBytes, socatMissing } from "../support/eye/iscan.ts";
+import type { Iscan, Line } from "../support/eye/iscan.ts";
 import { passReal } from "../support/passReal.ts";
 import { testEyeTracker } from "./acquisitionSuite.ts";
 
@@ -32,70 +33,16 @@ const trackerOf = (raw: RawGaze): EyeTracker => createGazeTracker({ clock, raw, 
 
 // ---- ISCAN --------------------------------------------------------------------------------------------------------------------
 
-const hasSocat = existsSync("/usr/bin/socat");
-
-/** Two pseudo-terminals that are one line. */
-async function aLine(): Promise<{ readonly ours: string; readonly theirs: string; cut(): Promise<void>; mend(): Promise<void> }> {
-  const home = mkdtempSync(join(tmpdir(), "evoked-line-"));
-  const [ours, theirs] = [join(home, "ours"), join(home, "theirs")];
-  let child: ReturnType<typeof spawn> | null = null;
-  async function mend(): Promise<void> {
-    child = spawn("socat", [`pty,raw,echo=0,link=${ours}`, `pty,raw,echo=0,link=${theirs}`], { stdio: "ignore" });
-    await passReal(() => existsSync(ours) && existsSync(theirs));
-  }
-  async function cut(): Promise<void> {
-    const gone = child;
-    child = null;
-    if (gone === null) return;
-    const ended = new Promise((done) => gone.once("exit", done));
-    gone.kill();
-    await ended;
-    rmSync(ours, { force: true });
-    rmSync(theirs, { force: true });
-  }
-  await mend();
-  undo.push(async () => {
-    await cut();
-    rmSync(home, { recursive: true, force: true });
-  });
-  return { ours, theirs, cut, mend };
+async function aTestLine(): Promise<Line> {
+  const line = await aLine();
+  undo.push(() => line.dispose());
+  return line;
 }
 
-/** Pupil horizontal and vertical, reflection horizontal and vertical, in tenths. */
-function iscanBytes(...samples: readonly (readonly [number, number, number, number])[]): Uint8Array {
-  const bytes = new Uint8Array(samples.length * 10);
-  const view = new DataView(bytes.buffer);
-  samples.forEach((values, i) => {
-    bytes.set([0x44, 0x44], i * 10);
-    values.forEach((value, k) => view.setUint16(i * 10 + 2 + 2 * k, value, true));
-  });
-  return bytes;
-}
-
-async function anIscan(path: string): Promise<SerialPort> {
-  const port = new SerialPort({ path, baudRate: 115_200, autoOpen: false });
-  await new Promise<void>((done) => port.open(() => done()));
-  let streaming: NodeJS.Timeout | null = null;
-  let n = 0;
-  port.on("error", () => undefined);
-  port.on("data", (bytes: Buffer) => {
-    for (const byte of bytes) {
-      if (byte === 0x80) streaming ??= setInterval(() => {
-        n += 4;
-        // The horizontal value is 0x4444 now and then: a header that is none.
-        port.write(iscanBytes([n % 40 === 0 ? 0x4444 : 5000, 4000, 1000, 1200], [5000, 4000, 1000, 1200], [5001, 4000, 1000, 1200], [5000, 4001, 1000, 1200]));
-      }, 16);
-      if (byte === 0x81 && streaming !== null) {
-        clearInterval(streaming);
-        streaming = null;
-      }
-    }
-  });
-  undo.push(async () => {
-    if (streaming !== null) clearInterval(streaming);
-    if (port.isOpen) await new Promise<void>((done) => port.close(() => done()));
-  });
-  return port;
+async function aTestIscan(path: string): Promise<Iscan> {
+  const iscan = await anIscan(path);
+  undo.push(() => iscan.dispose());
+  return iscan;
 }
 
 describe("ISCAN's samples", () => {
@@ -118,20 +65,20 @@ describe("ISCAN's samples", () => {
   });
 });
 
-describe.skipIf(!hasSocat)(`ISCAN over a line${hasSocat ? "" : " (skipped: socat is not installed)"}`, () => {
+describe.skipIf(socatMissing !== null)(`ISCAN over a line${socatMissing === null ? "" : ` (skipped: ${socatMissing})`}`, () => {
   testEyeTracker({
     name: "ISCAN",
     async make() {
-      const line = await aLine();
-      await anIscan(line.theirs);
+      const line = await aTestLine();
+      await aTestIscan(line.theirs);
       const eye = trackerOf(createIscan({ clock, options: iscanOptionsSchema.parse({ path: line.ours }) }));
       return { eye, pass: passReal, dispose: () => eye.stop() };
     },
   });
 
   it("whose cable is pulled is outside and says so, and goes on when it is back", async () => {
-    const line = await aLine();
-    await anIscan(line.theirs);
+    const line = await aTestLine();
+    await aTestIscan(line.theirs);
     const eye = trackerOf(createIscan({ clock, options: iscanOptionsSchema.parse({ path: line.ours }) }));
     const batches: EyeBatch[] = [];
     const problems: (string | null)[] = [];
@@ -143,7 +90,7 @@ describe.skipIf(!hasSocat)(`ISCAN over a line${hasSocat ? "" : " (skipped: socat
     await passReal(() => problems.some((p) => p !== null));
     await passReal(() => batches.at(-1)?.valid.at(-1) === 0);
     await line.mend();
-    await anIscan(line.theirs);
+    await aTestIscan(line.theirs);
     await passReal(() => problems.at(-1) === null && batches.at(-1)?.valid.at(-1) === 1);
     const times = batches.flatMap((b) => [...b.timesRigNs]);
     expect(times.every((t, i) => i === 0 || t > (times[i - 1] ?? 0))).toBe(true);

@@ -1,0 +1,113 @@
+// The form of a rig: where spikes come from, what stands beside them, what the juice line gives, which units are targets. Knows nothing about profiles.
+import { useState } from "react";
+import { ActButton, Panel } from "../operator/parts.tsx";
+import { ChoiceField, NumberField, OptionFields, SwitchField, TextField } from "../operator/start/fields.tsx";
+import { fitRewardFlow, rewardMl } from "../../shared/rewardFlow.ts";
+import { chooseEye, chooseReward, chooseSync, mergesFromText, mergesToText, ownDevice, unitsFromText, withDeviceOption, withWeighing } from "./rigView.ts";
+import type { AppDescription, RigConfig, RigState, SessionConfig } from "../../shared/contract/index.ts";
+
+interface FormsProps {
+  readonly app: AppDescription | null;
+  readonly rig: RigConfig;
+  readonly trial: SessionConfig["trial"];
+  readonly state: RigState | null;
+  readonly onChange: (rig: RigConfig) => void;
+  readonly onGive: (pulseMs: number, pulses: number) => void;
+}
+
+export function DeviceForms(props: FormsProps) {
+  const { app, rig, onChange } = props;
+  const spikes = app?.rigs.find((r) => r.kind === rig.kind);
+  const own = rig.kind === "synthetic" || rig.simulator != null ? "the rig's own" : "none";
+  const choices = (kinds: AppDescription["eyes"]): { value: string; label: string }[] => [{ value: ownDevice, label: own }, ...kinds.map((k) => ({ value: k.kind, label: k.title }))];
+  const eye = app?.eyes.find((k) => k.kind === rig.eye?.kind);
+  const reward = app?.rewards.find((k) => k.kind === rig.reward?.kind);
+  const sync = app?.syncs.find((k) => k.kind === rig.sync?.kind);
+  return (
+    <div className="rig-forms">
+      <Panel name="rig-spikes" title="Spikes" aside={<span className="quiet">{spikes?.description ?? ""}</span>}>
+        <div className="fields"><ChoiceField label="Recording system" value={rig.kind} testid="rig-kind" choices={(app?.rigs ?? []).map((r) => ({ value: r.kind, label: r.title }))} onChange={(kind) => onChange({ ...rig, kind, options: {} })} /></div>
+        {spikes === undefined || spikes.options.length === 0 ? null : <details><summary>Settings of {spikes.title}</summary><div className="fields"><OptionFields specs={spikes.options} values={rig.options} onChange={(name, value) => onChange(withOptionOfRig(rig, name, value))} /></div></details>}
+        <ChannelFields rig={rig} onChange={onChange} />
+      </Panel>
+      <Panel name="rig-eye" title="Eye tracker" aside={<span className="quiet">{eye?.description ?? ""}</span>}>
+        <div className="fields">
+          <ChoiceField label="Tracker" value={rig.eye?.kind ?? ownDevice} testid="rig-eye-kind" choices={choices(app?.eyes ?? [])} onChange={(kind) => onChange(chooseEye(rig, kind))} />
+          {rig.eye === null || rig.eye.kind === "none" ? null : <NumberField label="Blink padding" unit="ms" hint="Samples this close to a blink count as part of it; gaze comes later by so much" value={rig.eye.blinkPadMs} onChange={(v) => { if (rig.eye !== null) onChange({ ...rig, eye: { ...rig.eye, blinkPadMs: v ?? 0 } }); }} />}
+          {rig.eye === null || eye === undefined ? null : <OptionFields specs={eye.options} values={rig.eye.options} onChange={(name, value) => { if (rig.eye !== null) onChange({ ...rig, eye: withDeviceOption(rig.eye, name, value) }); }} />}
+        </div>
+      </Panel>
+      <Panel name="rig-reward" title="Reward" aside={<span className="quiet">{reward?.description ?? ""}</span>}>
+        <div className="fields">
+          <ChoiceField label="Juice line" value={rig.reward?.kind ?? ownDevice} testid="rig-reward-kind" choices={choices(app?.rewards ?? [])} onChange={(kind) => onChange(chooseReward(rig, kind))} />
+          {rig.reward === null || reward === undefined ? null : <OptionFields specs={reward.options} values={rig.reward.options} onChange={(name, value) => { if (rig.reward !== null) onChange({ ...rig, reward: withDeviceOption(rig.reward, name, value) }); }} />}
+          {rig.reward === null || rig.reward.kind === "none" ? null : <>
+            <NumberField label="Limit of a session" unit="ml" nullWord="none" value={rig.reward.sessionMlMax} onChange={(v) => { if (rig.reward !== null) onChange({ ...rig, reward: { ...rig.reward, sessionMlMax: v } }); }} />
+            <NumberField label="Limit of a day" unit="ml" nullWord="none" hint="Of one subject, over all sessions on this computer" value={rig.reward.dayMlMax} onChange={(v) => { if (rig.reward !== null) onChange({ ...rig, reward: { ...rig.reward, dayMlMax: v } }); }} />
+          </>}
+        </div>
+        {rig.reward === null || rig.reward.kind === "none" ? null : <Weighings {...props} />}
+      </Panel>
+      <Panel name="rig-codes" title="Event codes" aside={<span className="quiet">{sync?.description ?? ""}</span>}>
+        <div className="fields">
+          <ChoiceField label="Way out" value={rig.sync?.kind ?? ownDevice} testid="rig-sync-kind" choices={[{ value: ownDevice, label: "none" }, ...(app?.syncs ?? []).filter((k) => k.kind !== "none").map((k) => ({ value: k.kind, label: k.title }))]} onChange={(kind) => onChange(chooseSync(rig, kind))} />
+          {rig.sync === null || sync === undefined ? null : <OptionFields specs={sync.options} values={rig.sync.options} onChange={(name, value) => { if (rig.sync !== null) onChange({ ...rig, sync: withDeviceOption(rig.sync, name, value) }); }} />}
+          {rig.sync === null ? null : <SwitchField label="An image needs its own word back" hint="The recording system sends the words as strobes; an image whose word is another's, or missing, is shown again" value={rig.sync.checkWords} onChange={(v) => { if (rig.sync !== null) onChange({ ...rig, sync: { ...rig.sync, checkWords: v } }); }} />}
+        </div>
+      </Panel>
+    </div>
+  );
+}
+
+function withOptionOfRig(rig: RigConfig, name: string, value: unknown): RigConfig {
+  const rest = Object.fromEntries(Object.entries(rig.options).filter(([n]) => n !== name));
+  return { ...rig, options: value === null ? rest : { ...rest, [name]: value } };
+}
+
+function ChannelFields({ rig, onChange }: Pick<FormsProps, "rig" | "onChange">) {
+  const [units, setUnits] = useState(rig.channels.units.join(" "));
+  const [merges, setMerges] = useState(mergesToText(rig.channels.merges));
+  return (
+    <details open={rig.channels.units.length + rig.channels.merges.length > 0}>
+      <summary>Units and merges as targets</summary>
+      <div className="fields">
+        <TextField label="Channels whose sorted units are targets" value={units} placeholder="none; * = all" testid="rig-units" hint="Names with spaces between them. Unit 2 of CH12 becomes the target CH12:2" onChange={(text) => { setUnits(text); onChange({ ...rig, channels: { ...rig.channels, units: unitsFromText(text) } }); }} />
+      </div>
+      <label className="field rig-merges"><span>Taken as one, one a line</span>
+        <textarea rows={2} spellCheck={false} placeholder="pair = CH12 + CH13:1" value={merges} data-testid="rig-merges" onChange={(event) => { setMerges(event.target.value); onChange({ ...rig, channels: { ...rig.channels, merges: mergesFromText(event.target.value) } }); }} />
+      </label>
+    </details>
+  );
+}
+
+/** Pulses are given and weighed; the line through the weighings is what the session counts by. */
+function Weighings({ rig, trial, state, onChange, onGive }: FormsProps) {
+  const { reward } = rig;
+  if (reward === null) return null;
+  const set = (calibration: typeof reward.calibration): void => onChange({ ...rig, reward: { ...reward, calibration } });
+  const flow = fitRewardFlow(reward.calibration);
+  return (
+    <details open={reward.calibration.length > 0}>
+      <summary>Flow: {flow === null ? `${trial.rewardMlPerS} ml/s as the session says; nothing was weighed` : `${trial.rewardMs} ms give ${rewardMl(trial.rewardMs, flow, 0).toFixed(3)} ml${flow.misfit === null ? "" : `, weighings within ${(100 * flow.misfit).toFixed(0)} % of the line`}`}</summary>
+      <table className="rig-weighings">
+        <thead><tr><th>Pulse</th><th>Pulses</th><th>Weighed</th><th>A pulse</th><th /></tr></thead>
+        <tbody>
+          {reward.calibration.map((w, i) => (
+            <tr key={i}>
+              <td><NumberCell value={w.pulseMs} unit="ms" onChange={(v) => set(withWeighing(reward.calibration, i, { pulseMs: v }))} /></td>
+              <td><NumberCell value={w.pulses} unit="" onChange={(v) => set(withWeighing(reward.calibration, i, { pulses: Math.max(1, Math.round(v)) }))} /></td>
+              <td><NumberCell value={w.grams} unit="g" onChange={(v) => set(withWeighing(reward.calibration, i, { grams: v }))} /></td>
+              <td className="number">{(w.grams / w.pulses).toFixed(3)} ml</td>
+              <td><ActButton disabled={state === null} onClick={() => onGive(w.pulseMs, w.pulses)}>Give them</ActButton><ActButton aria-label="Remove this weighing" onClick={() => set(reward.calibration.filter((_, k) => k !== i))}>×</ActButton></td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <ActButton data-testid="rig-weigh" onClick={() => set([...reward.calibration, { pulseMs: [50, 100, 200, 400][reward.calibration.length] ?? 100, pulses: 50, grams: 0 }])}>+ A weighing</ActButton>
+    </details>
+  );
+}
+
+function NumberCell({ value, unit, onChange }: { readonly value: number; readonly unit: string; readonly onChange: (value: number) => void }) {
+  return <span className="input"><input type="number" min={0} step="any" value={value} aria-label={unit === "" ? "pulses" : unit} onChange={(event) => { if (Number.isFinite(event.target.valueAsNumber)) onChange(event.target.valueAsNumber); }} />{unit === "" ? null : <span className="unit">{unit}</span>}</span>;
+}

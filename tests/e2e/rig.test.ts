@@ -1,0 +1,101 @@
+// The rig screen in a real browser on the real engine: a rig put together, live, tried by hand, its eye calibrated on the subject's screen, saved and
+// taken into the session's form.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { rigProfile } from "../../src/shared/contract/index.ts";
+import { calibrationTargets } from "../../src/shared/eyeCalibration.ts";
+import { aBoard, boardMissing } from "../support/board/boardSim.ts";
+import { aLine, anIscan, socatMissing } from "../support/eye/iscan.ts";
+import { openApp } from "./app.ts";
+import type { TestApp } from "./app.ts";
+
+let app: TestApp;
+const rigs = mkdtempSync(join(tmpdir(), "evoked-rigs-"));
+beforeAll(async () => {
+  process.env["EVOKED_RIGS"] = rigs;
+  app = await openApp({ display: { kind: "timed" }, subject: { id: "m1" } });
+});
+afterAll(async () => {
+  await app.close();
+  rmSync(rigs, { recursive: true, force: true });
+});
+
+const why = [socatMissing, boardMissing].filter((reason) => reason !== null).join("; ");
+
+describe("the rig screen", () => {
+  test("says in one line that the synthetic rig is ready, gives a pulse, and goes back without a session", async () => {
+    const page = await app.openOperator();
+    await page.getByTestId("rig-link").click();
+    await page.locator("[data-testid=rig-verdict][data-level=ok]").waitFor({ timeout: 30_000 });
+    expect(await page.locator("[data-testid=rig-device]").count()).toBe(7);
+    await page.getByTestId("rig-reward").click();
+    await page.getByText("The line was open for 120 ms.").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByTestId("rig-screen").waitFor({ state: "detached" });
+    expect(await page.getByTestId("start-screen").count()).toBe(1);
+    expect(app.complaints).toEqual([]);
+    await page.close();
+  });
+
+  test.skipIf(why !== "")(`calibrates an ISCAN on the subject's screen, with a board for juice and codes, and keeps the rig${why === "" ? "" : ` (skipped: ${why})`}`, async () => {
+    const line = await aLine();
+    const iscan = await anIscan(line.theirs);
+    const board = await aBoard();
+    try {
+      const page = await app.openOperator();
+      await page.getByTestId("rig-link").click();
+      await page.getByTestId("rig-eye-kind").selectOption("iscan");
+      await page.locator(".panel-rig-eye [data-testid=option-path]").fill(line.ours);
+      await page.getByTestId("rig-reward-kind").selectOption("board");
+      await page.locator(".panel-rig-reward [data-testid=option-path]").fill(board.path);
+      await page.getByTestId("rig-sync-kind").selectOption("board");
+      await page.locator(".panel-rig-codes [data-testid=option-path]").fill(board.path);
+      const [stimulus] = await Promise.all([app.context.waitForEvent("page"), page.getByTestId("rig-screen-open").click()]);
+      await page.getByTestId("rig-open").click();
+      await page.locator("[data-testid=rig-device][data-id=eye][data-level=ok]").waitFor({ timeout: 30_000 });
+      await page.locator("[data-testid=rig-device][data-id=screen][data-level=ok]").waitFor({ timeout: 30_000 });
+      // The synthetic rig has no digital port: the word does not come back, and the line says so.
+      await page.getByTestId("rig-sync").click();
+      await page.locator("[data-testid=rig-verdict][data-level=fault]").waitFor({ timeout: 20_000 });
+      await page.getByTestId("rig-reward").click();
+      await page.getByText("The line was open for 120 ms.").waitFor();
+      expect(Math.round(board.pulsesMs()[0] ?? 0)).toBe(120);
+
+      await page.getByTestId("rig-calibrate").click();
+      for (const [i, target] of calibrationTargets(9, 6).entries()) {
+        await page.getByText(`Point ${i + 1} of 9`).waitFor();
+        // At one point the subject looks elsewhere.
+        iscan.lookAt(i === 4 ? { xDeg: 3, yDeg: 4 } : target);
+        await page.waitForTimeout(1300);
+        if (i === 2) {
+          await app.shoot(page, "rig-calibrating");
+          await app.shoot(stimulus, "rig-calibration-point");
+        }
+        await page.getByTestId("rig-take").click();
+      }
+      await page.getByTestId("rig-fit").waitFor();
+      expect(await page.getByTestId("rig-calibration").innerText()).toContain("point 5 does not fit the others");
+      await app.shoot(page, "rig-calibrated");
+      await page.getByTestId("rig-accept").click();
+      iscan.lookAt({ xDeg: 2, yDeg: -3 });
+      await page.getByText("Calibrated.").waitFor();
+      await page.getByTestId("rig-name").fill("Room 2");
+      await page.getByTestId("rig-save").click();
+      await page.getByText("Saved as Room 2.").waitFor();
+      await page.waitForTimeout(1500);
+      await app.shoot(page, "rig-check");
+      const saved = rigProfile.parse(JSON.parse(readFileSync(join(rigs, "Room 2.json"), "utf8")));
+      expect(saved.rig).toMatchObject({ kind: "synthetic", eye: { kind: "iscan", calibration: { rejected: [4] } }, reward: { kind: "board", options: { path: board.path } }, sync: { kind: "board" } });
+      expect(saved.rig.eye?.calibration?.rmsDeg).toBeLessThan(0.3);
+      await page.getByTestId("rig-use").click();
+      await page.getByTestId("rig-screen").waitFor({ state: "detached" });
+      expect(app.complaints).toEqual([]);
+    } finally {
+      await board.stop();
+      await iscan.dispose();
+      await line.dispose();
+    }
+  });
+});
