@@ -7,6 +7,7 @@ import type { EyeConfig, RewardConfig, SyncConfig } from "../shared/contract/rig
 import { fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { createSourceEye } from "./eye/source.ts";
+import { createOpenEphysCodes, openEphysCodesOptionsSchema } from "./drivers/open-ephys/codes.ts";
 import { analogEyeOptionsSchema, createAnalogEye } from "./eye/analog.ts";
 import { createEyelink, eyelinkOptionsSchema } from "./eye/eyelink.ts";
 import { createGazeTracker } from "./eye/gaze.ts";
@@ -114,6 +115,11 @@ export const syncRegistry: readonly SyncKind[] = [
     kind: "board", title: "Event codes of the board", description: "Eight bits and a strobe on the pins of the reward board, to the recording system's digital port.",
     options: serialCodesOptionsSchema,
     make: ({ path, baudRate, holdMs }, _config, world) => ok(createBoardCodes({ board: world.board(path, baudRate), address: path, holdMs })),
+  }),
+  syncKind({
+    kind: "open-ephys", title: "Messages to the Open Ephys GUI", description: "Each code as a text message over the GUI's HTTP server, recorded there with a time of its own; no wire is needed.",
+    options: openEphysCodesOptionsSchema,
+    make: (options, _config, world) => ok(createOpenEphysCodes({ clock: world.clock, options })),
   }),
   syncKind({ kind: "none", title: "No event codes", description: "Nothing is sent to the recording system.", options: noOptions, make: () => ok(null) }),
 ];

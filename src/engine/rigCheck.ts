@@ -411,7 +411,7 @@ function deviceOf(id: string, label: string, name: string | null, status: Return
   if (name === null) return { id, label, level: "off", value: "none", detail: "", ageMs: null };
   const problem = failure ?? status?.problem ?? null;
   const level: Level = problem !== null ? "fault" : "ok";
-  return { id, label: `${label} · ${name}`, level, value: problem !== null ? "does not work" : value(), detail: problem ?? [status?.detail ?? "", status?.address ?? ""].filter((t) => t !== "").join(", "), ageMs: ageMs(now, status?.newestHostNs ?? null) };
+  return { id, label: id === "eye" ? `${label} · ${name}` : label, level, value: problem !== null ? "does not work" : value(), detail: problem ?? [status?.detail ?? "", status?.address ?? ""].filter((t) => t !== "").join(", "), ageMs: ageMs(now, status?.newestHostNs ?? null) };
 }
 
 function clockDevice(rig: Rig): Device {

@@ -5,7 +5,7 @@ import { gazeDeg } from "../../shared/eyeCalibration.ts";
 import type { Clock, ClockMap, EyeTracker } from "../../shared/ports.ts";
 import { fault, ok } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
-import { addMs, hostTimeNs, msBetween, nsPerMs } from "../../shared/units.ts";
+import { addMs, hostTimeNs, msBetween, nsPerMs, nsPerS } from "../../shared/units.ts";
 import type { HostTimeNs } from "../../shared/units.ts";
 import type { EyeBatch, RawGazeBatch } from "../../shared/values.ts";
 
@@ -51,6 +51,8 @@ export function createGazeTracker(options: GazeTrackerOptions): EyeTracker {
   let received = 0;
   let unplaced = 0;
   let rateHz = 0;
+  let counted = 0;
+  let countedFromNs: number | null = null;
   let lostShare = 0;
   /** Waiting until it is known whether a blink follows. */
   let held: { ns: number; x: number; y: number; valid: boolean }[] = [];
@@ -93,7 +95,13 @@ export function createGazeTracker(options: GazeTrackerOptions): EyeTracker {
       if (lastNs - ns < 1000 * nsPerMs) ns = lastNs + 1;
       else restart();
     }
-    rateHz += ((lastNs === Number.NEGATIVE_INFINITY ? 0 : 1e9 / Math.max(1, ns - lastNs)) - rateHz) / 200;
+    if (countedFromNs === null) countedFromNs = ns;
+    counted += 1;
+    if (ns - countedFromNs >= nsPerS) {
+      rateHz = (counted * nsPerS) / (ns - countedFromNs);
+      counted = 0;
+      countedFromNs = ns;
+    }
     lastNs = ns;
     const at = calibration === null ? { xDeg: rawX, yDeg: rawY } : gazeDeg(calibration, rawX, rawY);
     const isSeen = seen && Number.isFinite(at.xDeg) && Number.isFinite(at.yDeg);
@@ -128,6 +136,8 @@ export function createGazeTracker(options: GazeTrackerOptions): EyeTracker {
   function restart(): void {
     held = [];
     recent = [];
+    countedFromNs = null;
+    counted = 0;
     lastNs = Number.NEGATIVE_INFINITY;
     blinkEndNs = Number.NEGATIVE_INFINITY;
   }

@@ -39,9 +39,17 @@ export function RigCard({ app, draft, change }: { readonly app: AppDescription |
           </label>
         ))}
       </div>
+      {beside(app, draft.rig) === "" ? null : <p className="hint" data-testid="rig-beside">{beside(app, draft.rig)}</p>}
       {chosen === undefined || chosen.options.length === 0 ? null : <details><summary>Settings of this rig</summary><div className="fields"><OptionFields specs={chosen.options} values={draft.rig.options} onChange={setOption} /></div></details>}
     </Panel>
   );
+}
+
+/** "Room 2, with ISCAN, Reward board": what the rig screen has put together. */
+function beside(app: AppDescription | null, rig: Partial<SessionConfig["rig"]>): string {
+  const titleOf = (kinds: AppDescription["eyes"] | undefined, kind: string | undefined): string[] => (kind === undefined ? [] : [kinds?.find((k) => k.kind === kind)?.title ?? kind]);
+  const devices = [...titleOf(app?.eyes, rig.eye?.kind), ...titleOf(app?.rewards, rig.reward?.kind), ...titleOf(app?.syncs, rig.sync?.kind)];
+  return [rig.profile ?? "", devices.length === 0 ? "" : `with ${devices.join(", ")}`].filter((t) => t !== "").join(", ");
 }
 
 export function SubjectCard({ draft, change, problems }: CardProps) {
