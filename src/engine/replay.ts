@@ -105,7 +105,7 @@ export function createReplay(reader: SessionReader, run: SessionRun, listener: L
 }
 
 /** Recomputes every score, decision and optimizer state of a session and compares them with the recording. */
-export async function verifySession(file: string, onProgress?: (share: number) => void): Promise<Result<VerifyReport, Fault>> {
+export async function verifySession(file: string, onProgress?: (share: number) => void, protocolFolder = defaultProtocolFolder): Promise<Result<VerifyReport, Fault>> {
   const started = performance.now();
   const opened = openSession(file);
   if (!opened.ok) return opened;
@@ -116,7 +116,7 @@ export async function verifySession(file: string, onProgress?: (share: number) =
     let difference: Difference | null = null;
     let sessionNs = 0;
     for (const run of reader.runs()) {
-      const replay = createReplay(reader, run);
+      const replay = createReplay(reader, run, {}, protocolFolder);
       let firstNs: number | null = null;
       let at = 0;
       for (const record of reader.records({ fromSeq: run.firstSeq, toSeq: run.lastSeq })) {
