@@ -497,12 +497,12 @@ function evenRate(timesS: Float64Array): number | null {
 
 function writeEvolution(nwb: Nwb, sheets: SessionSheets, processing: Group): void {
   const { h5, typed, table } = nwb;
-  const plain = [sheets.generations, sheets.scores, sheets.images, sheets.models, sheets.marks, sheets.clockMaps, sheets.runs].filter((sheet) => sheet.rows > 0);
+  const plain = [sheets.steps, sheets.generations, sheets.scores, sheets.images, sheets.models, sheets.marks, sheets.clockMaps, sheets.runs].filter((sheet) => sheet.rows > 0);
   if (plain.length === 0) return;
   const module = typed(h5.group(processing, "evolution"), "ProcessingModule");
-  h5.attribute(module, "description", "The closed loop: generations and their scores, images and their latent codes, models, marks and clocks.");
+  h5.attribute(module, "description", "The closed loop: steps of the plan, generations and their scores, images and their latent codes, models, marks and clocks.");
   for (const sheet of plain) {
-    const intervals = sheet === sheets.generations;
+    const intervals = sheet === sheets.generations || sheet === sheets.steps;
     table(module, {
       name: sheet.name,
       type: intervals ? "TimeIntervals" : "DynamicTable",
@@ -557,6 +557,7 @@ function compareWithDatabase(lib: H5, file: File, reader: SessionReader, task: E
   const { spikes, eyeSamples } = reader.streamCounts();
   task.check("spikes", spikes, length("/units/spike_times"));
   task.check("presentations", reader.presentations().length, length("/intervals/presentations/id"));
+  task.check("steps", reader.steps().filter((s) => s.state === "begun").length, reader.steps().length === 0 ? 0 : length("/processing/evolution/steps/id"));
   task.check("trials", reader.trials().length, length("/intervals/trials/id"));
   task.check("generations", reader.generations().length, length("/processing/evolution/generations/id"));
   task.check("neuron models", reader.neuronModels().length, length("/processing/analysis/neuron_models/id"));

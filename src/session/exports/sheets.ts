@@ -2,7 +2,7 @@
 // since the session's start; the recorded clocks are beside them. Knows nothing about file formats.
 import { z } from "zod";
 import { unwrap } from "../../shared/result.ts";
-import type { EventRecord, PresentationRecord } from "../../shared/records.ts";
+import type { EventRecord, PresentationRecord, StepRecord } from "../../shared/records.ts";
 import { readLaterNotes } from "../laterNotes.ts";
 import type { SessionReader } from "../reader.ts";
 import type { Stored } from "../tables.ts";
@@ -37,6 +37,8 @@ export interface SessionSheets {
   readonly presentations: Sheet;
   readonly trials: Sheet;
   readonly generations: Sheet;
+  /** Steps of the session's plan with what came of them. */
+  readonly steps: Sheet;
   readonly scores: Sheet;
   readonly images: Sheet;
   readonly rewards: Sheet;
@@ -64,7 +66,7 @@ export interface SessionSheets {
   readonly timeline: Timeline;
 }
 
-export const sheetNames = ["channels", "presentations", "trials", "generations", "scores", "images", "rewards", "events", "inputs", "laterNotes", "marks", "clockMaps", "devices", "models", "runs", "neuronModels", "ablations", "visualisations"] as const;
+export const sheetNames = ["channels", "presentations", "trials", "steps", "generations", "scores", "images", "rewards", "events", "inputs", "laterNotes", "marks", "clockMaps", "devices", "models", "runs", "neuronModels", "ablations", "visualisations"] as const;
 
 type Cell = number | null | undefined;
 
@@ -112,7 +114,11 @@ export function onsetS(presentation: Stored<PresentationRecord>, timeline: Timel
 export function readSheets(reader: SessionReader): SessionSheets {
   const timeline = makeTimeline(reader);
   const channels = reader.channels();
-  const onMs = plannedOnMs(reader.info().configJson);
+  const sessionOnMs = plannedOnMs(reader.info().configJson);
+  const steps = readSteps(reader.steps());
+  const stepOf = new Map(steps.map((s) => [s.step, s]));
+  const onMs = (p: PresentationRecord): number => (p.step === null ? null : stepOf.get(p.step)?.onMs) ?? sessionOnMs;
+  const protocolOf = (step: number | null): string | null => (step === null ? null : (stepOf.get(step)?.protocol ?? null));
   const presentations = [...reader.presentations()].sort((a, b) => onsetS(a, timeline) - onsetS(b, timeline) || a.seq - b.seq);
   const trials = [...reader.trials()].sort((a, b) => timeline.hostS(a.startHostNs, a.seq) - timeline.hostS(b.startHostNs, b.seq) || a.seq - b.seq);
   const generations = reader.generations();
@@ -146,7 +152,7 @@ export function readSheets(reader: SessionReader): SessionSheets {
     ]),
     presentations: makeSheet("presentations", "Every image presentation, also those that do not count, by onset.", presentations, [
       real("start_s", "Onset, seconds since the session's start, by the best source there is", (p) => onsetS(p, timeline)),
-      real("stop_s", "End of the image, from its frames and the planned duration", (p) => onsetS(p, timeline) + shownS(p, onMs)),
+      real("stop_s", "End of the image, from its frames and the planned duration", (p) => onsetS(p, timeline) + shownS(p, onMs(p))),
       whole("presentation_id", "Number of the presentation", (p) => p.presentationId),
       whole("trial_id", "Trial it belongs to", (p) => p.trialId),
       whole("image_id", "Image shown", (p) => p.imageId),
@@ -156,6 +162,16 @@ export function readSheets(reader: SessionReader): SessionSheets {
       real("rate_hz", "Response of the target channel, spikes/s; empty where it does not count", (p) => p.rateHz),
       real("window_start_ms", "Start of the response window after onset, ms", (p) => p.windowStartMs),
       real("window_end_ms", "End of the response window after onset, ms", (p) => p.windowEndMs),
+      whole("step", "Step of the session's plan, 0-based; empty in files that know no steps", (p) => p.step),
+      word("protocol", "Protocol of that step", (p) => protocolOf(p.step)),
+      whole("block", "Block within the step, 0-based", (p) => p.block),
+      whole("item", "What the block knows the planned presentation by", (p) => p.item),
+      real("centre_x_deg", "Centre of the image from the fixation spot, degrees to the right; empty where it was where the session places images", (p) => p.placement?.centreXDeg),
+      real("centre_y_deg", "The same, degrees upwards", (p) => p.placement?.centreYDeg),
+      real("size_deg", "Side of the image, degrees", (p) => p.placement?.sizeDeg),
+      real("centre_x_px", "Centre of the image on the screen, px from the left", (p) => p.placement?.centreXPx),
+      real("centre_y_px", "The same, px from the top", (p) => p.placement?.centreYPx),
+      real("size_px", "Side of the image on the screen, px", (p) => p.placement?.sizePx),
       word("excluded_because", "Why it does not count; empty where it does", (p) => p.excluded),
       word("onset_source", "Where the onset comes from: photodiode, strobe, flip or scheduled; empty where it has none on the rig clock", (p) => p.onsetSource),
       real("onset_rig_ns", "Onset on the rig's clock, ns", (p) => p.onsetRigNs),
@@ -173,6 +189,18 @@ export function readSheets(reader: SessionReader): SessionSheets {
       whole("images_planned", "Images planned", (t) => t.imagesPlanned),
       whole("images_completed", "Images completed", (t) => t.imagesCompleted),
       real("reward_ms", "Reward given, ms of pulse", (t) => t.rewardMs),
+    ]),
+    steps: makeSheet("steps", "Steps of the session's plan and what came of them.", steps, [
+      real("start_s", "When it began, seconds since the session's start", (s) => timeline.hostS(s.begun.hostNs, s.begun.seq)),
+      real("stop_s", "When it ended; its beginning where it did not", (s) => timeline.hostS((s.ended ?? s.begun).hostNs, (s.ended ?? s.begun).seq)),
+      whole("step", "Place in the plan, 0-based", (s) => s.step),
+      word("protocol", "Protocol; of a lab's own its name", (s) => s.protocol),
+      text("title", "What the operator calls it", (s) => s.begun.title),
+      word("outcome", "done or skipped; empty where it did not end", (s) => s.ended?.state ?? null),
+      text("settings_json", "Its settings as JSON", (s) => s.begun.settingsJson),
+      text("source_sha256", "Of the source of a lab's own protocol; empty for those that Evoked has", (s) => s.begun.sourceSha256 ?? ""),
+      text("report", "What came of it, in sentences", (s) => s.sentences.join(" ")),
+      text("tables_json", "What came of it, as tables in JSON", (s) => s.tablesJson),
     ]),
     generations: makeSheet("generations", "Generations of the evolution.", generations, [
       real("start_s", "Onset of its first image, seconds since the session's start", (g) => generationSpan(g.thread, g.generation, g.hostNs, g.seq)[0]),
@@ -207,6 +235,9 @@ export function readSheets(reader: SessionReader): SessionSheets {
       whole("thread", "Evolution thread, 0-based; empty for images of none", (i) => i.thread),
       whole("generation", "Generation, 0-based; empty outside an evolution", (i) => i.generation),
       whole("individual", "Row in the population; empty for references", (i) => i.individual),
+      whole("step", "Step of the session's plan that it was made for; empty in files that know no steps", (i) => i.step),
+      word("protocol", "Protocol of that step", (i) => protocolOf(i.step)),
+      text("image_key", "What the step knows it by; empty in files that know no steps", (i) => i.key ?? ""),
       text("label", "File name or other origin", (i) => i.label),
       whole("width_px", "Width, px", (i) => i.widthPx),
       whole("height_px", "Height, px", (i) => i.heightPx),
@@ -319,19 +350,46 @@ export function readSheets(reader: SessionReader): SessionSheets {
   };
 }
 
+interface SheetStep {
+  readonly step: number;
+  readonly protocol: string;
+  readonly begun: Stored<StepRecord>;
+  readonly ended: Stored<StepRecord> | null;
+  /** null = the session's. */
+  readonly onMs: number | null;
+  readonly sentences: readonly string[];
+  readonly tablesJson: string;
+}
+
+const stepSettings = z.object({ onMs: z.number().nullable().optional(), protocol: z.string(), name: z.string().optional() });
+const stepReport = z.object({ report: z.object({ sentences: z.array(z.string()), tables: z.array(z.unknown()) }) });
+
+function readSteps(rows: readonly Stored<StepRecord>[]): readonly SheetStep[] {
+  return rows.flatMap((begun): SheetStep[] => {
+    if (begun.state !== "begun") return [];
+    const ended = rows.find((r) => r.state !== "begun" && r.step === begun.step) ?? null;
+    const settings = stepSettings.safeParse(JSON.parse(begun.settingsJson)).data;
+    const report = ended === null ? undefined : stepReport.safeParse(JSON.parse(ended.dataJson)).data?.report;
+    return [{
+      step: begun.step, protocol: settings?.name ?? begun.protocol, begun, ended, onMs: settings?.onMs ?? null,
+      sentences: report?.sentences ?? [], tablesJson: JSON.stringify(report?.tables ?? []),
+    }];
+  });
+}
+
 function shownS(p: PresentationRecord, onMs: number): number {
   return p.framesPlanned === 0 ? 0 : ((p.framesShown / p.framesPlanned) * onMs) / 1000;
 }
 
 /** First onset and last end of a generation's presentations; where it has none, the time of its record. */
-function makeGenerationSpan(presentations: readonly Stored<PresentationRecord>[], timeline: Timeline, onMs: number): (thread: number, generation: number, hostNs: number, seq: number) => [number, number] {
+function makeGenerationSpan(presentations: readonly Stored<PresentationRecord>[], timeline: Timeline, onMs: (p: PresentationRecord) => number): (thread: number, generation: number, hostNs: number, seq: number) => [number, number] {
   const spans = new Map<string, [number, number]>();
   for (const p of presentations) {
     const start = onsetS(p, timeline);
     const key = `${p.thread}/${p.generation}`;
     const span = spans.get(key);
-    if (span === undefined) spans.set(key, [start, start + shownS(p, onMs)]);
-    else span[1] = Math.max(span[1], start + shownS(p, onMs));
+    if (span === undefined) spans.set(key, [start, start + shownS(p, onMs(p))]);
+    else span[1] = Math.max(span[1], start + shownS(p, onMs(p)));
   }
   return (thread, generation, hostNs, seq) => spans.get(`${thread}/${generation}`) ?? [timeline.hostS(hostNs, seq), timeline.hostS(hostNs, seq)];
 }
