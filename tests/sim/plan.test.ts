@@ -1,5 +1,6 @@
 // Sessions of several steps: what each protocol finds on the synthetic rig, against its ground truth.
 import fc from "fast-check";
+import { pearson } from "../../src/analysis/statistics.ts";
 import { describe, expect, it } from "vitest";
 import { defaultRigOptions } from "../../src/acquisition/synthetic/options.ts";
 import { simulate } from "./simWorld.ts";
@@ -200,4 +201,47 @@ describe("over random eyes", () => {
       { numRuns: 6, seed: 11 },
     );
   }, 120_000);
+});
+
+describe("what the protocols find, against the truth", () => {
+  it("the noise ceiling of the diverse set is the correlation of its means with the true responses", async () => {
+    const run = await simulate({ seed: 12, imagesInFolder: 40, rig: { channelsPerArray: 8 }, config: { plan: [{ protocol: "diverseSet", folder: "images", imageCount: 40, repeats: 6 }] } });
+    const view = viewOf(run, "diverseSet");
+    const means = Map.groupBy(run.of("presentation").filter((p) => p.excluded === null && p.counts !== null), (p) => p.imageId);
+    const pairs = view.channels.flatMap(({ channel, noiseCeilingR }) => {
+      if (noiseCeilingR === null || noiseCeilingR < 0.5) return [];
+      const measured = view.images.map(({ imageId }) => (means.get(imageId) ?? []).reduce((sum, p) => sum + (p.counts?.[channel] ?? 0), 0) / (means.get(imageId)?.length ?? 1));
+      const truth = view.images.map(({ imageId }) => run.truth.responseOfHz(imageId)?.[channel] ?? 0);
+      return [{ noiseCeilingR, r: pearson(measured, truth) ?? 0 }];
+    });
+    expect(pairs.length).toBeGreaterThanOrEqual(5);
+    for (const { noiseCeilingR, r } of pairs) expect(Math.abs(noiseCeilingR - r)).toBeLessThan(0.15);
+    expect(Math.abs(pairs.reduce((sum, p) => sum + p.noiseCeilingR - p.r, 0) / pairs.length)).toBeLessThan(0.08);
+    // The suggested target is one that tells images apart.
+    const target = view.channels.find((c) => c.channel === view.suggestedTarget);
+    expect(target?.reliability ?? 0).toBeGreaterThan(0.6);
+  }, 60_000);
+
+  it("localisation finds the part of the image that drives the target", async () => {
+    const side = 64;
+    // A grating in one corner of a grey image: what a disc over it takes away is what the neuron responds to.
+    const patch = { x: 40, y: 24, radius: 12 };
+    const image = { count: 1, width: side, height: side, data: Uint8Array.from({ length: side * side * 3 }, (_, i) => {
+      const [x, y] = [Math.floor(i / 3) % side, Math.floor(i / 3 / side)];
+      return Math.hypot(x - patch.x, y - patch.y) < patch.radius ? 128 + 110 * Math.sign(Math.sin((x + y) * 0.9)) : 128;
+    }) };
+    const probe = await simulate({ seed: 13, imagesInFolder: 1, folderImage: () => image, rig: { channelsPerArray: 8 }, config: { plan: [{ protocol: "images", folder: "one", repeats: 12 }] } });
+    const rates = probe.truth.responseOfHz(probe.of("image")[0]?.imageId ?? 0) ?? new Float64Array();
+    const channel = probe.truth.channels.reduce((top, c) => ((rates[c.index] ?? 0) - c.baselineHz > (rates[top] ?? 0) - (probe.truth.channels[top]?.baselineHz ?? 0) ? c.index : top), 0);
+    const run = await simulate({
+      seed: 13, imagesInFolder: 1, folderImage: () => image, rig: { channelsPerArray: 8 },
+      config: { plan: [{ protocol: "localisation", source: "file", imageFile: "one", channel, discCount: 40, discRepeats: 4, intactRepeats: 24, maskedRepeats: 12 }] },
+    });
+    const view = viewOf(run, "localisation");
+    expect(Math.hypot((view.peak?.xPx ?? 0) - patch.x, (view.peak?.yPx ?? 0) - patch.y)).toBeLessThan(patch.radius);
+    expect(view.keptShare ?? 1).toBeLessThan(0.4);
+    // The kept part alone drives it nearly as the whole does, the rest hardly.
+    expect(view.maskedHz ?? 0).toBeGreaterThan(0.6 * (view.intactHz ?? 0));
+    expect(view.complementHz ?? 99).toBeLessThan(0.3 * (view.intactHz ?? 0));
+  }, 60_000);
 });

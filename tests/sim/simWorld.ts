@@ -79,6 +79,8 @@ export interface SimOptions {
   readonly labs?: LabProtocols;
   /** Images in the folder of every step that has one. */
   readonly imagesInFolder?: number;
+  /** What they look like. */
+  readonly folderImage?: (place: number) => ImageBatch;
 }
 
 export async function simulate(options: SimOptions = {}): Promise<SimRun> {
@@ -107,8 +109,8 @@ export async function simulate(options: SimOptions = {}): Promise<SimRun> {
     trial: config.trial, response: config.response, plan: stepsOf(config).map((settings, library) => ({ settings, library })), implicitPlan: config.plan.length === 0, labs: options.labs ?? new Map(), openThreads,
     generator: () => generator, sessionPlacement: { centreXDeg: 0, centreYDeg: 0, sizeDeg: 4 }, screen: { widthPx: 1920, heightPx: 1080, widthCm: 53, distanceCm: 57 },
     libraries: stepsOf(config).map((step) => {
-      const count = step.protocol === "evolution" ? 6 : step.protocol === "localisation" || (step.protocol === "validation" && step.source !== "folder") || (step.protocol === "images" && step.folder === null) ? 0 : (options.imagesInFolder ?? 6);
-      return { labels: Array.from({ length: count }, (_, i) => `${step.protocol === "evolution" ? "reference" : "image"} ${i}`), widthPx: sizePx, heightPx: sizePx, image: async (place: number) => aReference(place) };
+      const count = step.protocol === "evolution" ? 6 : (step.protocol === "localisation" && step.source !== "file") || (step.protocol === "validation" && step.source !== "folder") || (step.protocol === "images" && step.folder === null) ? 0 : (options.imagesInFolder ?? 6);
+      return { labels: Array.from({ length: count }, (_, i) => `${step.protocol === "evolution" ? "reference" : "image"} ${i}`), widthPx: options.folderImage?.(0).width ?? sizePx, heightPx: options.folderImage?.(0).height ?? sizePx, image: async (place: number) => options.folderImage?.(place) ?? aReference(place) };
     }),
     record: (body) => {
       records.push(body);
