@@ -29,13 +29,21 @@ const placesMin = 6;
 interface Points {
   readonly x: Float64Array;
   readonly y: Float64Array;
+  /** Different coordinates, and which of them each place has: on a grid they are few. */
+  readonly xs: Float64Array;
+  readonly ys: Float64Array;
+  readonly xOf: Uint16Array;
+  readonly yOf: Uint16Array;
   readonly rate: Float64Array;
   readonly variation: number;
   readonly mean: number;
 }
 
-/** Least squares over centre, sd, height (above 0) and floor. null below six places, where all rates are equal, or where no Gaussian rises from the floor. */
-export function fitGaussianField(map: FieldMap): ReceptiveField | null {
+/**
+ * Least squares over centre, sd, height (above 0) and floor. null below six places, where all rates are equal, or where no Gaussian rises from the
+ * floor. `refineFrom`: a description whose r2 is below that with its centre on a place is not refined further (default 0: all are).
+ */
+export function fitGaussianField(map: FieldMap, { refineFrom = 0 }: { readonly refineFrom?: number } = {}): ReceptiveField | null {
   const points = usable(map);
   if (points === null) return null;
   const spanX = span(points.x);
@@ -52,10 +60,11 @@ export function fitGaussianField(map: FieldMap): ReceptiveField | null {
     }
   }
   if (best === null) return null;
+  if (1 - best.error / points.variation < refineFrom) return describe(best, points);
   let step = reach / (2 * Math.sqrt(points.x.length));
   let factor = 1.3;
   const inside = (x: number, y: number): boolean => x >= least(points.x) - step && x <= most(points.x) + step && y >= least(points.y) - step && y <= most(points.y) + step;
-  for (let round = 0; round < 60 && step > reach * 1e-5; round++) {
+  for (let round = 0; round < 40 && step > reach * 1e-4; round++) {
     const from: Fit = best;
     const tries: readonly (readonly [number, number, number])[] = [
       [from.x + step, from.y, from.sd], [from.x - step, from.y, from.sd], [from.x, from.y + step, from.sd], [from.x, from.y - step, from.sd],
@@ -71,7 +80,11 @@ export function fitGaussianField(map: FieldMap): ReceptiveField | null {
       factor = Math.sqrt(factor);
     }
   }
-  return { centreXDeg: best.x, centreYDeg: best.y, diameterDeg: fwhm * best.sd, floorHz: best.floor, peakHz: best.floor + best.height, r2: 1 - best.error / points.variation };
+  return describe(best, points);
+}
+
+function describe(fit: Fit, points: Points): ReceptiveField {
+  return { centreXDeg: fit.x, centreYDeg: fit.y, diameterDeg: fwhm * fit.sd, floorHz: fit.floor, peakHz: fit.floor + fit.height, r2: 1 - fit.error / points.variation };
 }
 
 /**
@@ -116,15 +129,17 @@ interface Fit {
 }
 
 /** Height and floor by linear least squares for a given centre and sd; null where the height is not above 0. */
-function fitAt({ x, y, rate, mean }: Points, centreX: number, centreY: number, sd: number): Fit | null {
+function fitAt({ x, xs, ys, xOf, yOf, rate, mean }: Points, centreX: number, centreY: number, sd: number): Fit | null {
   const n = x.length;
   const inverse = 1 / (2 * sd * sd);
   let sumG = 0;
   let sumGG = 0;
   let sumGR = 0;
   const shape = new Float64Array(n);
+  const alongX = xs.map((v) => Math.exp(-((v - centreX) ** 2) * inverse));
+  const alongY = ys.map((v) => Math.exp(-((v - centreY) ** 2) * inverse));
   for (let i = 0; i < n; i++) {
-    const g = Math.exp(-((x[i]! - centreX) ** 2 + (y[i]! - centreY) ** 2) * inverse);
+    const g = alongX[xOf[i]!]! * alongY[yOf[i]!]!;
     shape[i] = g;
     sumG += g;
     sumGG += g * g;
@@ -148,7 +163,11 @@ function usable({ xDeg, yDeg, rateHz }: FieldMap): Points | null {
   const rate = Float64Array.from(rows, (i) => rateHz[i]!);
   const variation = squares(rate);
   if (!(variation > 0)) return null;
-  return { x: Float64Array.from(rows, (i) => xDeg[i]!), y: Float64Array.from(rows, (i) => yDeg[i]!), rate, variation, mean: rate.reduce((a, b) => a + b, 0) / rate.length };
+  const x = Float64Array.from(rows, (i) => xDeg[i]!);
+  const y = Float64Array.from(rows, (i) => yDeg[i]!);
+  const [xs, ys] = [new Set(x), new Set(y)].map((values) => Float64Array.from(values));
+  if (xs === undefined || ys === undefined) throw new Error("expected coordinates");
+  return { x, y, xs, ys, xOf: Uint16Array.from(x, (v) => xs.indexOf(v)), yOf: Uint16Array.from(y, (v) => ys.indexOf(v)), rate, variation, mean: rate.reduce((a, b) => a + b, 0) / rate.length };
 }
 
 /** Sum of squares about the mean. */

@@ -70,7 +70,10 @@ interface Scored {
 }
 
 function compute(reader: SessionReader, change: WhatIf): WhatIfReport {
-  const presentations = reader.presentations().filter((p) => p.generation !== null && p.excluded === null && p.onsetRigNs !== null && p.counts !== null);
+  const all = reader.presentations().filter((p) => p.generation !== null && p.excluded === null && p.onsetRigNs !== null && p.counts !== null);
+  // Of several evolutions, the newest.
+  const step = all.at(-1)?.step ?? null;
+  const presentations = all.filter((p) => p.step === step);
   const first = presentations[0];
   if (first === undefined) throw new FaultError({ code: "nothingRecorded", message: `Expected at least one counted presentation of an evolution in ${reader.file}, found none.` });
   const windowStartMs = change.windowStartMs ?? first.windowStartMs;
@@ -104,14 +107,20 @@ function compute(reader: SessionReader, change: WhatIf): WhatIfReport {
         otherwise: { evolved: mean(evolved, "otherwiseHz"), reference: mean(reference, "otherwiseHz") },
       };
     }),
-    surrogate: change.optimizer === undefined ? null : runSurrogate(reader, scored, change.optimizer),
+    surrogate: change.optimizer === undefined ? null : runSurrogate(reader, scored, change.optimizer, firstThreadOf(reader, step)),
   };
 }
 
 const imagesMin = 40;
 
-function runSurrogate(reader: SessionReader, scored: readonly Scored[], optimizerName: string): NonNullable<WhatIfReport["surrogate"]> {
-  const latents = new Map(reader.images().flatMap((i) => (i.thread === 0 && i.latent !== null ? [[i.imageId, i.latent] as const] : [])));
+/** Number of the first evolution of a step. */
+function firstThreadOf(reader: SessionReader, step: number | null): number {
+  const numbers = reader.images().flatMap((i) => (i.thread !== null && i.step === step ? [i.thread] : []));
+  return numbers.length === 0 ? 0 : Math.min(...numbers);
+}
+
+function runSurrogate(reader: SessionReader, scored: readonly Scored[], optimizerName: string, thread: number): NonNullable<WhatIfReport["surrogate"]> {
+  const latents = new Map(reader.images().flatMap((i) => (i.thread === thread && i.latent !== null ? [[i.imageId, i.latent] as const] : [])));
   const rows = scored.filter((s) => latents.has(s.imageId));
   if (rows.length < imagesMin) throw new FaultError({ code: "tooFewImages", message: `Expected at least ${imagesMin} responses to images with a latent to model them, got ${rows.length}.` });
   const features = matrixFromRows(rows.map((r) => latents.get(r.imageId) ?? new Float64Array()));
@@ -120,9 +129,9 @@ function runSurrogate(reader: SessionReader, scored: readonly Scored[], optimize
   const validated = crossValidateRidge({ features, responses, folds, scale: false });
   const best = validated.bestIndex[0] ?? 0;
   const model = fitRidge({ features, responses, penalty: validated.penalties[best] ?? 1 });
-  const firstState = reader.generations({ states: true }).find((g) => g.thread === 0);
+  const firstState = reader.generations({ states: true }).find((g) => g.thread === thread);
   if (firstState === undefined) throw new FaultError({ code: "nothingRecorded", message: `Expected at least one finished generation in ${reader.file}, found none.` });
-  const count = reader.generations().filter((g) => g.thread === 0).length;
+  const count = reader.generations().filter((g) => g.thread === thread).length;
   const recorded = unwrap(restoreOptimizer(unwrap(decodeOptimizerState(firstState.stateBefore))));
   const other = unwrap(createOptimizer({ name: optimizerName, dim: recorded.dim, rng: createRng(reader.info().seed).fork("what if"), ...startOf(optimizerName, recorded) }));
   const evolve = (optimizer: typeof recorded): number[] =>

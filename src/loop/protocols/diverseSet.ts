@@ -10,8 +10,9 @@ import type { CarryOver, Protocol, ProtocolContext, ProtocolImage, RunningProtoc
 
 export const diverseSetProtocol: Protocol<DiverseSetStep> = { name: "diverseSet", title: "Diverse set", takesQueued: false, open: openDiverseSet };
 
-/** While it runs fewer halvings do: the figure is only looked at. */
+/** While it runs fewer halvings do, and the figures are worked out anew only after this many presentations. */
 const liveSplits = 8;
+const liveEvery = 24;
 
 function openDiverseSet(settings: DiverseSetStep, context: ProtocolContext): RunningProtocol {
   const images = context.library.slice(0, settings.imageCount).map((label, place): ProtocolImage => {
@@ -20,6 +21,7 @@ function openDiverseSet(settings: DiverseSetStep, context: ProtocolContext): Run
   });
   const sums = createRateSums();
   const figures = createChannelFigures(0);
+  let live: { readonly counted: number; readonly figures: ReturnType<typeof describe> } | null = null;
   let shown = false;
   let shownChannel = 0;
 
@@ -93,7 +95,8 @@ function openDiverseSet(settings: DiverseSetStep, context: ProtocolContext): Run
       return `${images.length} images, ${settings.repeats} times each`;
     },
     view() {
-      const { channels, suggested } = describe(liveSplits);
+      if (live === null || sums.counted - live.counted >= liveEvery || (sums.counted !== live.counted && sums.counted >= images.length * settings.repeats)) live = { counted: sums.counted, figures: describe(liveSplits) };
+      const { channels, suggested } = live.figures;
       const target = suggested ?? shownChannel;
       return {
         protocol: "diverseSet", step: context.step, images: images.map((image, place) => ({ imageId: image.imageId, label: image.label, counted: sums.count(place) })),

@@ -40,18 +40,33 @@ function openMapping(settings: RfMappingStep, context: ProtocolContext): Running
     return Float64Array.from({ length: columns * rows }, (_, p) => rateAt(p, channel));
   }
 
-  function fieldOf(rateHz: Float64Array): FieldView | null {
+  function fieldOf(rateHz: Float64Array, refineFrom: number): FieldView | null {
     const map = { xDeg: placeX, yDeg: placeY, rateHz };
     const cellAreaDeg2 = (settings.widthDeg / (columns - 1)) * (settings.heightDeg / (rows - 1));
-    const found: ReceptiveField | null = settings.method === "gaussian" ? fitGaussianField(map) : centroidField(map, { from: settings.centroidFrom, cellAreaDeg2 });
+    const found: ReceptiveField | null = settings.method === "gaussian" ? fitGaussianField(map, { refineFrom }) : centroidField(map, { from: settings.centroidFrom, cellAreaDeg2 });
     return found === null ? null : { ...found, trusted: found.r2 >= settings.r2Min };
   }
 
-  const fields = (): { readonly channel: number; readonly rateHz: Float64Array; readonly field: FieldView | null }[] =>
+  const fields = (refineFrom: number): { readonly channel: number; readonly rateHz: Float64Array; readonly field: FieldView | null }[] =>
     context.channels().map(({ index }) => {
       const rateHz = mapOf(index);
-      return { channel: index, rateHz, field: fieldOf(rateHz) };
+      return { channel: index, rateHz, field: fieldOf(rateHz, refineFrom) };
     });
+
+  let final: { readonly counted: number; readonly all: ReturnType<typeof fields> } | null = null;
+  let held: { readonly counted: number; readonly all: ReturnType<typeof fields> } | null = null;
+
+  /** While it runs maps that show nothing yet are not fitted to the end, and nothing is fitted again that has not changed. */
+  function liveFields(): ReturnType<typeof fields> {
+    if (final?.counted === sums.counted) return final.all;
+    if (held?.counted !== sums.counted) held = { counted: sums.counted, all: fields(settings.r2Min / 2) };
+    return held.all;
+  }
+
+  function finalFields(): ReturnType<typeof fields> {
+    if (final?.counted !== sums.counted) final = { counted: sums.counted, all: fields(0) };
+    return final.all;
+  }
 
   function chooseCarried(all: ReturnType<typeof fields>): { readonly centreXDeg: number; readonly centreYDeg: number; readonly diameterDeg: number; readonly channels: number } | null {
     if (settings.carryOver === "none") return null;
@@ -87,16 +102,16 @@ function openMapping(settings: RfMappingStep, context: ProtocolContext): Running
       return `${columns} x ${rows} places, ${images.length} images of ${settings.imageSizeDeg} deg, ${settings.repeats} times each`;
     },
     view() {
-      const all = fields();
+      const all = liveFields();
       return {
         protocol: "rfMapping", step: context.step, xDeg, yDeg, imageSizeDeg: settings.imageSizeDeg, method: settings.method,
         counts: Array.from({ length: columns * rows }, (_, p) => images.reduce((n, _image, i) => n + sums.count(p * images.length + i), 0)),
-        channels: all.map((c) => ({ channel: c.channel, rateHz: [...c.rateHz].map((v) => (Number.isNaN(v) ? null : v)), field: c.field })),
+        channels: all.map((c) => ({ channel: c.channel, rateHz: [...c.rateHz].map((v) => (Number.isNaN(v) ? null : Math.round(v * 10) / 10)), field: c.field })),
         carried: chooseCarried(all),
       };
     },
     report() {
-      const all = fields();
+      const all = finalFields();
       const trusted = all.filter((c) => c.field?.trusted === true);
       const carried = chooseCarried(all);
       const method = settings.method === "gaussian" ? "a round Gaussian on a floor, least squares" : `centroid of the places above ${settings.centroidFrom * 100} % of the range`;
@@ -115,7 +130,7 @@ function openMapping(settings: RfMappingStep, context: ProtocolContext): Running
       };
     },
     carryOver(): Partial<CarryOver> {
-      const carried = chooseCarried(fields());
+      const carried = chooseCarried(finalFields());
       if (carried === null) return {};
       return { field: { centreXDeg: carried.centreXDeg, centreYDeg: carried.centreYDeg, sizeDeg: settings.sizeInDiameters === null ? null : Math.max(0.2, settings.sizeInDiameters * carried.diameterDeg), fromStep: context.step } };
     },
