@@ -13,7 +13,7 @@ import { generatorsOf } from "./stepImages.ts";
 
 const diskWarnBytes = 5e9;
 
-export async function checkSession(config: SessionConfig, world: { readonly models: Models; readonly folder: string; readonly screenAttached: boolean; readonly protocolFolder: string }): Promise<readonly Check[]> {
+export async function checkSession(config: SessionConfig, world: { readonly models: Models; readonly folder: string; readonly screenAttached: boolean; readonly screenProblem?: string | null; readonly protocolFolder: string }): Promise<readonly Check[]> {
   const checks: Check[] = [];
   const add = (id: string, label: string, problem: string | null, fine: string): void => {
     checks.push({ id, label, level: problem === null ? "ok" : "fault", message: problem ?? fine });
@@ -43,8 +43,11 @@ export async function checkSession(config: SessionConfig, world: { readonly mode
     checks.push({ id: `metadata.${problem.code}`, label: "Subject", level: "warn", message: problem.message });
   }
   checks.push({
-    id: "screen", label: "Subject's screen", level: "ok",
-    message: config.display.kind === "timed" ? "No screen: the engine times the images itself." : config.display.kind === "external" ? `Another program shows the images of ${config.display.external?.folder ?? "a folder that is not named yet"}.` : world.screenAttached ? "Open and answering." : "Opens when the session starts.",
+    id: "screen", label: "Subject's screen", level: config.display.kind === "window" && world.screenAttached && (world.screenProblem ?? null) !== null ? "warn" : "ok",
+    message: config.display.kind === "timed" ? "No screen: the engine times the images itself."
+      : config.display.kind === "external" ? `Another program shows the images of ${config.display.external?.folder ?? "a folder that is not named yet"}.`
+      : !world.screenAttached ? "Opens when the session starts."
+      : (world.screenProblem ?? null) === null ? "Open and answering." : `Open, but ${world.screenProblem}`,
   });
   return checks;
 }

@@ -1,7 +1,7 @@
 // Tests of the display outside sessions, and the stimulus window's state. Knows nothing about how the window draws or how results are shown.
 import { framesOf, judgeDisplay } from "../analysis/displayTest.ts";
 import { displayConfig } from "../shared/contract/config.ts";
-import type { DisplayTestState, Handlers } from "../shared/contract/index.ts";
+import type { DisplayTestState, Handlers, WindowFacts } from "../shared/contract/index.ts";
 import type { Clock } from "../shared/ports.ts";
 import { fault, ok } from "../shared/result.ts";
 import { nsPerS } from "../shared/units.ts";
@@ -42,4 +42,11 @@ export function createDisplayTests({ clock, screen, isSessionRunning }: { readon
     },
     "display.lastTest": async () => ok(last.state === "running" ? { state: "running", secondsLeft: Math.max(0, (endsAtNs - clock.now()) / nsPerS) } : last),
   };
+}
+
+/** What a session should not be started with; null where nothing is wrong, or nothing is known. */
+export function problemOfScreen(facts: WindowFacts | null): string | null {
+  if (facts === null) return null;
+  if (facts.pixelRatio !== 1) return `at a scaling of ${Math.round(facts.pixelRatio * 100)} %: set display scaling and zoom to 100 %, others add a frame of delay.`;
+  return facts.fullScreen ? null : "not full screen: press F in it, a window adds a frame of delay.";
 }

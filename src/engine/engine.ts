@@ -21,7 +21,7 @@ import { createInsilicoHandlers } from "./insilico/handlers.ts";
 import { createDiverseSetHandlers } from "./diverseSet/job.ts";
 import { createModelsHandlers } from "./modelsHandlers.ts";
 import { describeDevices } from "./devices.ts";
-import { createDisplayTests } from "./displayTests.ts";
+import { createDisplayTests, problemOfScreen } from "./displayTests.ts";
 import type { Caller, Engine, EngineEvent, EngineOptions } from "./engineTypes.ts";
 import { openLiveSession } from "./liveSession.ts";
 import type { LiveSession } from "./liveSession.ts";
@@ -318,7 +318,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       if (held.length >= last) return ok(held);
       return withReader(running.session.file, (reader) => recordedResponses(reader, { channel, generation: null, last }));
     },
-    "session.check": async ({ config }): Promise<Result<readonly Check[], Fault>> => ok(await checkSession(config, { models, folder: folderOf(config), screenAttached: screen.attachedCaller !== null, protocolFolder: options.protocolFolder ?? defaultProtocolFolder })),
+    "session.check": async ({ config }): Promise<Result<readonly Check[], Fault>> => ok(await checkSession(config, { models, folder: folderOf(config), screenAttached: screen.attachedCaller !== null, screenProblem: problemOfScreen(screen.facts), protocolFolder: options.protocolFolder ?? defaultProtocolFolder })),
     "session.start": ({ config }) => start(config),
     "session.pause": async () => {
       const { session, telemetry } = current();

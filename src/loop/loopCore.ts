@@ -582,9 +582,20 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     ended = true;
     presentations.stop();
     steps.finish(ending === "completed");
+    reportDisplay();
     log(ending ?? "stopped", endMessage, ending === "failed" ? "fault" : "info", "state");
     effects.rewardOff();
     listener.ended?.(ending ?? "stopped", endMessage);
+  }
+
+  /** How the display did, in sentences for the log; sessions of before it was looked at have none. */
+  function reportDisplay(): void {
+    if (calibration === null || calibration.flashes === 0) return;
+    const { settled, lateFrames, wrongDurations, framesDropped, framesRepeated, lagMs } = presentations.status;
+    const lag = lagMs.n === 0 ? "no photodiode mark was matched" : `images lit up ${lagMs.mean.toFixed(1)} ms after their flip (SD ${lagMs.sd.toFixed(2)} ms, ${lagMs.n} marks)`;
+    const seen = calibration.durationsSeen > 0 ? `; by the photodiode ${wrongDurations} stood for another time than the window reported` : "";
+    const coded = calibration.photodiodeCode === "frames" && calibration.marks > 0 ? `, ${framesDropped} refreshes were dropped and ${framesRepeated} repeated` : "";
+    log("displayReport", `Display at ${calibration.refreshHz.toFixed(2)} Hz, ${settled} images: ${lateFrames} late frames by the window${seen}${coded}; ${lag}.`, lateFrames + wrongDurations === 0 ? "info" : "warn", "log", { settled, lateFrames, wrongDurations, framesDropped, framesRepeated, lagMs });
   }
 
   return {

@@ -23,11 +23,12 @@ const pingEveryMs = 3000;
 const refreshChange = 0.03;
 
 const canvas = document.querySelector<HTMLCanvasElement>("#screen");
+const patchCanvas = document.querySelector<HTMLCanvasElement>("#patch");
 const hint = document.querySelector<HTMLElement>("#hint");
-if (canvas === null || hint === null) throw new Error("expected the elements #screen and #hint in stimulus.html");
+if (canvas === null || patchCanvas === null || hint === null) throw new Error("expected the elements #screen, #patch and #hint in stimulus.html");
 
 const client = connectWindow(["stimulus", "session"]);
-const screen = createScreen(canvas);
+const screen = createScreen(canvas, patchCanvas);
 const shelf = createImageShelf();
 
 let linkUp = false;

@@ -1,4 +1,5 @@
-// What the subject sees: background, image, fixation spot, photodiode patch, on a 2D canvas of the window's size in device pixels.
+// What the subject sees: background, image and fixation spot on a 2D canvas of the window's size in device pixels, the photodiode patch on a
+// small one over its corner: the coded patch changes every frame, and a browser passes a changed canvas on as a whole.
 // Colours are worked out when a placement comes, so that drawing allocates nothing. Knows nothing about time.
 import { patchGreys, patchLevelMax } from "../../shared/patchCode.ts";
 import type { StimulusCommand } from "../../shared/contract/index.ts";
@@ -28,9 +29,10 @@ export interface Screen {
 
 export const restingGrey = 128;
 
-export function createScreen(canvas: HTMLCanvasElement): Screen {
+export function createScreen(canvas: HTMLCanvasElement, patchCanvas: HTMLCanvasElement): Screen {
   // Not desynchronized: Chromium then painted nothing while callbacks looked normal.
   const context = contextOf(canvas);
+  const patchContext = contextOf(patchCanvas);
   let spot = { xPx: 0, yPx: 0 };
   let placement: Placement | null = null;
   let background = greyOf(restingGrey, null);
@@ -42,14 +44,21 @@ export function createScreen(canvas: HTMLCanvasElement): Screen {
     if (canvas.width === widthPx && canvas.height === heightPx) return false;
     canvas.width = widthPx;
     canvas.height = heightPx;
+    fitPatch();
     return true;
   };
 
+  function fitPatch(): void {
+    const side = placement?.photodiodePx ?? 0;
+    patchCanvas.hidden = side === 0;
+    patchCanvas.width = patchCanvas.height = Math.max(1, side);
+    // One device pixel for one of the canvas, also where the page is scaled.
+    patchCanvas.style.width = patchCanvas.style.height = `${side / window.devicePixelRatio}px`;
+  }
+
   function drawPatch(level: number): void {
-    if (placement === null || placement.photodiodePx === 0) return;
-    const side = placement.photodiodePx;
-    context.fillStyle = patch[Math.min(level, patchLevelMax)] ?? "#000";
-    context.fillRect(canvas.width - side, canvas.height - side, side, side);
+    patchContext.fillStyle = patch[Math.min(level, patchLevelMax)] ?? "#000";
+    patchContext.fillRect(0, 0, patchCanvas.width, patchCanvas.height);
   }
 
   fit();
@@ -61,6 +70,7 @@ export function createScreen(canvas: HTMLCanvasElement): Screen {
       placement = next;
       background = greyOf(next.backgroundGrey, next.lut);
       patch = patchGreys(next.lut !== null).map((grey) => greyOf(grey, next.lut));
+      fitPatch();
     },
     moveFixation(xPx, yPx) {
       spot = { xPx, yPx };

@@ -124,6 +124,7 @@ export function readSheets(reader: SessionReader): SessionSheets {
   const generations = reader.generations();
   const images = reader.images();
   const neuronModels = reader.neuronModels();
+  const flipOf = new Map(reader.flips().map((flip) => [flip.presentationId, flip]));
   const generationSpan = makeGenerationSpan(presentations, timeline, onMs);
   const individual = new Map(images.flatMap((image) => (image.individual === null ? [] : [[`${image.thread}/${image.generation}/${image.individual}`, image.imageId] as const])));
 
@@ -180,6 +181,11 @@ export function readSheets(reader: SessionReader): SessionSheets {
       whole("frames_planned", "Frames planned", (p) => p.framesPlanned),
       whole("frames_shown", "Frames shown", (p) => p.framesShown),
       whole("late_frames", "Frames that came late", (p) => p.lateFrames),
+      real("offset_host_ns", "Blank after the image on the computer's clock, ns; empty in sessions of before file version 3", (p) => flipOf.get(p.presentationId)?.offsetHostNs),
+      whole("frames_seen", "Refreshes that the photodiode saw the image for; empty where the rig cannot tell", (p) => flipOf.get(p.presentationId)?.framesSeen),
+      whole("frames_repeated", "Refreshes that the photodiode saw twice; only with the coded patch", (p) => flipOf.get(p.presentationId)?.framesRepeated),
+      whole("frames_dropped", "Refreshes that the photodiode never saw; only with the coded patch", (p) => flipOf.get(p.presentationId)?.framesDropped),
+      real("onset_error_ms", "Photodiode's onset less the flip with the display's calibrated lag, ms", (p) => flipOf.get(p.presentationId)?.onsetErrorMs),
     ]),
     trials: makeSheet("trials", "Fixation trials by start.", trials, [
       real("start_s", "Start, seconds since the session's start", (t) => timeline.hostS(t.startHostNs, t.seq)),
