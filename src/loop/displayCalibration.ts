@@ -3,6 +3,7 @@
 import type { SeenImage } from "../analysis/photodiode.ts";
 import type { ClockMap, PlannedFlash } from "../shared/ports.ts";
 import type { DisplayCalibrationRecord } from "../shared/records.ts";
+import { patchLevelOf } from "../shared/patchCode.ts";
 import { nsPerMs } from "../shared/units.ts";
 import type { HostTimeNs } from "../shared/units.ts";
 
@@ -12,9 +13,10 @@ export interface CalibrationPlan {
   readonly offFrames: number;
 }
 
-/** A mark belongs to a flip when it comes this long after it. Before: transport times are not known to the millisecond. */
+/** A mark belongs to a flip when it comes this long after it. Before: transport times are not known to the millisecond. After: sooner than the next flash's. */
 const beforeMs = 10;
-const afterMs = 150;
+const afterMsMax = 100;
+const afterShareMax = 0.8;
 /** Lags that no working display has, and the spread above which onsets are not to be trusted, in refreshes. */
 const lagMsMax = 60;
 const lagMsMin = -5;
@@ -26,38 +28,37 @@ export function calibrationFlashes({ flashes, onFrames, offFrames }: Calibration
 }
 
 export interface DisplayCalibration {
-  flip(flipHostNs: HostTimeNs): void;
-  /** A mark that is an onset. */
-  mark(rigNs: number): void;
+  flip(presentationId: number, flipHostNs: HostTimeNs): void;
+  /** A mark that is an onset; `level` of the coded patch, null where the rig has two states. */
+  mark(rigNs: number, level: number | null): void;
   finish(map: ClockMap | null): DisplayCalibrationRecord;
 }
 
 export interface CalibrationOptions extends Pick<DisplayCalibrationRecord, "refreshHz" | "photodiodeCode"> {
   readonly onFrames: number;
+  readonly offFrames: number;
   /** What the photodiode saw of the flash that lit up at this rig time. */
   readonly seenAt: (onsetRigNs: number) => SeenImage | null;
 }
 
-export function createDisplayCalibration({ refreshHz, photodiodeCode, onFrames, seenAt }: CalibrationOptions): DisplayCalibration {
-  const flips: HostTimeNs[] = [];
-  const marks: number[] = [];
+export function createDisplayCalibration({ refreshHz, photodiodeCode, onFrames, offFrames, seenAt }: CalibrationOptions): DisplayCalibration {
+  const flips: { readonly presentationId: number; readonly flipHostNs: HostTimeNs }[] = [];
+  const marks: { readonly rigNs: number; readonly level: number | null }[] = [];
+  const afterMs = Math.min(afterMsMax, (afterShareMax * 1000 * (onFrames + offFrames)) / refreshHz);
   return {
-    flip: (flipHostNs) => void flips.push(flipHostNs),
-    mark: (rigNs) => void marks.push(rigNs),
+    flip: (presentationId, flipHostNs) => void flips.push({ presentationId, flipHostNs }),
+    mark: (rigNs, level) => void marks.push({ rigNs, level }),
     finish(map) {
       const common = { kind: "displayCalibration" as const, refreshHz, photodiodeCode, flashes: flips.length };
       if (flips.length === 0) return skippedCalibration({ ...common, why: "The display showed none of the flashes." });
       if (map === null) return skippedCalibration({ ...common, why: "The rig's clock was not known by the end of the flashes." });
       // Strobes and boxes with a pulse of their own length do not tell durations.
-      const durationsSeen = marks.filter((at) => Math.abs((seenAt(at)?.frames ?? Number.POSITIVE_INFINITY) - onFrames) <= 1).length;
-      let next = 0;
-      const lags = flips.flatMap((flip) => {
-        const expected = map.toRig(flip);
-        while (next < marks.length && (marks[next] ?? 0) < expected - beforeMs * nsPerMs) next += 1;
-        const mark = marks[next];
-        if (mark === undefined || mark > expected + afterMs * nsPerMs) return [];
-        next += 1;
-        return [(mark - expected) / nsPerMs];
+      const durationsSeen = marks.filter(({ rigNs }) => Math.abs((seenAt(rigNs)?.frames ?? Number.POSITIVE_INFINITY) - onFrames) <= 1).length;
+      const lags = flips.flatMap(({ presentationId, flipHostNs }) => {
+        const expected = map.toRig(flipHostNs);
+        // Under the coded patch a flash's first level says which it is, mod 3: the light of another one is not taken for it.
+        const found = marks.find(({ rigNs, level }) => rigNs > expected - beforeMs * nsPerMs && rigNs < expected + afterMs * nsPerMs && (level === null || level === patchLevelOf(presentationId, 0)));
+        return found === undefined ? [] : [(found.rigNs - expected) / nsPerMs];
       });
       if (lags.length < 2) return { ...skippedCalibration({ ...common, why: "The rig had no photodiode mark of the flashes: onsets are the display's own, without its lag." }), marks: lags.length };
       const mean = lags.reduce((a, b) => a + b, 0) / lags.length;
@@ -69,6 +70,11 @@ export function createDisplayCalibration({ refreshHz, photodiodeCode, onFrames, 
 
 export function skippedCalibration({ why, refreshHz, photodiodeCode, flashes }: Pick<DisplayCalibrationRecord, "refreshHz" | "photodiodeCode" | "flashes"> & { readonly why: string }): DisplayCalibrationRecord {
   return { kind: "displayCalibration", refreshHz, photodiodeCode, flashes, marks: 0, durationsSeen: 0, lagMsMedian: null, lagMsMean: null, lagMsSd: null, lagMsMin: null, lagMsMax: null, skipped: why };
+}
+
+/** The lag that a session goes by, ms: the median where a display can have it; null = none is known. */
+export function usableLagMs({ lagMsMedian }: DisplayCalibrationRecord): number | null {
+  return lagMsMedian === null || lagMsMedian > lagMsMax || lagMsMedian < lagMsMin ? null : lagMsMedian;
 }
 
 /** What is wrong with a calibration, in a sentence; null where nothing is. */

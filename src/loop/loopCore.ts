@@ -16,7 +16,7 @@ import type { Alarms } from "./alarms.ts";
 import { createChannelWatch } from "./channelWatch.ts";
 import { createChannelFigures } from "./channels.ts";
 import type { ChannelFigures } from "./channels.ts";
-import { calibrationFlashes, createDisplayCalibration, judgeCalibration, skippedCalibration } from "./displayCalibration.ts";
+import { calibrationFlashes, createDisplayCalibration, judgeCalibration, skippedCalibration, usableLagMs } from "./displayCalibration.ts";
 import type { DisplayCalibration } from "./displayCalibration.ts";
 import { createFixationMonitor, createFreeViewing } from "./fixation.ts";
 import { recordOf } from "./inputs.ts";
@@ -165,7 +165,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
       finishCalibration(skippedCalibration({ ...input, why: input.skipped === "" ? "No flashes were asked for." : input.skipped, flashes: 0 }));
       return;
     }
-    calibrating = createDisplayCalibration({ refreshHz: input.refreshHz, photodiodeCode: input.photodiodeCode, onFrames: input.onFrames, seenAt: (onset) => presentations.seenAt(onset) });
+    calibrating = createDisplayCalibration({ refreshHz: input.refreshHz, photodiodeCode: input.photodiodeCode, onFrames: input.onFrames, offFrames: input.offFrames, seenAt: (onset) => presentations.seenAt(onset) });
     // Durations of the flashes are counted in this display's refreshes.
     presentations.setDisplay({ refreshHz: input.refreshHz, lagMs: null, checksDurations: false, isCoded: input.photodiodeCode === "frames" });
     log("calibrating", `The photodiode patch is flashed ${input.flashes} times to measure the display's lag.`);
@@ -178,7 +178,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     calibration = done;
     record(done);
     const { refreshHz: hz, lagMsMedian, lagMsSd, marks, flashes, skipped, durationsSeen } = done;
-    presentations.setDisplay({ refreshHz: hz, lagMs: lagMsMedian, checksDurations: flashes > 0 && durationsSeen >= flashes / 2, isCoded: done.photodiodeCode === "frames" });
+    presentations.setDisplay({ refreshHz: hz, lagMs: usableLagMs(done), checksDurations: flashes > 0 && durationsSeen >= flashes / 2, isCoded: done.photodiodeCode === "frames" });
     if (lagMsMedian === null) log("calibration", `The display's lag was not measured: ${skipped}`);
     else log("calibration", `Display: ${hz.toFixed(2)} Hz, lag ${lagMsMedian.toFixed(1)} ms, SD ${(lagMsSd ?? 0).toFixed(2)} ms, ${marks} of ${flashes} flashes seen.`);
     const problem = judgeCalibration(done);
@@ -452,7 +452,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     switch (report.kind) {
       case "onset": {
         if (report.presentationId < 0) {
-          calibrating?.flip(report.flipHostNs);
+          calibrating?.flip(report.presentationId, report.flipHostNs);
           effects.lit(0, report.presentationId, report.flipHostNs, null);
           return;
         }

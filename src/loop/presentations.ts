@@ -327,7 +327,7 @@ export function createPresentations(options: PresentationsOptions): Presentation
       const isOfPatch = mark.kind === "photodiode" || (response.onsetTtlLine !== null && mark.kind === "ttl" && mark.line === response.onsetTtlLine);
       const isOnset = isOfPatch && patch.take(mark);
       if (calibration !== null) {
-        if (isOnset) calibration.mark(mark.rigNs);
+        if (isOnset) calibration.mark(mark.rigNs, mark.kind === "photodiode" ? mark.word : null);
         return;
       }
       // Levels of the coded patch within an image are no onsets.

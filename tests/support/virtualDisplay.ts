@@ -2,7 +2,7 @@
 // Needs Xorg and its dummy driver (Debian: xserver-xorg-core, xserver-xorg-video-dummy, x11-xserver-utils). Knows nothing about what is shown.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fault, ok } from "../../src/shared/result.ts";
@@ -53,6 +53,7 @@ export async function startVirtualDisplay({ second = false }: { readonly second?
   while (existsSync(`/tmp/.X11-unix/X${number}`) || existsSync(`/tmp/.X${number}-lock`)) number += 1;
   const name = `:${number}`;
   const server = spawn("Xorg", [name, "-config", join(folder, "xorg.conf"), "-noreset", "-nolisten", "tcp", "-ac", "-logfile", join(folder, "log")], { stdio: "ignore" });
+  favour(server.pid);
   const close = async (): Promise<void> => {
     const gone = new Promise((resolve) => server.once("exit", resolve));
     if (server.exitCode === null && server.signalCode === null) {
@@ -76,4 +77,13 @@ export async function startVirtualDisplay({ second = false }: { readonly second?
     return fault("xorg", "Xorg runs, but did not take the 120 Hz mode.");
   }
   return ok({ name, refreshHz, close });
+}
+
+/** What stands for hardware (the monitor, the photodiode) must not wait for a busy processor, as hardware does not. Without the right to it, it does. */
+export function favour(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, -15);
+  } catch {
+    // An ordinary user may not.
+  }
 }

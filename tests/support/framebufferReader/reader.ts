@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fault, ok } from "../../../src/shared/result.ts";
 import type { Fault, Result } from "../../../src/shared/result.ts";
+import { favour } from "../virtualDisplay.ts";
 
 const source = join(import.meta.dirname, "framebufferReader.c");
 const program = resolve(import.meta.dirname, "..", "..", "..", "out", "framebufferReader");
@@ -51,6 +52,7 @@ export function startReader(readerProgram: string, o: ReaderOptions): RunningRea
     "--display", o.display, "--patch", `${o.patch.x},${o.patch.y}`, "--row", `${o.row.x},${o.row.y},${o.row.width}`, "--background", String(o.background), "--levels", o.levels.join(","),
     "--seconds", String(o.seconds), "--out", o.file, ...(o.port === null ? [] : ["--port", String(o.port)]),
   ], { stdio: ["ignore", "ignore", "pipe"] });
+  favour(child.pid);
   let complaint = "";
   child.stderr.on("data", (data: Buffer) => (complaint += data.toString()));
   const gone = new Promise<void>((done) => child.once("exit", () => done()));
