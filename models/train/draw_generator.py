@@ -1,13 +1,17 @@
 #!/usr/bin/python3
-"""Draws the built-in image generator `shapes-g1` as an ONNX graph, and the reference images.
+"""Draws the built-in image generators `shapes-g1` and `shapes-g2` as ONNX graphs, and the reference images.
 
 The generator is not trained: it is a small differentiable renderer. A 64-d latent, turned by a fixed orthogonal matrix,
 sets the outline, pose, colours, shading, texture and inner features of one object and the colours and textures of its
 background. Every parameter passes a tanh, so the zero latent is a bland grey picture with a faint blob, ordinary latents
 (norm about 8) are vivid, and huge ones stay pictures.
 
+shapes-g1 always has its object, as a stimulus should. shapes-g2 has one parameter more, by which the object with its shadow fades to
+nothing: only a generator that can leave the object out can show that a search has no use for it. It is for the ablation demonstration.
+
 Usage (Debian: apt-get install python3-torch python3-onnx python3-pil):
-    /usr/bin/python3 models/train/draw_generator.py              writes models/shapes-g1 and models/references
+    /usr/bin/python3 models/train/draw_generator.py              writes models/shapes-g1, models/shapes-g2 and models/references
+    /usr/bin/python3 models/train/draw_generator.py --only shapes-g2   that model alone
     /usr/bin/python3 models/train/draw_generator.py --sheet X.png   also a sheet of random samples, to look at
 """
 import argparse
@@ -21,6 +25,8 @@ from common import export_onnx, models_dir, write_manifest
 
 SIZE_PX = 160
 LATENT_DIM = 64
+# The encoders that shapes-g2 is for see 64 pixels; a larger picture would only cost.
+FADING_SIZE_PX = 96
 SEED = 20240611
 
 
@@ -37,13 +43,15 @@ def opponent_to_rgb():
 
 
 class ShapesGenerator(torch.nn.Module):
-    """latent [n, 64] -> image [n, 3, s, s], object mask [n, 1, s, s], background without object [n, 3, s, s], all 0..1."""
+    """latent [n, 64, or 65 where the object can fade] -> image [n, 3, s, s], object mask [n, 1, s, s], background without object [n, 3, s, s], all 0..1."""
 
-    def __init__(self, size_px=SIZE_PX):
+    def __init__(self, size_px=SIZE_PX, fades=False):
         super().__init__()
         self.size_px = size_px
+        self.fades = fades
+        self.latent_dim = LATENT_DIM + (1 if fades else 0)
         generator = np.random.Generator(np.random.PCG64(SEED))
-        q, r = np.linalg.qr(generator.standard_normal((LATENT_DIM, LATENT_DIM)))
+        q, r = np.linalg.qr(generator.standard_normal((self.latent_dim, self.latent_dim)))
         self.register_buffer("mix", torch.tensor(q * np.sign(np.diag(r)), dtype=torch.float32))
         x, y = plane(size_px)
         self.register_buffer("x", x)
@@ -101,6 +109,9 @@ class ShapesGenerator(torch.nn.Module):
         outline = torch.exp(bump + sharpness[:, :, None] * bump * torch.abs(bump) * 2.2)
         depth = radius / outline  # 0 in the middle, 1 on the outline
         mask = torch.sigmoid(26 * (1 - depth))
+        presence = 0.5 + 0.5 * take(1)[:, :, None] if self.fades else None
+        if presence is not None:
+            mask = presence * mask
 
         # --- colours, signed about grey: object, its second colour, background, its second colour
         object_colour = torch.matmul(take(3), self.palette) * 1.25
@@ -185,8 +196,8 @@ class ShapesGenerator(torch.nn.Module):
         ground = back_colour[:, :, None] + torch.matmul(colours, fields)
         away = torch.clamp(1.35 - depth + 0.5 * tilt, 0, 1)
         shadow = away * away * (0.03 + 0.55 * shade * shade)[:, :, None]
-        shown = ground - shadow
-        assert taken[0] == LATENT_DIM, taken[0]
+        shown = ground - (shadow if presence is None else presence * shadow)
+        assert taken[0] == self.latent_dim, taken[0]
 
         signed = shown + mask * (surface - shown)
         shape = (-1, 3, self.size_px, self.size_px)
@@ -206,46 +217,68 @@ def sheet(images, columns):
     return out
 
 
+KINDS = {
+    "shapes-g1": (
+        "Shapes G1",
+        "A drawn, differentiable renderer: one shaded object over a textured background, 64-d. Gives the object's mask and the background alone.",
+        SIZE_PX,
+        False,
+    ),
+    "shapes-g2": (
+        "Shapes G2",
+        "As Shapes G1 at 96 pixels, with one dimension more by which the object fades to nothing. For ablation experiments on the plain networks.",
+        FADING_SIZE_PX,
+        True,
+    ),
+}
+
+
+def draw_one(name, title, description, net, arguments):
+    torch.manual_seed(1)
+    if arguments.sheet:
+        from PIL import Image
+
+        with torch.no_grad():
+            z = torch.randn(40, net.latent_dim)
+            parts = [net(0 * z[:1])[0], net(0.25 * z[:4])[0], net(0.5 * z[:3])[0], net(z)[0], net(3 * z[:8])[0]]
+            root, extension = os.path.splitext(arguments.sheet)
+            Image.fromarray(sheet(torch.cat(parts).numpy(), 8)).save(f"{root}-{name}{extension}")
+    if arguments.no_export:
+        return
+    folder = os.path.join(models_dir(), name)
+    path = os.path.join(folder, f"{name}.onnx")
+    measured = export_onnx(net, torch.randn(3, net.latent_dim), path, inputs=["latent"], outputs=["image", "mask", "background"])
+    write_manifest(
+        folder,
+        {
+            "kind": "generator",
+            "id": name,
+            "title": title,
+            "description": description,
+            "file": f"{name}.onnx",
+            "licence": "MIT",
+            "source": "drawn by this repository",
+            "madeBy": "/usr/bin/python3 models/train/draw_generator.py",
+            "measured": measured,
+            "input": {"name": "latent", "dim": net.latent_dim},
+            "output": {"name": "image", "width": net.size_px, "height": net.size_px, "range": [0, 1]},
+            "parts": {"mask": "mask", "background": "background"},
+            "latent": {"initialStepSize": 0.4, "typicalNorm": 8.0},
+        },
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description="Draw the built-in generator and the reference images.")
     parser.add_argument("--sheet", help="also write a PNG sheet of samples to this path")
     parser.add_argument("--no-export", action="store_true", help="only the sheet")
     parser.add_argument("--no-references", action="store_true")
+    parser.add_argument("--only", choices=list(KINDS), help="this model alone, no references")
     arguments = parser.parse_args()
-    torch.manual_seed(1)
-    net = ShapesGenerator().eval()
-    if arguments.sheet:
-        from PIL import Image
-
-        with torch.no_grad():
-            z = torch.randn(40, LATENT_DIM)
-            parts = [net(0 * z[:1])[0], net(0.25 * z[:4])[0], net(0.5 * z[:3])[0], net(z)[0], net(3 * z[:8])[0]]
-            Image.fromarray(sheet(torch.cat(parts).numpy(), 8)).save(arguments.sheet)
-    if not arguments.no_export:
-        folder = os.path.join(models_dir(), "shapes-g1")
-        path = os.path.join(folder, "shapes-g1.onnx")
-        measured = export_onnx(
-            net, torch.randn(3, LATENT_DIM), path, inputs=["latent"], outputs=["image", "mask", "background"]
-        )
-        write_manifest(
-            folder,
-            {
-                "kind": "generator",
-                "id": "shapes-g1",
-                "title": "Shapes G1",
-                "description": "A drawn, differentiable renderer: one shaded object over a textured background, 64-d. Gives the object's mask and the background alone.",
-                "file": "shapes-g1.onnx",
-                "licence": "MIT",
-                "source": "drawn by this repository",
-                "madeBy": "/usr/bin/python3 models/train/draw_generator.py",
-                "measured": measured,
-                "input": {"name": "latent", "dim": LATENT_DIM},
-                "output": {"name": "image", "width": SIZE_PX, "height": SIZE_PX, "range": [0, 1]},
-                "parts": {"mask": "mask", "background": "background"},
-                "latent": {"initialStepSize": 0.4, "typicalNorm": 8.0},
-            },
-        )
-    if not arguments.no_references:
+    for name, (title, description, size_px, fades) in KINDS.items():
+        if arguments.only in (None, name):
+            draw_one(name, title, description, ShapesGenerator(size_px, fades).eval(), arguments)
+    if not arguments.no_references and arguments.only is None:
         from references import draw_references
 
         draw_references(os.path.join(models_dir(), "references"))

@@ -1,10 +1,17 @@
 #!/usr/bin/python3
-"""Trains the built-in encoders on drawn images: `shapes-relu`, its twin `shapes-tanh`, and `shapes-robust` (adversarial).
+"""Trains the built-in encoders on drawn images: `shapes-relu`, its twin `shapes-tanh`, `shapes-robust` (adversarial), and the same three
+without batch normalisation (`plain-...`).
 
-One seed decides images, initial weights and order; torch runs on one thread so that a run repeats on one machine.
+The plain networks have no batch normalisation and, but for tanh, start with biases of zero, as AlexNet and VGG16 do. That matters to
+what an ablation shows: batch normalisation centres every feature on the mean of the training images, so that many features of
+shapes-relu fire at an empty picture and are silenced by objects; without it a picture with nothing in it drives the features less.
+The drives among the figures of a manifest say so.
+
+One seed decides initial weights and attacks, the step decides the images; torch runs on one thread so that a run repeats on one machine.
 
 Usage (Debian: apt-get install python3-torch python3-onnx):
     /usr/bin/python3 models/train/train_classifiers.py relu tanh robust
+    /usr/bin/python3 models/train/train_classifiers.py plain-relu plain-tanh plain-robust --steps 1500 --seed 31
 """
 import argparse
 import os
@@ -26,6 +33,9 @@ KINDS = {
     "relu": ("Shapes ReLU", "Small ReLU classifier of ten drawn shapes on class-correlated textures."),
     "tanh": ("Shapes Tanh", "Twin of shapes-relu with tanh in place of ReLU: its features have both signs."),
     "robust": ("Shapes robust", "Twin of shapes-relu trained on adversarial images (L-infinity, 4/255)."),
+    "plain-relu": ("Plain ReLU", "ReLU classifier of the drawn shapes without batch normalisation: an empty picture drives its features less."),
+    "plain-robust": ("Plain robust", "Twin of plain-relu trained on adversarial images (L-infinity, 4/255)."),
+    "plain-tanh": ("Plain Tanh", "Twin of plain-relu with tanh in place of ReLU: its features have both signs."),
 }
 
 
@@ -34,21 +44,33 @@ class Classifier(torch.nn.Module):
 
     layers = ["conv1", "conv2", "conv3", "conv4", "penultimate", "logits"]
 
-    def __init__(self, activation):
+    def __init__(self, activation, normalised):
         super().__init__()
         self.activation = activation
+        self.normalised = normalised
         self.c1 = self.convolution(3, 16, 5, 2)
         self.c2 = self.convolution(16, 32, 3, 2)
         self.c3 = self.convolution(32, 48, 3, 2)
         self.c4 = self.convolution(48, 64, 3, 1)
-        self.f5 = torch.nn.Sequential(torch.nn.Linear(64 * 4 * 4, 128, bias=False), torch.nn.BatchNorm1d(128))
+        if normalised:
+            self.f5 = torch.nn.Sequential(torch.nn.Linear(64 * 4 * 4, 128, bias=False), torch.nn.BatchNorm1d(128))
+        else:
+            self.f5 = torch.nn.Linear(64 * 4 * 4, 128)
         self.f6 = torch.nn.Linear(128, len(CLASSES))
+        if not normalised:
+            for layer in [self.c1, self.c2, self.c3, self.c4, self.f5]:
+                if activation is torch.tanh:
+                    torch.nn.init.xavier_normal_(layer.weight, 5 / 3)
+                    # tanh is odd: without biases the network could not tell an edge from its negative, and objects come in both polarities.
+                    torch.nn.init.normal_(layer.bias, 0, 0.5)
+                else:
+                    torch.nn.init.kaiming_normal_(layer.weight)
+                    torch.nn.init.zeros_(layer.bias)
 
-    @staticmethod
-    def convolution(inputs, outputs, kernel, stride):
-        """The normalisation only helps training: the export folds it into the convolution."""
-        layer = torch.nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
-        return torch.nn.Sequential(layer, torch.nn.BatchNorm2d(outputs))
+    def convolution(self, inputs, outputs, kernel, stride):
+        """Batch normalisation, where there is one, is folded into the convolution by the export."""
+        layer = torch.nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=not self.normalised)
+        return torch.nn.Sequential(layer, torch.nn.BatchNorm2d(outputs)) if self.normalised else layer
 
     def forward(self, image):
         conv1 = self.activation(self.c1(image))
@@ -86,9 +108,25 @@ def accuracy(net, count, seed, attacked=False):
     return right / count
 
 
+def drives(net, count, seed):
+    """Sums of weight times feature over the positive and over the negative weights of a class, on images of the class, of others, and on
+    plain grey to coloured fields: what an ablation takes away, and whether a picture of nothing is quiet. No evolution enters here."""
+    images, labels, _, _ = draw(count, SIZE_PX, seed)
+    fields = (0.2 + 0.6 * torch.rand(count, 3, 1, 1, generator=torch.Generator().manual_seed(seed))).expand(-1, -1, SIZE_PX, SIZE_PX)
+    own = F.one_hot(labels, len(CLASSES)).bool()
+    out = {}
+    with torch.no_grad():
+        features, blank = net(normalise(images))[-2], net(normalise(fields))[-2]
+        for sign, weights in [("positive", net.f6.weight.clamp(min=0)), ("negative", (-net.f6.weight).clamp(min=0))]:
+            drive = features @ weights.T
+            out[sign] = {"own": drive[own].mean(), "other": drive[~own].mean(), "empty": (blank @ weights.T).mean()}
+    return {f"{sign}Drive{name.capitalize()}": round(float(value), 2) for sign, found in out.items() for name, value in found.items()}
+
+
 def train(kind, steps, seed):
     torch.manual_seed(seed)
-    net = Classifier(torch.tanh if kind == "tanh" else F.relu).train()
+    is_plain = kind.startswith("plain-")
+    net = Classifier(torch.tanh if kind.endswith("tanh") else F.relu, normalised=not is_plain).train()
     if kind == "tanh":
         # tanh is odd: without biases the network could not tell an edge from its negative, and objects come in both
         # polarities. Spread biases break the symmetry from the start.
@@ -96,14 +134,15 @@ def train(kind, steps, seed):
             if isinstance(module, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)):
                 torch.nn.init.normal_(module.bias, 0, 1)
     optimiser = torch.optim.AdamW(net.parameters(), lr=2.5e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=max(steps, 2))
+    # Without normalisation, a smaller rate.
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3 if is_plain else 4e-3, total_steps=max(steps, 2))
     g = torch.Generator().manual_seed(seed + 1)
     started = time.time()
     for step in range(steps):
         images, labels, _, _ = draw(BATCH, SIZE_PX, 1_000_000 + step)
         # The first third is clean, then the ball grows to its full size: from the start on, attacks stop all learning.
         epsilon = EPSILON * min(1.0, max(0.0, 3 * step / steps - 1))
-        if kind == "robust" and epsilon > 0:
+        if kind.endswith("robust") and epsilon > 0:
             net.eval()
             images = attack(net, images, labels, 2, 0.75 * epsilon, g, epsilon)
             net.train()
@@ -118,7 +157,7 @@ def train(kind, steps, seed):
 
 
 def export(kind, net, steps, seed, measured):
-    name = f"shapes-{kind}"
+    name = kind if kind.startswith("plain-") else f"shapes-{kind}"
     folder = os.path.join(models_dir(), name)
     path = os.path.join(folder, f"{name}.onnx")
     example = torch.randn(2, 3, SIZE_PX, SIZE_PX)
@@ -161,6 +200,8 @@ def main():
         net = train(kind, arguments.steps, arguments.seed)
         measured = {"accuracy": round(accuracy(net, 2000, 50_000_000), 4), "trainingImages": arguments.steps * BATCH}
         measured["accuracyUnderAttack"] = round(accuracy(net, 500, 60_000_000, attacked=True), 4)
+        if kind.startswith("plain-"):
+            measured |= drives(net, 1000, 70_000_000)
         print(kind, measured, file=sys.stderr)
         export(kind, net, arguments.steps, arguments.seed, measured)
 

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 
+import { defaultMeasures, summariseSweep } from "../../src/engine/insilico/measures.ts";
 import { startModels } from "../../src/models/client.ts";
 import { measurePerceptualDistances } from "../../src/models/perceptual.ts";
 import { unwrap } from "../../src/shared/result.ts";
@@ -99,7 +100,18 @@ describe.skipIf(!python.ok)(`encoders${why}`, () => {
       const encoder = unwrap(await models.encoder("lpips-alex"));
       const [vectors] = await encoder.features(imagesOf(made, await made.bytes(made.reference.images)), ["vector"]);
       const table = measurePerceptualDistances(vectors ?? new Float32Array(), vectors ?? new Float32Array(), encoder.layers[0]?.dim ?? 0);
-      expect(shareOf(await made.floats(made.reference.distances), table)).toBeLessThan(1e-3);
+      const expected = await made.floats(made.reference.distances);
+      expect(shareOf(expected, table)).toBeLessThan(1e-3);
+      // And as a sweep measures it: the first two images as the intact unit's, the others as those of two conditions.
+      const { width, height, data } = imagesOf(made, await made.bytes(made.reference.images));
+      const images = ([["positive", 0], ["positive", 0], ["positive", 1], ["negative", 1]] as const).map(([sign, alpha], i) => ({
+        network: "n", image: { count: 1, width, height, data: data.slice(i * width * height * 3, (i + 1) * width * height * 3) }, activation: 0, intactActivation: 0, objectEnergy: null, objectness: null,
+        result: { unit: "n/u", generator: "g", run: i, sign, alpha, activation: 0, intactActivation: 0, generation: 0, means: [], latent: new Float32Array(), mean: { activation: 0, intactActivation: 0, latent: new Float32Array() } },
+      }));
+      const { curves } = await summariseSweep({ images, models, settings: { ...defaultMeasures, permutations: 10 } });
+      const curve = curves.find(({ id }) => id === "perceptual");
+      expect(curve?.control?.mean).toBeCloseTo(1 - (expected[1] ?? 0), 3);
+      expect(curve?.points.map(({ mean }) => mean)).toEqual([2, 3].map((i) => expect.closeTo(1 - ((expected[i] ?? 0) + (expected[4 + i] ?? 0)) / 2, 3)));
       await models.close();
     }));
 });

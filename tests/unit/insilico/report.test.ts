@@ -103,6 +103,24 @@ describe("Measures of a sweep", () => {
     expect(missing.join()).toMatch(/Objectness.*Likeness/);
   });
 
+  it("likeness by LPIPS is 1 minus the mean squared distance of the vectors where its model is installed; else the report says how to get it", async () => {
+    const images = await measureImages({ results, units, models, detector: null });
+    const vectorOf = (data: Uint8Array): Float32Array => Float32Array.from([0, 5, 11], (i) => (data[i % data.length] ?? 0) / 255);
+    const encoder = { ...anEncoder(), identity: { id: "lpips-alex", title: "", sha256: "", provider: "cpu" }, features: async (image: { readonly data: Uint8Array }) => [vectorOf(image.data)] };
+    const installed = { ...someModels({ generators: [aGenerator()], encoders: [encoder] }), list: () => [{ kind: "encoder", id: "lpips-alex", penultimate: "vector" } as never] };
+    const settings = { of: "best", perceptual: "lpips-alex", ensemble: [], detector: null, permutations: 100, interval: "t", seed: 1, epsilons: {} } as const;
+    const { curves } = await summariseSweep({ images, models: installed, settings });
+    const curve = curves.find((candidate) => candidate.id === "perceptual")!;
+    const distance = (a: Uint8Array, b: Uint8Array): number => vectorOf(a).reduce((sum, value, i) => sum + (value - vectorOf(b)[i]!) ** 2, 0);
+    const of = (unit: string, alpha: number) => images.filter(({ result }) => result.unit === unit && result.alpha === alpha && result.sign === "positive").map(({ image }) => image.data);
+    const expected = units.map(({ id }) => of(id, 0).flatMap((a) => of(id, 1).map((b) => 1 - distance(a, b))).reduce((sum, value, _, all) => sum + value / all.length, 0));
+    expect(curve.points.find((point) => point.sign === "positive")!.values).toEqual(expected.map((value) => expect.closeTo(value, 5)));
+    const control = units.map(({ id }) => 1 - distance(of(id, 0)[0]!, of(id, 0)[1]!));
+    expect(curve.control!.values).toEqual(control.map((value) => expect.closeTo(value, 5)));
+    const without = await summariseSweep({ images, models: { ...models, list: () => [] }, settings });
+    expect(without.missing.join()).toMatch(/LPIPS.*evoked models fetch lpips-alex/);
+  });
+
   it("measures the image at the mean of the distribution where that is asked for", async () => {
     const images = await measureImages({ results, units, models, detector: null, of: "mean" });
     expect(images.every((image) => (image.objectEnergy ?? 1) < 0.01)).toBe(true);

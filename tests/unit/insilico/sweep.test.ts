@@ -45,6 +45,25 @@ describe("An ablation sweep", () => {
     }
   });
 
+  it("of a unit by its gradient goes on through the network with the layer's units at zero, and equals the linear one where the rest is linear", async () => {
+    const { pool } = aWorld();
+    const unit = aUnit();
+    const linear = aStore();
+    unwrap(await runSweep({ units: [unit], settings: { ...settings, runs: 1, generations: 6 }, pool, store: linear }));
+    // Two logits; the second is the unit, in the single precision that a network has.
+    const logits = async ({ activations, dim }: { readonly activations: Float32Array; readonly dim: number }): Promise<Float32Array> =>
+      Float32Array.from({ length: (2 * activations.length) / dim }, (_, i) => {
+        let sum = unit.intercept;
+        for (let f = 0; f < dim; f++) sum += unit.weights[f]! * activations[(i >> 1) * dim + f]!;
+        return i % 2 === 0 ? -99 : sum;
+      });
+    const byGradient = aStore();
+    unwrap(await runSweep({ units: [{ ...unit, kind: "gradient", intercept: 0, tail: { index: 1 } }], settings: { ...settings, runs: 1, generations: 6 }, pool: { ...pool, logits }, store: byGradient }));
+    const values = (store: typeof linear) => [...store.groups.values()].flat().map(({ sign, alpha, activation, intactActivation, mean }) => [sign, alpha, activation, intactActivation, mean.activation, mean.intactActivation]);
+    expect(values(byGradient)).toHaveLength(5);
+    values(byGradient).forEach((row, i) => row.forEach((value, k) => typeof value === "number" ? expect(value).toBeCloseTo(Number(values(linear)[i]![k]), 3) : expect(value).toBe(values(linear)[i]![k])));
+  });
+
   it("evaluates an image once for all conditions that ask for it", async () => {
     const { pool } = aWorld();
     let scored = 0;

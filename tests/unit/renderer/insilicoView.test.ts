@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import fc from "fast-check";
-import { axisTicks, cardsInOrder, conditionWords, galleryOf, numberWords, readAlphas, remainingWords } from "../../../src/renderer/insilico/insilicoView.ts";
+import { axisTicks, bestOfEach, cardsInOrder, conditionWords, galleryOf, numberWords, queuedImageOf, readAlphas, remainingWords } from "../../../src/renderer/insilico/insilicoView.ts";
+import { readCondition } from "../../../src/analysis/modelCondition.ts";
 import type { SweepLine, SweepRun, SweepView, UnitCard } from "../../../src/shared/contract/index.ts";
 
 const line: SweepLine = { id: "1", title: "star", state: "running", share: 0.5, message: "", remainingS: null, startedUtc: "2025-01-01T00:00:00Z", units: [{ id: "n/star", title: "star", network: "n" }], groupsDone: 1, groups: 2 };
@@ -19,6 +20,18 @@ describe("The ablation gallery", () => {
     expect(gallery.rows[1]!.cells[0]!.runs.map((run) => run.run)).toEqual([1, 0]);
     // Images that have not come yet leave their place empty; those of other units and generators are not taken.
     expect(gallery.rows[0]!.cells.map((cell) => cell.runs.length)).toEqual([0, 0]);
+  });
+});
+
+describe("Images for the stimulus queue", () => {
+  it("are the best of every condition, under labels that the validation reads back", () => {
+    const runs = [aRun({ run: 0, activation: 2 }), aRun({ run: 1, activation: 5 }), aRun({ alpha: 0.5, run: 3 }), aRun({ sign: "negative", alpha: 1, run: 2 })];
+    const best = bestOfEach(galleryOf(aView(runs), "n/star", "g"));
+    expect(best.map((run) => run.run)).toEqual([1, 3, 2]);
+    const queued = best.map((run) => queuedImageOf("sweep-1", run));
+    expect(queued.map((image) => image.label)).toEqual(["control-star-g-1", "positive-0.50-star-g-3", "negative-1.00-star-g-2"]);
+    expect(queued.map((image) => readCondition(image.label))).toEqual([{ sign: null, alpha: 0 }, { sign: "positive", alpha: 0.5 }, { sign: "negative", alpha: 1 }]);
+    expect(queued[1]).toMatchObject({ kind: "model", source: { from: "sweep", id: "sweep-1", unit: "n/star", generator: "g", run: 3, sign: "positive", alpha: 0.5 } });
   });
 });
 
