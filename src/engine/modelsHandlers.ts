@@ -20,7 +20,7 @@ export interface ModelsHandlersOptions {
   readonly isSessionRunning: () => boolean;
 }
 
-export type ModelsHandlers = Pick<Handlers<Caller>, "models.list" | "models.verify" | "models.fetch" | "models.stopFetch">;
+export type ModelsHandlers = Pick<Handlers<Caller>, "models.list" | "models.verify" | "models.fetch" | "models.stopFetch" | "models.chooseProvider">;
 
 export function createModelsHandlers({ models, modelFolders, emitFetch, isSessionRunning }: ModelsHandlersOptions): ModelsHandlers & { readonly close: () => void } {
   const folder = modelFolders.length > 1 ? (modelFolders.at(-1) ?? null) : null;
@@ -55,9 +55,14 @@ export function createModelsHandlers({ models, modelFolders, emitFetch, isSessio
       const catalogue = await readCatalogue(builtInModels);
       if (!catalogue.ok) return catalogue;
       const providers = new Map(models.report().map((line) => [line.id, line.provider]));
-      return ok(listInventory({ catalogue: catalogue.value, entries: models.entries(), builtInDir: builtInModels, folder, providers }));
+      const machine = await models.providers();
+      return ok(listInventory({ catalogue: catalogue.value, entries: models.entries(), builtInDir: builtInModels, folder, providers, ...(machine.ok ? { machine: machine.value } : {}) }));
     },
     "models.verify": async ({ id }) => ok(await verifyModel(models, id)),
+    "models.chooseProvider": async ({ provider }): Promise<Result<null, Fault>> => {
+      if (isSessionRunning()) return fault("sessionRunning", "A session is running; its models stay where they are. Choose before or after.");
+      return models.chooseProvider(provider);
+    },
     "models.fetch": async ({ id }): Promise<Result<null, Fault>> => {
       if (folder === null) return fault("noFolder", "This host has no folder for models of your own. Start Evoked with EVOKED_MODELS set to one.");
       if (isSessionRunning()) return fault("sessionRunning", "A session is running, and a download with its conversion would take the processor from it. Get the model before or after.");

@@ -70,6 +70,10 @@ export interface Models {
   latentEncoder(generatorId: string, encoderId: string): Promise<Result<LatentEncoder, Fault>>;
   /** From one layer of a classifier to its logits, and their gradients back to the layer. Errors: also `layerTail`. */
   layerTail(encoderId: string, layerName: string): Promise<Result<LayerTail, Fault>>;
+  /** The execution providers of this machine, best first, and the chosen one ("auto" or a name). Errors: `modelsCrashed`. */
+  providers(): Promise<Result<{ readonly present: readonly string[]; readonly chosen: string }, Fault>>;
+  /** From now on models run on this provider; kept for later starts where there is a settings file. Models that were open are opened anew. Errors: `providerUnknown`. */
+  chooseProvider(provider: string): Promise<Result<null, Fault>>;
   /** What runs where, for the models screen. */
   report(): readonly ModelReport[];
   close(): Promise<void>;
@@ -177,6 +181,12 @@ export async function startModels(options: ModelsOptions): Promise<Result<Models
         logits: async (activations) => (await run(null, activations))[0] ?? new Float32Array(),
         gradient: async (activations, unit) => (await run(unit, activations))[1] ?? new Float32Array(),
       });
+    },
+    providers: () => settle(async () => ok(await runtime.providers())),
+    async chooseProvider(provider) {
+      const chosen = await settle(() => runtime.choose(provider));
+      if (chosen.ok) opened.clear();
+      return chosen;
     },
     report: () => [...opened.values()].map(({ manifest, identity, attempts, msPerImage, batch, tuning }) => ({ id: manifest.id, kind: manifest.kind, provider: identity.provider, attempts, msPerImage, threads, batch, tuning })),
     async close() {
@@ -301,6 +311,8 @@ async function connectProcess(options: ModelsOptions, settings: RuntimeSettings,
     openFused: (...args) => ask<"openFused">({ method: "openFused", args }),
     fusedFeatures: (...args) => ask<"fusedFeatures">({ method: "fusedFeatures", args }),
     tail: (...args) => ask<"tail">({ method: "tail", args }),
+    providers: () => ask<"providers">({ method: "providers", args: [] }),
+    choose: (...args) => ask<"choose">({ method: "choose", args }),
     close: () => ask<"close">({ method: "close", args: [] }),
   };
 

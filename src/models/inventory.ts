@@ -15,14 +15,16 @@ export interface InventoryOptions {
   readonly folder: string | null;
   /** Provider of an opened model by id. */
   readonly providers?: ReadonlyMap<string, string>;
+  /** The machine's execution providers and the chosen one; left out where nothing runs. */
+  readonly machine?: { readonly present: readonly string[]; readonly chosen: string };
 }
 
-export function listInventory({ catalogue, entries, builtInDir, folder, providers = new Map() }: InventoryOptions): ModelsOverview {
+export function listInventory({ catalogue, entries, builtInDir, folder, providers = new Map(), machine = { present: [], chosen: "auto" } }: InventoryOptions): ModelsOverview {
   const published = new Map(catalogue.models.map((model) => [model.id, model]));
   const usable = new Set(entries.filter((entry) => entry.problem === null).map((entry) => entry.id));
   const installed = entries.map((entry) => describeEntry(entry, published.get(entry.id) ?? null, entry.folder.startsWith(builtInDir), providers.get(entry.id) ?? null));
   const missing = catalogue.models.filter((model) => !entries.some((entry) => entry.id === model.id)).map(describeMissing);
-  return { models: [...installed, ...missing], analyses: catalogue.analyses.map((analysis) => describeAnalysis(analysis, usable)), folder };
+  return { models: [...installed, ...missing], analyses: catalogue.analyses.map((analysis) => describeAnalysis(analysis, usable)), folder, providers: [...machine.present], provider: machine.chosen };
 }
 
 function describeEntry(entry: RegistryEntry, published: PublishedModel | null, builtIn: boolean, provider: string | null): ModelLine {

@@ -55,6 +55,8 @@ export function callRuntime(runtime: ModelsRuntime, call: RuntimeCall): Promise<
     case "detect": return runtime.detect(...call.args);
     case "openFused": return runtime.openFused(...call.args);
     case "fusedFeatures": return runtime.fusedFeatures(...call.args);
+    case "providers": return runtime.providers();
+    case "choose": return runtime.choose(...call.args);
     case "close": return runtime.close();
   }
 }

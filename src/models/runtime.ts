@@ -18,7 +18,7 @@ import { onnxFloat32, onnxUint8 } from "./onnx/graph.ts";
 import type { OnnxGraph } from "./onnx/graph.ts";
 import { gradientName, makeTail } from "./onnx/tail.ts";
 import { suppressOverlaps } from "./detections.ts";
-import { isOutOfMemory, openSession, runSession, shorten } from "./providers.ts";
+import { isOutOfMemory, listProviders, openSession, runSession, shorten } from "./providers.ts";
 import type { CompiledModel, OpenedSession, PortSpec, ProviderAttempt, SessionMaker } from "./providers.ts";
 import { describe, readCheckedModel, readRegistry } from "./registry.ts";
 import type { CheckedModel, RegistryEntry } from "./registry.ts";
@@ -80,6 +80,10 @@ export interface ModelsRuntime {
   detect(id: string, images: ImageBatch, options: DetectOptions): Promise<Result<readonly Detections[], Fault>>;
   openFused(generatorId: string, encoderId: string): Promise<Result<{ readonly fused: boolean; readonly reason: string }, Fault>>;
   fusedFeatures(generatorId: string, encoderId: string, latents: LatentBatch, layerNames: readonly string[]): Promise<Result<readonly Float32Array[], Fault>>;
+  /** The providers of this machine, best first, and the one that was chosen: "auto" or a name. */
+  providers(): Promise<{ readonly present: readonly string[]; readonly chosen: string }>;
+  /** Opens every model anew on this provider ("auto": the best of the machine) when it is next used, and keeps the choice in the settings file. Errors: `providerUnknown`. */
+  choose(provider: string): Promise<Result<null, Fault>>;
   close(): Promise<void>;
 }
 
@@ -126,6 +130,25 @@ export function createRuntime(
   const scheduler = createScheduler();
   const tunings = openTuningStore(settings.settingsFile);
   let lastLiveMs = -Infinity;
+  let wanted = settings.provider;
+  const present = (): readonly string[] => (listeners.sessionMaker ?? { providers: listProviders }).providers();
+
+  /** What a command or a test asks for by name goes before the user's choice; a choice that this machine has not any more does not count. */
+  async function chosenProvider(): Promise<string> {
+    if (wanted !== "auto") return wanted;
+    const kept = (await tunings).provider();
+    return kept !== null && present().includes(kept) ? kept : "auto";
+  }
+
+  async function closeSessions(): Promise<void> {
+    const open = [...sessions.values()];
+    sessions.clear();
+    for (const opening of open) {
+      const session = await opening;
+      // In its turn: a run under way is finished first.
+      if (session.ok) await scheduler.run("background", () => session.value.opened.session.release());
+    }
+  }
 
   async function readModel(id: string): Promise<Result<CheckedModel, Fault>> {
     const entries = await registry;
@@ -183,7 +206,7 @@ export function createRuntime(
         if (error instanceof FaultError) return fault(error.code, error.message);
         throw error;
       }
-      const opened = await openSession(compiled, { wanted: settings.provider, threads: settings.threads, banned: settings.banned, ...(listeners.onTrying === undefined ? {} : { onTrying: listeners.onTrying }), ...(listeners.sessionMaker === undefined ? {} : { runtime: listeners.sessionMaker }) });
+      const opened = await openSession(compiled, { wanted: await chosenProvider(), threads: settings.threads, banned: settings.banned, ...(listeners.onTrying === undefined ? {} : { onTrying: listeners.onTrying }), ...(listeners.sessionMaker === undefined ? {} : { runtime: listeners.sessionMaker }) });
       if (!opened.ok) return fault(opened.error.code, `Model "${modelId}": ${opened.error.message}`);
       for (const attempt of opened.value.attempts) {
         if (!attempt.used) listeners.onNotice({ kind: "providerLeft", model: modelId, message: `${attempt.provider} is not used for ${modelId}. ${attempt.reason}` });
@@ -438,14 +461,18 @@ export function createRuntime(
       const outputs = await runAll(session.value, `${generatorId} + ${encoderId}`, data.value, latents.count, "background");
       return outputs.ok ? ok(outputs.value.map(expectFloats)) : outputs;
     },
-    async close() {
-      const open = [...sessions.values()];
-      sessions.clear();
-      for (const opening of open) {
-        const session = await opening;
-        if (session.ok) await session.value.opened.session.release();
+    providers: async () => ({ present: present(), chosen: await chosenProvider() }),
+    async choose(provider) {
+      if (provider !== "auto" && !present().includes(provider)) return fault("providerUnknown", `Expected the execution provider to be "auto" or one of ${present().join(", ")} on this machine, got "${provider}".`);
+      if (settings.settingsFile === null) wanted = provider;
+      else {
+        wanted = "auto";
+        await (await tunings).saveProvider(provider === "auto" ? null : provider);
       }
+      await closeSessions();
+      return ok(null);
     },
+    close: closeSessions,
   };
 
   /** The session that a model's most common use needs. */

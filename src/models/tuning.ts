@@ -23,6 +23,8 @@ const settingsFile = z.object({
   version: z.literal(1),
   /** Memory that one run may take; null: a quarter of what is free when it is measured. */
   budgetMB: z.number().positive().nullable().default(null),
+  /** Execution provider that the user chose; null: the best of the machine. */
+  provider: z.string().nullable().default(null),
   tuned: z.record(z.string(), tuning).default({}),
 });
 
@@ -33,6 +35,9 @@ export interface TuningStore {
   /** Keeps a measurement; the file follows. */
   save(key: string, value: Tuning): Promise<void>;
   readonly budgetBytes: () => number;
+  /** The user's choice; null: the best of the machine. */
+  readonly provider: () => string | null;
+  saveProvider(provider: string | null): Promise<void>;
 }
 
 const budgetShare = 0.25;
@@ -44,7 +49,7 @@ export function measureBudget(freeBytes: number): number {
 
 /** `path` null: nothing is kept beyond this process. A file that does not read is started anew: it holds measurements only. */
 export async function openTuningStore(path: string | null): Promise<TuningStore> {
-  let content: z.infer<typeof settingsFile> = { version: 1, budgetMB: null, tuned: {} };
+  let content: z.infer<typeof settingsFile> = { version: 1, budgetMB: null, provider: null, tuned: {} };
   if (path !== null) {
     try {
       content = settingsFile.parse(JSON.parse(await readFile(path, "utf8")));
@@ -53,23 +58,27 @@ export async function openTuningStore(path: string | null): Promise<TuningStore>
     }
   }
   let writing = Promise.resolve();
+  function change(to: z.infer<typeof settingsFile>): Promise<void> {
+    content = to;
+    if (path === null) return Promise.resolve();
+    writing = writing.then(async () => {
+      try {
+        await mkdir(dirname(path), { recursive: true });
+        await writeFile(`${path}.${process.pid}`, `${JSON.stringify(content, null, 2)}\n`);
+        await rename(`${path}.${process.pid}`, path);
+      } catch {
+        // A settings folder that cannot be written costs a measurement or a choice at the next start, nothing else.
+      }
+    });
+    return writing;
+  }
+
   return {
     find: (key) => content.tuned[key] ?? null,
     budgetBytes: () => (content.budgetMB === null ? measureBudget(freemem()) : content.budgetMB * 1e6),
-    save(key, value) {
-      content = { ...content, tuned: { ...content.tuned, [key]: value } };
-      if (path === null) return Promise.resolve();
-      writing = writing.then(async () => {
-        try {
-          await mkdir(dirname(path), { recursive: true });
-          await writeFile(`${path}.${process.pid}`, `${JSON.stringify(content, null, 2)}\n`);
-          await rename(`${path}.${process.pid}`, path);
-        } catch {
-          // A settings folder that cannot be written costs a measurement at the next start, nothing else.
-        }
-      });
-      return writing;
-    },
+    provider: () => content.provider,
+    saveProvider: (provider) => change({ ...content, provider }),
+    save: (key, value) => change({ ...content, tuned: { ...content.tuned, [key]: value } }),
   };
 }
 

@@ -45,6 +45,15 @@ function ModelsScreen({ client, mayOperate, onClose }: { readonly client: Engine
     });
   }, [client, reload]);
 
+  const [chooseProblem, setChooseProblem] = useState<string | null>(null);
+  const chooseProvider = useCallback((provider: string) => {
+    void client.call("models.chooseProvider", { provider }).then((answer) => {
+      setChooseProblem(answer.ok ? null : answer.error.message);
+      setVerdicts({});
+      reload();
+    });
+  }, [client, reload]);
+
   const models = modelsInOrder(overview?.models ?? []);
   const shown = models.find((model) => model.id === chosen) ?? models[0] ?? null;
   const ready = models.filter((model) => model.state === "builtIn" || model.state === "ready").length;
@@ -61,6 +70,8 @@ function ModelsScreen({ client, mayOperate, onClose }: { readonly client: Engine
         <h2>Models</h2>
         <span className="quiet">{overview === null ? "" : `${ready} ready, ${models.length - ready} to get or mend`}</span>
         <span className="grow" />
+        <ProviderChoice overview={overview} mayOperate={mayOperate} onChoose={chooseProvider} />
+        {chooseProblem === null ? null : <span className="fault" role="alert">{chooseProblem}</span>}
         <ActButton data-testid="models-close" onClick={onClose}>Back <Key>Esc</Key></ActButton>
       </header>
       <main>
@@ -85,6 +96,22 @@ function ModelsScreen({ client, mayOperate, onClose }: { readonly client: Engine
         </div>
       </main>
     </dialog>
+  );
+}
+
+const providerNames: Readonly<Record<string, string>> = { cuda: "CUDA", tensorrt: "TensorRT", dml: "DirectML", coreml: "CoreML", webgpu: "WebGPU", cpu: "CPU" };
+
+/** Where models run. What cannot be used here says why when a model is checked, and the CPU takes its place. */
+function ProviderChoice({ overview, mayOperate, onChoose }: { readonly overview: ModelsOverview | null; readonly mayOperate: boolean; readonly onChoose: (provider: string) => void }) {
+  if (overview === null || overview.providers.length === 0) return null;
+  return (
+    <label className="provider">
+      <span className="quiet">Run on</span>
+      <select value={overview.provider} data-testid="models-provider" disabled={!mayOperate} onChange={(event) => onChoose(event.target.value)}>
+        <option value="auto">the best that works here</option>
+        {overview.providers.map((name) => <option key={name} value={name}>{providerNames[name] ?? name}</option>)}
+      </select>
+    </label>
   );
 }
 

@@ -174,6 +174,8 @@ export const methods = {
   "models.list": method<ModelsOverview>()("view", none),
   /** Opens an installed model and runs a probe batch. */
   "models.verify": method<ModelVerdict>()("operate", z.object({ id: z.string().min(1) }).strict()),
+  /** Models run on this execution provider from now on, "auto" for the best of the machine; not while a session runs. */
+  "models.chooseProvider": method<null>()("operate", z.object({ provider: z.string().min(1).max(40) }).strict()),
   /** Begins to download and convert a published model; `modelFetch` events follow. One at a time, and none while a session runs. */
   "models.fetch": method<null>()("operate", z.object({ id: z.string().min(1) }).strict()),
   /** Stops the download; what has come is kept for the next try. */

@@ -34,6 +34,8 @@ export const modelsOverview = z.object({
   models: z.array(modelLine), analyses: z.array(analysisLine),
   /** Folder that imported and fetched models go to; null where this host has none. */
   folder: z.string().nullable(),
+  /** Execution providers of this machine, best first, and the chosen one: "auto" or a name. */
+  providers: z.array(z.string()), provider: z.string(),
 });
 export type ModelsOverview = z.infer<typeof modelsOverview>;
 

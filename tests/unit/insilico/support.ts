@@ -63,7 +63,7 @@ export function someModels(parts: { readonly generators: readonly PartsGenerator
     return found === undefined ? fault("modelUnknown", `no ${id}`) : ok(found);
   };
   return {
-    list: () => [], entries: () => [], refresh: async () => [], report: () => [], close: async () => undefined,
+    list: () => [], entries: () => [], refresh: async () => [], report: () => [], providers: async () => ok({ present: ["cpu"], chosen: "auto" }), chooseProvider: async () => ok(null), close: async () => undefined,
     generator: async (id) => find(parts.generators, id),
     encoder: async (id) => find(parts.encoders, id),
     detector: async () => fault("modelUnknown", "no detector"),

@@ -183,3 +183,33 @@ describe("work beside a running session", () => {
     await remove();
   });
 });
+
+describe("the execution provider that the user chose", () => {
+  it("is used from the next opening on, kept for the next start, and passed over on a machine that has it not", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "evoked-provider-"));
+    const settingsFile = join(dir, "settings.json");
+    const on = async (present: readonly ("webgpu" | "cpu")[]) => {
+      const file = aLinearGeneratorFile(4, 4, new Float32Array(4 * 48));
+      const { dir: models, remove } = await aModelsDir(file, aGeneratorManifestFor(file, 4, 4));
+      const { sessionMaker } = aSmallMachine(1000);
+      const runtime = createRuntime([models], { provider: "auto", threads: 1, batchMax: 32, banned: new Map(), settingsFile, measureAnew: false }, { onNotice: () => undefined, sessionMaker: { ...sessionMaker, providers: () => present } });
+      return { runtime, remove, providerOf: async () => unwrap(await runtime.open("tiny", "generator")).identity.provider };
+    };
+    const first = await on(["webgpu", "cpu"]);
+    unwrap(await first.runtime.choose("cpu"));
+    expect(await first.providerOf()).toBe("cpu");
+    unwrap(await first.runtime.choose("webgpu"));
+    expect(await first.providerOf()).toBe("webgpu");
+    expect(await first.runtime.choose("cuda")).toMatchObject({ ok: false, error: { code: "providerUnknown" } });
+    await first.remove();
+    const second = await on(["webgpu", "cpu"]);
+    expect(await second.runtime.providers()).toEqual({ present: ["webgpu", "cpu"], chosen: "webgpu" });
+    expect(await second.providerOf()).toBe("webgpu");
+    await second.remove();
+    const third = await on(["cpu"]);
+    expect(await third.runtime.providers()).toEqual({ present: ["cpu"], chosen: "auto" });
+    expect(await third.providerOf()).toBe("cpu");
+    await third.remove();
+    await rm(dir, { recursive: true });
+  });
+});
