@@ -43,7 +43,7 @@ export function aDecodedWire({ protocol = "4.1", timeUnit = "ticks", start = 30_
   const events: SourceEvent[] = [];
   const hold = createSpikeHold((event) => events.push(event));
   const decoder = createBlackrockDecoder(
-    { name: "nsp", protocol, tickHz: timeUnit === "ns" ? 1e9 : tickHz, holdBackMs: 0, noise: "leaveOut", photodiodeLine: null, photodiodeChannel: null, digitalChannels: null, channelIndex: (channel) => channel - 1, ...more },
+    { name: "nsp", origin: { at: null }, protocol, tickHz: timeUnit === "ns" ? 1e9 : tickHz, holdBackMs: 0, noise: "leaveOut", photodiodeLine: null, photodiodeChannel: null, digitalChannels: null, channelIndex: (channel) => channel - 1, ...more },
     {
       spike: (timeNs, channel, unit) => hold.add(timeNs, channel, unit),
       mark: (mark, arrived) => hold.addMark(mark, arrived),

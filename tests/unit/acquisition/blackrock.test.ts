@@ -382,6 +382,30 @@ describe.each(addon.ok ? (["addon", "node"] as const) : (["node"] as const))("th
     expect(made.source.status().packetsLost).toBe(0);
   }, 30_000);
 
+  it("joins the devices of a system on one clock, and goes on with those that are heard", async () => {
+    const hub = await aPlayedDevice({ by, timeUnit: "ns" });
+    closing.push(hub.dispose);
+    const { made, events, spikes, kinds } = await aRunning({ timeUnit: "ns", source: { staleMs: 500, moreDevices: [{ name: "hub1", host: "127.0.0.1", sendPort: hub.device.port(), receivePort: 0 }] } });
+    expect(made.source.channels().map((channel) => channel.name)).toEqual([...labels, ...labels.map((_, i) => `hub1 ${i + 1}`)]);
+    const channelsSince = (from: number) => new Set(events.slice(from).flatMap((event) => (event.kind === "spikes" ? [...event.batch.channels] : [])));
+    await until(() => spikes() > 1000 && channelsSince(0).size === 2 * labels.length);
+    expect(kinds()).toEqual([]);
+    hub.pause(true);
+    await until(() => kinds().includes("stale"));
+    const at = events.length;
+    await until(() => channelsSince(at).size >= labels.length);
+    hub.pause(false);
+    await until(() => kinds().includes("reconnected"));
+    const back = events.length;
+    await until(() => channelsSince(back).size === 2 * labels.length);
+    let watermark = 0;
+    for (const event of events) {
+      if (event.kind !== "spikes") continue;
+      expect(event.batch.watermarkRigNs).toBeGreaterThanOrEqual(watermark);
+      watermark = event.batch.watermarkRigNs;
+    }
+  }, 30_000);
+
   it("survives a restart of the device", async () => {
     const { made, events, spikes, kinds } = await aRunning();
     await until(() => spikes() > 100);

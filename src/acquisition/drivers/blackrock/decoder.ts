@@ -27,8 +27,16 @@ export interface BlackrockDecoderOptions {
   readonly photodiodeChannel: number | null;
   /** Digital inputs by the device's numbering; null: not known, every digital packet is one. */
   readonly digitalChannels: ReadonlySet<number> | null;
+  /** Device time at which rig time is 0, for all devices of a system, whose clocks are one; null until the first packet of any. */
+  readonly origin: { at: DeviceTime | null };
   /** Index in the source's list of a channel of the device, listed when first seen. */
   channelIndex(deviceChannel: number): number;
+}
+
+/** A 64-bit time of the device, in two halves. */
+export interface DeviceTime {
+  readonly low: number;
+  readonly high: number;
 }
 
 /** Where the decoder puts what it finds. */
@@ -69,7 +77,7 @@ const wholeNsMax = 2 ** 52;
 export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet: BlackrockOutlet): BlackrockDecoder {
   const { tickHz } = options;
   const holdBackNs = options.holdBackMs * nsPerMs;
-  let base: { readonly low: number; readonly high: number } | null = null;
+  let base: DeviceTime | null = null;
   /** Rig time of the base, ns. */
   let baseNs = 0;
   let newestNs = Number.NEGATIVE_INFINITY;
@@ -106,7 +114,8 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
   function toNs(low: number, high: number): number {
     if (base === null) {
       const whole = low + high * 0x1_0000_0000;
-      base = whole * (1e9 / tickHz) < wholeNsMax ? { low: 0, high: 0 } : { low, high };
+      options.origin.at ??= whole * (1e9 / tickHz) < wholeNsMax ? { low: 0, high: 0 } : { low, high };
+      base = options.origin.at;
     }
     const ticks = (high - base.high) * 0x1_0000_0000 + (low - base.low);
     return baseNs + (tickHz === 1e9 ? ticks : Math.round((ticks * 1e9) / tickHz));

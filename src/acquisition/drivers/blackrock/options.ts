@@ -18,7 +18,10 @@ const deviceSchema = z.enum(["nsp", "geminiNsp", "hub1", "hub2", "hub3", "nPlay"
 
 export const blackrockOptionsSchema = z.strictObject({
   device: deviceSchema.default("nsp").meta({ description: "Which device sends: the NSP, a Gemini NSP, a hub, or the player nPlay." }),
-  moreDevices: z.array(deviceSchema).default([]).meta({ description: "Further devices of the same system, whose channels follow." }),
+  moreDevices: z
+    .array(z.union([deviceSchema, z.strictObject({ name: z.string().min(1), host: z.string().min(1), sendPort: port, receivePort: z.number().int().min(0).max(65_535) })]))
+    .default([])
+    .meta({ description: "Further devices of the same system and clock, whose channels follow." }),
   host: z.string().nullable().default(null).meta({ description: "IPv4 address of the device; none: its own." }),
   sendPort: port.nullable().default(null).meta({ description: "Port on which the device takes requests; none: its own." }),
   receivePort: z.number().int().min(0).max(65_535).nullable().default(null).meta({ description: "Port to which the device sends; none: its own." }),

@@ -68,13 +68,12 @@ export function createBlackrockSource({ clock, options }: { readonly clock: Cloc
   let running: Running | null = null;
   let lastStatus: SourceStatus | null = null;
   let lastChannels: readonly ChannelInfo[] = [];
-  const places = [options.device, ...options.moreDevices].map((name, index) => {
-    const preset = blackrockDevices[name];
-    // Addresses that are set are the first device's.
-    return index === 0
-      ? { name, host: options.host ?? preset.host, sendPort: options.sendPort ?? preset.sendPort, receivePort: options.receivePort ?? preset.receivePort }
-      : { name, ...preset };
-  });
+  // Addresses that are set are the first device's.
+  const first = blackrockDevices[options.device];
+  const places = [
+    { name: options.device, host: options.host ?? first.host, sendPort: options.sendPort ?? first.sendPort, receivePort: options.receivePort ?? first.receivePort },
+    ...options.moreDevices.map((more) => (typeof more === "string" ? { name: more, ...blackrockDevices[more] } : more)),
+  ];
   const address = places.map((place) => `${place.host}:${place.receivePort}`).join(", ");
 
   async function start(listener: (event: SourceEvent) => void): Promise<Result<void, Fault>> {
@@ -112,6 +111,7 @@ export function createBlackrockSource({ clock, options }: { readonly clock: Cloc
       handshakes.push(one.value);
     }
     let changed = false;
+    const origin = { at: null };
     for (const [index, device] of devices.entries()) {
       const handshake = handshakes[index];
       if (handshake === undefined) continue;
@@ -132,7 +132,7 @@ export function createBlackrockSource({ clock, options }: { readonly clock: Cloc
       const digital = handshake.channels.filter((one) => one.isDigitalInput);
       device.decoder = createBlackrockDecoder(
         {
-          name: device.name, protocol: handshake.protocol, tickHz: handshake.tickHz, holdBackMs: options.holdBackMs, noise: options.noise, photodiodeLine: options.photodiodeLine, photodiodeChannel: options.photodiodeChannel,
+          name: device.name, origin, protocol: handshake.protocol, tickHz: handshake.tickHz, holdBackMs: options.holdBackMs, noise: options.noise, photodiodeLine: options.photodiodeLine, photodiodeChannel: options.photodiodeChannel,
           digitalChannels: digital.length === 0 ? null : new Set(digital.map((one) => one.channel)), channelIndex: (channel) => indexOf.get(channel) ?? addChannel(channel, ""),
         },
         {
@@ -331,7 +331,7 @@ export function createBlackrockSource({ clock, options }: { readonly clock: Cloc
     const newest = devices.flatMap(({ newestHostNs }) => (newestHostNs === null ? [] : [newestHostNs]));
     return {
       connected: isStreaming && devices.every((device) => !device.isSilent && device.decoder?.status().isRunning !== false),
-      address,
+      address: devices.some((device) => device.receiver?.status().by === "node") && options.receiveBy === "either" ? `${address} (by Node's sockets: there is no native addon)` : address,
       spikesReceived: hold.counts().spikes,
       packetsReceived: sum((one) => one.packets),
       packetsLost: sum((one) => one.lost),
