@@ -103,6 +103,8 @@ describe.each(blackrockProtocols)("the decoder of protocol %s", (protocol) => {
       wire.deliver();
       expect(wire.faults()).toEqual([]);
       expect(wire.spikes()).toHaveLength(20 * 15);
+      const times = wire.spikes().map((spike) => spike.timeNs);
+      expect(times).toEqual(times.toSorted((a, b) => a - b));
     }
   });
 

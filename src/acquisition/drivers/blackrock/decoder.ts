@@ -69,6 +69,8 @@ export interface BlackrockDecoder {
 /** More than this ahead of the newest time that can be is a jump of the clock; so is this much back. */
 const jumpBackMs = 250;
 const jumpAheadMs = 20;
+/** Counts of packets that must have come before it is known how fresh data are: the first ones may have waited for this computer. */
+const freshSamplesMin = 16;
 /** Without a count of packets for so long the watermark follows the spikes. */
 const countlessMs = 500;
 /** Times above this are counted from the first one, so that differences stay exact: 52 days in ns. */
@@ -84,6 +86,7 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
   /** Newest rig time minus its arrival: what fresh data look like. */
   let freshestNs = Number.NEGATIVE_INFINITY;
   let freshestHostNs = 0;
+  let freshSamples = 0;
   let lastArrived: HostTimeNs | null = null;
 
   // The count of packets.
@@ -136,9 +139,9 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
         // Drift of up to 500 ppm is no jump. Nor are data that come fresher than any before: their times follow on those of the data before.
         const aheadNs = timeNs - arrived - freshestNs - (arrived - freshestHostNs) * 5e-4;
         const jumpNs = Math.min(aheadNs, timeNs - newestNs);
-        if (jumpNs > jumpAheadMs * nsPerMs && freshestNs !== Number.NEGATIVE_INFINITY) {
+        if (jumpNs > jumpAheadMs * nsPerMs && freshSamples >= freshSamplesMin) {
           outlet.fault({ kind: "clockJump", jumpMs: Math.round((jumpNs / nsPerMs) * 1000) / 1000, atRigNs: rigTimeNs(timeNs) }, arrived);
-          freshestNs = Number.NEGATIVE_INFINITY;
+          forgetFreshness();
         }
       }
       if (timeNs - arrived > freshestNs) {
@@ -156,9 +159,14 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
     rebase(low, high, atNs);
     outlet.fault({ kind: "clockJump", jumpMs: (deviceNs - atNs) / nsPerMs, atRigNs: rigTimeNs(atNs) }, arrived);
     newestNs = atNs;
-    freshestNs = Number.NEGATIVE_INFINITY;
+    forgetFreshness();
     forgetCount();
     return atNs;
+  }
+
+  function forgetFreshness(): void {
+    freshestNs = Number.NEGATIVE_INFINITY;
+    freshSamples = 0;
   }
 
   function forgetCount(): void {
@@ -178,6 +186,7 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
   function takeMonitor(low: number, high: number, sent: number, counter: number, received: number, arrived: HostTimeNs): void {
     let timeNs = timeOf(low, high, arrived);
     uncounted = null;
+    freshSamples += 1;
     packets += received;
     if (!hasBaseline) {
       // What came before was not counted from its beginning.
