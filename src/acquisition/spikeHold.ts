@@ -107,7 +107,8 @@ export function createSpikeHold(emit: (event: SourceEvent) => void): SpikeHold {
     },
     deliver,
     flush(arrivedHostNs) {
-      let after = watermark;
+      // What is late already goes out as well.
+      let after = count > 0 ? watermark + 1 : watermark;
       for (let i = 0; i < count; i++) after = Math.max(after, (times[i] ?? 0) + 1);
       for (const { mark } of marks) after = Math.max(after, mark.rigNs + 1);
       deliver(after, arrivedHostNs);

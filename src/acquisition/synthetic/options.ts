@@ -48,6 +48,7 @@ export const syntheticRigOptionsSchema = z.strictObject({
   displayLagMs: z.number().min(0).max(100).default(3).meta({ description: "From the flip to the light on the photodiode.", unit: "ms" }),
   photodiode: z.boolean().default(true).meta({ description: "Whether the rig has a photodiode on the screen." }),
   photodiodePort: z.number().int().min(1024).max(65_535).nullable().default(null).meta({ description: "UDP port on this computer where a program that watches the screen sends what a photodiode would see; none: the rig makes the marks itself." }),
+  markJitterMs: z.number().min(0).max(20).default(0).meta({ description: "Standard deviation of the photodiode's mark about the light.", unit: "ms" }),
   lineFrequencyHz: z.union([z.literal(50), z.literal(60)]).default(50).meta({ description: "Frequency of the mains.", unit: "Hz" }),
   rewardMsMax: z.number().positive().max(2000).default(500).meta({ description: "Longest reward pulse.", unit: "ms" }),
   eye: eyeOptionsSchema.prefault({}),

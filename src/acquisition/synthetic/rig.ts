@@ -383,6 +383,8 @@ export function createSyntheticRig(options: {
     }
   }
 
+  const markRng = rng.fork("marks");
+
   function mark(presentationId: number, atInnerNs: number, state: boolean): void {
     if (!settings.photodiode || settings.photodiodePort !== null) return;
     const isHit = (kind: RigFault["kind"]) => settings.faults.some((rigFault) => rigFault.kind === kind && "presentationId" in rigFault && rigFault.presentationId === presentationId);
@@ -390,7 +392,8 @@ export function createSyntheticRig(options: {
       if (state) note("markLost", atInnerNs, `no mark for presentation ${presentationId}`);
       return;
     }
-    schedule(atInnerNs, () => emitMark("photodiode", atInnerNs, state));
+    const markNs = settings.markJitterMs === 0 ? atInnerNs : atInnerNs + Math.round(settings.markJitterMs * nsPerMs * markRng.gaussian());
+    schedule(markNs, () => emitMark("photodiode", markNs, state));
     if (state && isHit("markDoubled")) {
       note("markDoubled", atInnerNs, `two marks for presentation ${presentationId}`);
       schedule(atInnerNs + 7 * nsPerMs, () => emitMark("photodiode", atInnerNs + 7 * nsPerMs, true));

@@ -82,7 +82,7 @@ export interface DecodedCapture {
   readonly lastRigS: number | null;
 }
 
-const settleNs = 20 * nsPerMs;
+const quietNs = nsPerMs;
 const rawPieceBytes = 4096;
 const messagesMax = 20;
 
@@ -136,12 +136,12 @@ export async function decodeCapture(request: { readonly file: string; readonly r
   const decoder = kind.decoder({ ...(own.ok ? own.value.header.rig.options : {}), ...request.options }, take);
   if (!decoder.ok) return decoder;
   if (decoder.value === null) return fault("noCapture", `Expected a rig whose line can be captured (${capturable()}), got "${kind.kind}".`);
-  let settledNs = -Infinity;
+  let previousNs: number | null = null;
   for (const piece of pieces) {
+    // As in the driver: what came together is taken together.
+    if (previousNs !== null && piece.arrivedHostNs - previousNs >= quietNs) decoder.value.settle(hostTimeNs(previousNs));
+    previousNs = piece.arrivedHostNs;
     decoder.value.take(piece.lane, piece.parts, hostTimeNs(piece.arrivedHostNs));
-    if (piece.arrivedHostNs - settledNs < settleNs) continue;
-    settledNs = piece.arrivedHostNs;
-    decoder.value.settle(hostTimeNs(settledNs));
   }
   decoder.value.finish(hostTimeNs(pieces.at(-1)?.arrivedHostNs ?? 0));
   const channels = decoder.value.channels().map(({ name, area, index }) => ({ name, area, spikes: perChannel[index] ?? 0 }));
