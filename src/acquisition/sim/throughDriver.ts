@@ -33,31 +33,32 @@ export function createThroughDriver(options: ThroughDriverOptions): SpikeSource 
   let driver: SpikeSource | null = null;
   let player: ProtocolPlayer | null = null;
   let reachedRigNs = -Infinity;
-  let awaited: { readonly rigNs: number; readonly resolve: () => void } | null = null;
+  let awaited: { readonly rigNs: number; readonly resolve: () => void }[] = [];
 
   function heard(event: SourceEvent): void {
     if (event.kind === "spikes") reachedRigNs = Math.max(reachedRigNs, event.batch.watermarkRigNs);
-    if (event.kind === "end" || (awaited !== null && reachedRigNs >= awaited.rigNs)) {
-      awaited?.resolve();
-      awaited = null;
-    }
+    const over = awaited.filter((one) => event.kind === "end" || reachedRigNs >= one.rigNs);
+    if (over.length === 0) return;
+    awaited = awaited.filter((one) => !over.includes(one));
+    for (const one of over) one.resolve();
   }
 
   function receipt(untilRigNs: number, onLate: () => void): Promise<void> {
     if (reachedRigNs >= untilRigNs) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
-        awaited = null;
+        awaited = awaited.filter((other) => other !== one);
         if (!isFaulty) onLate();
         resolve();
       }, isFaulty ? receiptMsFaulty : receiptMsMax);
-      awaited = {
+      const one = {
         rigNs: untilRigNs,
         resolve: () => {
           clearTimeout(timer);
           resolve();
         },
       };
+      awaited.push(one);
     });
   }
 
