@@ -2,6 +2,7 @@
 // recording. Started by child_process.fork (serialization "advanced") or as an Electron utility process, which is given
 // a MessagePort in its first message. Knows nothing about what is asked of it.
 
+import { setPriority } from "node:os";
 import type { ModelsPort } from "./messages.ts";
 import { serveModels } from "./serve.ts";
 
@@ -40,6 +41,17 @@ function overChildProcess(): ModelsPort {
     onClosed: (listener) => process.on("disconnect", () => listener("the parent is gone")),
     close: () => Promise.resolve(),
   };
+}
+
+/**
+ * A model that computes on every core must not hold up the subject's screen: a frame cannot wait, the next generation's images can for a
+ * millisecond. Before any thread of ONNX Runtime is made: threads inherit it. On Windows the same number means "below normal".
+ */
+const niceness = 5;
+try {
+  setPriority(niceness);
+} catch {
+  // Not allowed here: then all processes are equal.
 }
 
 const parent = readParentPort();
