@@ -16,6 +16,8 @@ export interface PatchWatch {
   imageAt(onsetRigNs: number): SeenImage | null;
   /** This rig reports when the light goes off. */
   readonly seesEnds: boolean;
+  /** This rig tells levels of light: it is a photodiode that sees the patch as it is, no box with pulses of its own. */
+  readonly isGraded: boolean;
 }
 
 export function createPatchWatch({ periodNs }: { readonly periodNs: () => number }): PatchWatch {
@@ -24,12 +26,14 @@ export function createPatchWatch({ periodNs }: { readonly periodNs: () => number
   let onsetRigNs = 0;
   let seesEnds = false;
   let hasPhotodiode = false;
+  let isGraded = false;
 
   return {
     take(mark) {
       // Where there is a photodiode, a strobe beside it says which image, not how long.
       if (mark.kind === "photodiode") hasPhotodiode = true;
       else if (hasPhotodiode) return false;
+      if (mark.kind === "photodiode" && mark.word !== null) isGraded = true;
       const level = mark.word === null || mark.kind !== "photodiode" ? (mark.state ? patchLevelMax : 0) : mark.word;
       const change: LevelChange = { atMs: mark.rigNs / nsPerMs, level };
       if (level === 0) {
@@ -51,6 +55,9 @@ export function createPatchWatch({ periodNs }: { readonly periodNs: () => number
       return true;
     },
     imageAt: (at) => images.find((image) => image.onsetRigNs === at)?.seen ?? null,
+    get isGraded() {
+      return isGraded;
+    },
     get seesEnds() {
       return seesEnds;
     },

@@ -218,7 +218,7 @@ export function createPresentations(options: PresentationsOptions): Presentation
   }
 
   function checksDuration(p: Presentation): boolean {
-    return display !== null && display.checksDurations && (p.onset?.source === "photodiode" || p.onset?.source === "strobe");
+    return display !== null && (display.checksDurations || patch.isGraded) && (p.onset?.source === "photodiode" || p.onset?.source === "strobe");
   }
 
   function settleWrongDuration(p: Presentation, frames: number | null): void {
@@ -320,7 +320,7 @@ export function createPresentations(options: PresentationsOptions): Presentation
       reportLate();
       decideOnsets();
       // Some waited for the stream to pass the end of their image.
-      if (display !== null && display.checksDurations) for (const p of open.values()) if (p.counts !== null) trySettle(p);
+      if (display !== null && (display.checksDurations || patch.isGraded)) for (const p of open.values()) if (p.counts !== null) trySettle(p);
       flushRasters();
     },
     mark(mark, calibration) {

@@ -116,6 +116,12 @@ describe("an image that stood longer or shorter than the window says", () => {
     }
   });
 
+  it("is found also where the flashes told nothing, by a photodiode that tells levels of light", async () => {
+    const run = await simulate({ seed: 3, rig, config: { evolution: { generations: 1 } }, screen: aScreen({ code: "frames", longerBy: new Map([...longerBy, ...Array.from({ length: 20 }, (_, i) => [-(i + 1), 4] as const)]) }) });
+    expect(run.of("displayCalibration")).toMatchObject([{ durationsSeen: 0 }]);
+    expect(run.of("flip").filter((f) => f.framesSeen !== null && f.framesSeen !== 12).map((f) => [f.presentationId, f.framesSeen])).toEqual([[12, 13], [30, 11], [31, 15]]);
+  });
+
   it("cannot be told by a box whose pulses have a length of their own, which then decides nothing", async () => {
     const run = await simulate({ seed: 3, rig, config: { evolution: { generations: 1 } }, screen: aScreen({ box: "pulse", longerBy }) });
     expect(run.of("displayCalibration")).toMatchObject([{ marks: 20, durationsSeen: 0 }]);
