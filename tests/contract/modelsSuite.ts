@@ -46,7 +46,7 @@ export function itIsAGenerator(open: () => Promise<Models>, id: string, typicalN
     const images = await generator.decode(someLatents(3, generator.latentDim, typicalNorm));
     expect([images.count, images.width, images.height]).toEqual([3, generator.widthPx, generator.heightPx]);
     expect(images.data.length).toBe(3 * generator.widthPx * generator.heightPx * 3);
-    expect(generator.widthPx).toBeGreaterThanOrEqual(128);
+    expect(generator.widthPx).toBeGreaterThanOrEqual(64);
     expect(generator.initialStepSize).toBeGreaterThan(0);
   });
   it("repeats itself bit for bit", async () => {
@@ -111,7 +111,8 @@ export function itIsAGenerator(open: () => Promise<Models>, id: string, typicalN
     expect(backgrounds.data.length).toBe(images.data.length);
     let inside = 0;
     masks.forEach((share) => {
-      if (share > 0.99) inside++;
+      // A generator whose object can fade shows some of it half way.
+      if (share > 0.5) inside++;
     });
     expect(inside / masks.length).toBeGreaterThan(0.01);
   });
