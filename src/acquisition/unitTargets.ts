@@ -32,11 +32,12 @@ interface Target {
 }
 
 /** The source itself where nothing is asked for beside its channels. */
-export function withUnitTargets(source: SpikeSource, config: ChannelsConfig): SpikeSource & Partial<UnitTargets> {
-  return config.units.length === 0 && config.merges.length === 0 ? source : createUnitTargets(source, config);
+export function withUnitTargets(source: SpikeSource, config: ChannelsConfig, past: readonly ChannelInfo[] = []): SpikeSource & Partial<UnitTargets> {
+  return config.units.length === 0 && config.merges.length === 0 ? source : createUnitTargets(source, config, past);
 }
 
-export function createUnitTargets(source: SpikeSource, config: ChannelsConfig): UnitTargets {
+/** `past`: the channels of the run that is gone on with; they keep their numbers, in whatever order they appear now. */
+export function createUnitTargets(source: SpikeSource, config: ChannelsConfig, past: readonly ChannelInfo[] = []): UnitTargets {
   let own: ChannelInfo[] = [];
   let targets: Target[] = [];
   /** Number here of the source's channel. */
@@ -51,13 +52,25 @@ export function createUnitTargets(source: SpikeSource, config: ChannelsConfig): 
   let merged = false;
 
   function clear(): void {
-    own = [];
+    own = past.map((c) => ({ ...c }));
     targets = [];
     places = [];
     names = [];
     ofChannel = [];
     sortingOf = new Map();
     merged = false;
+    for (const c of past) {
+      const [, name, sorting] = /^(.+):\d+ \(sorting (\d+)\)$/.exec(c.name) ?? [];
+      if (name !== undefined) sortingOf.set(name, Math.max(sortingOf.get(name) ?? 1, Number(sorting)));
+    }
+  }
+
+  /** The number of a name that is known from before, or a new one. */
+  function place(channel: Omit<ChannelInfo, "index">): number {
+    const known = past.findIndex((c) => c.name === channel.name);
+    if (known >= 0) return known;
+    own.push({ ...channel, index: own.length });
+    return own.length - 1;
   }
 
   function memberOf(text: string): Member {
@@ -69,9 +82,8 @@ export function createUnitTargets(source: SpikeSource, config: ChannelsConfig): 
 
   function addTarget(name: string, members: readonly Member[], sorting: number): Target {
     const area = own.find((c) => c.name === members[0]?.channel)?.area ?? "";
-    const target: Target = { index: own.length, name, members, sorting, live: true };
     // No place on the array: it shares that of its channel.
-    own.push({ index: target.index, name: sorting === 1 ? name : `${name} (sorting ${sorting})`, area, positionMm: null });
+    const target: Target = { index: place({ name: sorting === 1 ? name : `${name} (sorting ${sorting})`, area, positionMm: null }), name, members, sorting, live: true };
     targets.push(target);
     route();
     return target;
@@ -97,13 +109,16 @@ export function createUnitTargets(source: SpikeSource, config: ChannelsConfig): 
     for (let i = places.length; i < list.length; i++) {
       const channel = list[i];
       if (channel === undefined) continue;
-      places.push(own.length);
+      places.push(place(channel));
       names.push(channel.name);
-      own.push({ ...channel, index: own.length });
     }
     if (!merged && list.length > 0) {
       merged = true;
-      for (const merge of config.merges) addTarget(merge.name, merge.members.map(memberOf), 1);
+      for (const merge of config.merges) {
+        const members = merge.members.map(memberOf);
+        const later = past.flatMap((c) => (c.name.startsWith(`${merge.name} (sorting `) ? [Number(/\d+(?=\)$)/.exec(c.name)?.[0] ?? 1)] : []));
+        addTarget(merge.name, members, Math.max(1, ...later));
+      }
     }
     route();
   }

@@ -346,6 +346,13 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       current().session.loop.setTarget(thread, channel);
       return done();
     },
+    "session.unitsResorted": async ({ channels }) => {
+      const { session } = current();
+      const replaced = session.rig.source.resort?.(channels);
+      if (replaced === undefined) return fault("noUnits", "This rig has no units as targets: name channels whose units are targets, or merges with units, on the rig screen before the session.");
+      session.loop.unitsResorted(replaced);
+      return ok({ replaced: replaced.length });
+    },
     "session.skipGeneration": async () => {
       current().session.loop.skipGeneration();
       return done();

@@ -47,6 +47,8 @@ export interface HeadlessOptions {
   readonly protocolFolder?: string;
   readonly onProgress?: (done: { readonly generation: number; readonly generations: number; readonly last: GenerationResult | null; readonly plan: PlanState }) => void;
   readonly onLog?: (severity: "info" | "warn" | "fault", message: string) => void;
+  /** Where what each subject was given is kept; left out: beside the user's rig profiles. */
+  readonly rewardFolder?: string;
   /** Ask the session to end cleanly. */
   readonly stop?: AbortSignal;
 }
@@ -89,7 +91,7 @@ export async function runHeadless(options: HeadlessOptions & { readonly models: 
   }
 
   const opened = await openLiveSession({
-    config, clock, models: options.models, sessionFolder: config.folder ?? options.sessionFolder, hostKind: "cli", ...(options.resumeFile === undefined ? {} : { resumeFile: options.resumeFile }),
+    config, clock, models: options.models, sessionFolder: config.folder ?? options.sessionFolder, hostKind: "cli", ...(options.rewardFolder === undefined ? {} : { rewardFolder: options.rewardFolder }), ...(options.resumeFile === undefined ? {} : { resumeFile: options.resumeFile }),
     ...(options.protocolFolder === undefined ? {} : { protocolFolder: options.protocolFolder }),
     display: createTimedDisplay({ clock }),
     onRecord: (body) => {

@@ -22,7 +22,7 @@ import { FaultError, err, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { externalConfig, openExternalTask } from "./externalTask/compose.ts";
 import { createRng } from "../shared/rng.ts";
-import type { ImageBatch } from "../shared/values.ts";
+import type { ChannelInfo, ImageBatch } from "../shared/values.ts";
 import { openSession } from "../session/reader.ts";
 import { loadLabProtocols } from "./labProtocols.ts";
 import { placementOf, screenOf, sessionPlacementOf } from "./placement.ts";
@@ -105,7 +105,7 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
   const libraries: OpenLibrary[] = [];
   for (const index of configured.keys()) libraries.push(await clock.hold(openLibrary(index, libraryWorld)));
   if (options.resumeFile === undefined) unwrap(checkWritable(options.sessionFolder));
-  const openedRig = unwrap(openRig(config.rig, { clock, seed: config.seed, encoder }));
+  const openedRig = unwrap(openRig(config.rig, { clock, seed: config.seed, encoder, ...(options.resumeFile === undefined ? {} : { pastChannels: channelsOf(options.resumeFile) }) }));
   const external = openExternalTask({ config, rig: openedRig, clock, sessionId: () => id });
   const { rig, display } = external ?? { rig: openedRig, display: options.display };
   if (rig.truth !== null) checkTargets(configured, rig.truth.channels.length);
@@ -190,6 +190,16 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
       return closing;
     },
   };
+}
+
+/** The channels as a session's last run named them. */
+function channelsOf(file: string): readonly ChannelInfo[] {
+  const reader = unwrap(openSession(file));
+  try {
+    return reader.channels();
+  } finally {
+    reader.close();
+  }
 }
 
 /** What is known of a generator's codes before an evolution. */

@@ -199,7 +199,9 @@ export function pastAt(reader: SessionReader, lastSeq: number): PastSession {
     };
   }
 
-  const counted = presentations.flatMap((p) => (p.excluded !== null || p.counts === null ? [] : [{ ...p, ratesHz: Array.from(p.counts, (c) => c / ((p.windowEndMs - p.windowStartMs) / 1000)) }]));
+  // Of a block in which units were sorted anew, what was measured before it counts no more.
+  const resorted = Math.max(-1, ...events.flatMap((e) => (e.code === "unitsResorted" && e.category === "operator" ? [e.seq] : [])));
+  const counted = presentations.flatMap((p) => (p.excluded !== null || p.seq < resorted || p.counts === null ? [] : [{ ...p, ratesHz: Array.from(p.counts, (c) => c / ((p.windowEndMs - p.windowStartMs) / 1000)) }]));
   const measured = old
     ? counted.flatMap((p) => (evolution === null || evolution.generation === null || p.generation !== evolution.generation ? [] : [{ block: evolution.blocks, item: p.imageId, imageId: p.imageId, ratesHz: p.ratesHz }]))
     : counted.flatMap((p) => (current === null || p.step !== current || p.block === null || p.item === null || p.block < (evolution?.blocks ?? 0) ? [] : [{ block: p.block, item: p.item, imageId: p.imageId, ratesHz: p.ratesHz }]));

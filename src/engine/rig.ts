@@ -17,6 +17,7 @@ import type { Clock, Encoder, EventCodes, EyeTracker, Retina, Reward, SpikeSourc
 import type { HostTimeNs } from "../shared/units.ts";
 import { fault, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
+import type { ChannelInfo } from "../shared/values.ts";
 import { createRealClock } from "./realClock.ts";
 
 export interface Rig {
@@ -45,7 +46,7 @@ export interface SyntheticWorld {
 }
 
 /** Errors: `unknownRig`, `rigOptions`, `unknownDevice` and those of the devices. */
-export function openRig(input: RigConfigInput, world: { readonly clock: Clock; readonly seed: number; readonly encoder: Encoder | null }): Result<Rig, Fault> {
+export function openRig(input: RigConfigInput, world: { readonly clock: Clock; readonly seed: number; readonly encoder: Encoder | null; /** Of the session that is gone on with: units and merges keep their numbers. */ readonly pastChannels?: readonly ChannelInfo[] }): Result<Rig, Fault> {
   const config = rigConfig.parse(input);
   const kind = rigRegistry.find((r) => r.kind === config.kind);
   if (kind === undefined) return fault("unknownRig", `Expected a rig of ${rigRegistry.map((r) => r.kind).join(", ")}, got "${config.kind}".`);
@@ -80,7 +81,7 @@ export function openRig(input: RigConfigInput, world: { readonly clock: Clock; r
   if (!reward.ok) return reward;
   const sync = config.sync === null ? ok(null) : openDevice(syncRegistry, config.sync, deviceWorld);
   if (!sync.ok) return sync;
-  return ok({ ...common, source: withUnitTargets(own.source, config.channels), retina: own.retina, truth: own.truth, world: own.world, eye: eye.value, reward: reward.value, sync: sync.value });
+  return ok({ ...common, source: withUnitTargets(own.source, config.channels, world.pastChannels), retina: own.retina, truth: own.truth, world: own.world, eye: eye.value, reward: reward.value, sync: sync.value });
 }
 
 /** The rigs that a session can be run with, for the start screen. */

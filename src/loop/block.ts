@@ -28,6 +28,8 @@ export interface Block {
   restore(measuredImageIds: readonly number[]): void;
   /** Gives up everything that is not measured yet (skip). Presentations under way may still be measured. */
   giveUp(): void;
+  /** What was measured of these counts no more: they are shown again, at the end of the block. One entry a presentation. */
+  again(imageIds: readonly number[]): void;
   readonly missing: number;
 }
 
@@ -87,6 +89,10 @@ export function planBlock({ images, attemptsMax, rng }: { readonly images: reado
         queue.splice(at, 1);
         settled += 1;
       }
+    },
+    again(imageIds) {
+      queue.push(...imageIds);
+      settled -= imageIds.length;
     },
     giveUp() {
       settled += queue.length;

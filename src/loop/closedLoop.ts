@@ -66,6 +66,8 @@ export interface ClosedLoop {
   repeatStep(step: number | null): void;
   queueImages(images: readonly QueuedPixels[]): void;
   setTarget(thread: number, channel: number): void;
+  /** Units were sorted anew: the targets that were left, and those that take their place. */
+  unitsResorted(replaced: readonly { readonly from: number; readonly to: number }[]): void;
   rewardNow(pulseMs: number): Promise<void>;
   setRewardMs(pulseMs: number): void;
   /** The display is not there (yet): trials wait. */
@@ -321,6 +323,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
       for (const { image } of images) queued.set(nextQueued++, image);
       give({ kind: "queueImages", images: images.map((i) => ({ label: i.label, imageKind: i.kind })) });
     },
+    unitsResorted: (replaced) => give({ kind: "unitsResorted", replaced: replaced.map((r) => ({ from: r.from, to: r.to })) }),
     setTarget(thread, channel) {
       const channels = source.channels().length;
       const threads = core.status.targets.length;

@@ -67,6 +67,8 @@ const smallInput = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("library"), step: z.number(), labels: z.array(z.string()), widthPx: z.number(), heightPx: z.number() }),
   z.object({ kind: z.literal("setTarget"), thread: z.number(), channel: z.number() }),
   z.object({ kind: z.literal("setReward"), pulseMs: z.number() }),
+  /** The operator sorted units anew: targets that were left and those that take their place. */
+  z.object({ kind: z.literal("unitsResorted"), replaced: z.array(z.object({ from: z.number(), to: z.number() })) }),
 ]);
 export type SmallInput = z.infer<typeof smallInput>;
 

@@ -424,6 +424,16 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         steps.setTarget(input.thread, input.channel);
         log("setTarget", steps.evolution === null ? `The operator chose ${channelName(input.channel)} as the target.` : `The operator chose ${channelName(input.channel)} as the target from the next generation on.`, "info", "operator", steps.evolution === null ? { thread: input.thread, channel: input.channel, step: steps.state.current ?? 0 } : { thread: input.thread, channel: input.channel });
         return;
+      case "unitsResorted": {
+        // What is on the screen was half measured with the old sorting.
+        presentations.lossInLast(1000);
+        const moved = (steps.evolution?.threads ?? []).filter((t) => input.replaced.some((r) => r.from === t.target));
+        const again = steps.moveTargets(new Map(input.replaced.map((r) => [r.from, r.to])));
+        log("unitsResorted", `The operator sorted units anew: ${input.replaced.map((r) => channelName(r.to)).join(", ") || "no target"} ${input.replaced.length === 1 ? "begins" : "begin"} anew${again > 0 ? `; ${again} presentations of this block are shown again` : ""}.`, "info", "operator", { replaced: input.replaced });
+        for (const thread of moved) log("target", `The target is ${channelName(thread.target)} from now on.`, "info", "log", { thread: thread.index, channel: thread.target });
+        serve();
+        return;
+      }
       case "setReward":
         rewardMs = input.pulseMs;
         log("rewardMs", `The operator set the reward to ${input.pulseMs} ms.`, "info", "operator");

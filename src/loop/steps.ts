@@ -88,6 +88,8 @@ export interface Steps {
   repeatStep(step: number | null): void;
   queueImages(images: readonly { readonly label: string; readonly kind: ImageKind }[]): void;
   setTarget(thread: number, channel: number): void;
+  /** Units were sorted anew. Returns how many presentations are shown again for it. */
+  moveTargets(to: ReadonlyMap<number, number>): number;
   /** The session ends: the step under way reports on what it has. */
   finish(completed: boolean): void;
   placementOf(item: PlannedItem): VisualPlacement | null;
@@ -510,6 +512,13 @@ export function createSteps(options: StepsOptions): Steps {
       step.running.takeQueued?.(made);
       step.planned = Math.max(step.planned, step.running.planned);
       if (current === null && step.needs === "images") nextBlock();
+    },
+    moveTargets(to) {
+      shownChannel = to.get(shownChannel) ?? shownChannel;
+      if (carried.target !== null) carried = { ...carried, target: { ...carried.target, channel: to.get(carried.target.channel) ?? carried.target.channel } };
+      const again = steps[at]?.running?.moveTargets?.(to) ?? [];
+      current?.block.again(again);
+      return current === null ? 0 : again.length;
     },
     setTarget(thread, channel) {
       shownChannel = channel;

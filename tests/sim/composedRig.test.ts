@@ -1,6 +1,6 @@
 // A whole session on a rig that is put together: spikes of the synthetic rig, gaze over a serial line, juice and event codes by the board's real
 // firmware; recorded, replayed bit for bit.
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
@@ -42,13 +42,12 @@ describe.skipIf(why !== "")(`a session on a composed rig${why === "" ? "" : ` (s
         channels: { units: [], merges: [{ name: "pair", members: ["V4-01", "V4-02"] }] },
       },
     });
-    process.env["EVOKED_RIGS"] = folder;
     const blinks = setInterval(() => {
       iscan.lookAt(null);
       setTimeout(() => iscan.lookAt({ xDeg: 0.1, yDeg: -0.1 }), 120);
     }, 2500);
     undo.push(() => clearInterval(blinks));
-    const result = unwrap(await runHeadlessSession({ config, fast: false, modelFolders: [builtInModels], sessionFolder: folder, stop: AbortSignal.timeout(100_000) }));
+    const result = unwrap(await runHeadlessSession({ config, fast: false, modelFolders: [builtInModels], sessionFolder: folder, rewardFolder: join(folder, "rewards"), stop: AbortSignal.timeout(100_000) }));
     expect(result.generations).toBe(2);
     const opened = openSession(result.session);
     const reader = unwrap(opened);
@@ -59,6 +58,8 @@ describe.skipIf(why !== "")(`a session on a composed rig${why === "" ? "" : ` (s
     const shown = reader.presentations();
     expect(shown.filter((p) => p.excluded === null).length).toBeGreaterThanOrEqual(16);
     expect(reader.channels().map((c) => c.name)).toContain("pair");
+    // Every pulse stands in the subject's ledger.
+    expect(readFileSync(join(folder, "rewards", "synthetic.jsonl"), "utf8").trim().split("\n")).toHaveLength(rewards.length);
     reader.close();
     const words = board.changes.filter((c) => c.pin === "strobe" && c.value === 1).length;
     // One for each onset and end, the spots, rewards, begin and end.

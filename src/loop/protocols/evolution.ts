@@ -249,6 +249,38 @@ function openEvolution(settings: EvolutionStep, context: ProtocolContext): Runni
     setTarget(thread, channel) {
       wantedTargets.set(thread, channel);
     },
+    moveTargets(to) {
+      const again: number[] = [];
+      for (const [thread, channel] of wantedTargets) wantedTargets.set(thread, to.get(channel) ?? channel);
+      const moved = new Set<number>();
+      for (const thread of threads) {
+        const next = to.get(thread.target);
+        if (next === undefined) continue;
+        moved.add(thread.index);
+        thread.target = next;
+      }
+      if (moved.size === 0) return again;
+      for (const g of current) {
+        if (!moved.has(g.thread.index)) continue;
+        g.scores.forEach((scores, individual) => {
+          again.push(...scores.map(() => g.imageIds[individual] ?? 0));
+          scores.length = 0;
+        });
+      }
+      for (const c of confirming) {
+        if (!moved.has(threads[c.slot]?.index ?? -1)) continue;
+        for (const { image } of c.shown) {
+          again.push(...(confirmed.get(image.imageId) ?? []).map(() => image.imageId));
+          confirmed.set(image.imageId, []);
+        }
+      }
+      // The references stand beside what is measured from now on.
+      if (phase !== "tuning") {
+        for (const [imageId, rates] of referenceRates) again.push(...rates.map(() => imageId));
+        referenceRates = new Map();
+      }
+      return again;
+    },
     channelOf: (image) => threads[Math.max(0, slotOf(image.thread ?? -1))]?.target ?? 0,
     get planned() {
       const perGeneration = threads.reduce((n, t) => n + t.optimizer.populationSize, 0) * settings.repeats + Math.min(settings.referencesPerGeneration, referenceIds.length) * settings.repeats;

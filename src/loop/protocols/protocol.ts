@@ -161,6 +161,8 @@ export interface RunningProtocol {
   /** Takes images that the operator sent; only of protocols that do. */
   takeQueued?(images: readonly ProtocolImage[]): void;
   setTarget?(thread: number, channel: number): void;
+  /** Targets are other channels from now on (units were sorted anew): what was measured of them in this block counts no more. Returns the items to show again, one entry a presentation. */
+  moveTargets?(to: ReadonlyMap<number, number>): readonly number[];
   /** Channel whose rate and raster are shown for an image. */
   channelOf(image: ProtocolImage): number;
   /** Presentations planned in all, 0 = not known. */

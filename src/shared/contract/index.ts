@@ -65,6 +65,8 @@ export const methods = {
   "session.dismiss": method<null>()("operate", none),
   /** From the next generation on, this channel is what a thread evolves. */
   "session.setTarget": method<null>()("operate", z.object({ thread: z.number().int().min(0), channel: z.number().int().min(0) }).strict()),
+  /** Units were sorted anew on these channels (by name; null = all): their targets begin anew, and what this block measured of them is shown again. */
+  "session.unitsResorted": method<{ replaced: number }>()("operate", z.object({ channels: z.array(z.string().min(1)).max(4096).nullable() }).strict()),
   "session.skipGeneration": method<null>()("operate", none),
   /** The rest of the block under way (of an evolution: of the generation) is given up as missing. */
   "session.skipBlock": method<null>()("operate", none),

@@ -52,6 +52,7 @@ export function aStandInEngine(): StandIn {
     },
     "session.dismiss": (_, caller) => noted("session.dismiss", caller, null),
     "session.setTarget": (_, caller) => noted("session.setTarget", caller, null),
+    "session.unitsResorted": (_, caller) => noted("session.unitsResorted", caller, { replaced: 0 }),
     "session.skipGeneration": (_, caller) => noted("session.skipGeneration", caller, null),
     "session.skipBlock": (_, caller) => noted("session.skipBlock", caller, null),
     "session.skipStep": (_, caller) => noted("session.skipStep", caller, null),
