@@ -8,11 +8,12 @@ import { inputOfRecord } from "../loop/inputs.ts";
 import { createLoopCore } from "../loop/loopCore.ts";
 import type { LoopCore } from "../loop/loopCore.ts";
 import type { LoopListener } from "../loop/loopTypes.ts";
+import type { LabProtocols } from "../loop/protocols/registry.ts";
 import type { EvolutionThread } from "../loop/thread.ts";
 import { openSession } from "../session/reader.ts";
 import type { SessionReader, SessionRun } from "../session/reader.ts";
 import { stepsOf } from "../shared/contract/index.ts";
-import type { EvolutionStep } from "../shared/contract/index.ts";
+import type { EvolutionStep, SessionConfig } from "../shared/contract/index.ts";
 import type { DisplayGeometry, Generator } from "../shared/ports.ts";
 import type { DevicesRecord, SessionRecord, SessionRecordBody } from "../shared/records.ts";
 import { FaultError, err, ok, unwrap } from "../shared/result.ts";
@@ -23,7 +24,7 @@ import type { ImageBatch } from "../shared/values.ts";
 import { requireLabProtocols } from "./labProtocols.ts";
 import { defaultProtocolFolder } from "./paths.ts";
 import { screenOf, sessionPlacementOf } from "./placement.ts";
-import { configOf, pastAt, resumePointOf, setupsOf, sourcesOf } from "./resume.ts";
+import { configOf, pastAt, resumePointOf, saysSteps, setupsOf, sourcesOf } from "./resume.ts";
 
 export interface Difference {
   readonly seq: number;
@@ -58,9 +59,9 @@ export function createReplay(reader: SessionReader, run: SessionRun, listener: L
   const config = configOf(reader);
   const devices = reader.devices();
   const rng = createRng(config.seed);
-  /** Files of version 2 and before: one evolution; nothing says which step anything belongs to. */
-  const old = reader.steps().length === 0;
-  const labs = requireLabProtocols(protocolFolder, stepsOf(config), sourcesOf(reader));
+  /** A run recorded under file version 1 to 3: nothing says which step anything belongs to. */
+  const { libraries, labs } = sharedOf(reader, config, protocolFolder);
+  const old = config.plan.length === 0 && !libraries.some((seq) => seq >= run.firstSeq && seq <= run.lastSeq);
   const openThreads = (settings: EvolutionStep, firstThread: number): readonly EvolutionThread[] => settings.threads.map((_, slot) => openThread(reader, settings, slot, firstThread + slot));
   const past = run.run === reader.runs()[0]?.run ? null : pastAt(reader, run.firstSeq - 1);
   const emitted: SessionRecordBody[] = [];
@@ -102,6 +103,17 @@ export function createReplay(reader: SessionReader, run: SessionRun, listener: L
       return compareRecords(record, replayed, old);
     },
   };
+}
+
+/** What all replays of one session share: a place in it is opened often. */
+const shared = new WeakMap<SessionReader, { readonly protocolFolder: string; readonly libraries: readonly number[]; readonly labs: LabProtocols }>();
+
+function sharedOf(reader: SessionReader, config: SessionConfig, protocolFolder: string): { readonly libraries: readonly number[]; readonly labs: LabProtocols } {
+  const known = shared.get(reader);
+  if (known?.protocolFolder === protocolFolder) return known;
+  const made = { protocolFolder, libraries: reader.events().flatMap((e) => (saysSteps(e) ? [e.seq] : [])), labs: requireLabProtocols(protocolFolder, stepsOf(config), sourcesOf(reader)) };
+  shared.set(reader, made);
+  return made;
 }
 
 /** Recomputes every score, decision and optimizer state of a session and compares them with the recording. */

@@ -102,6 +102,11 @@ export function endedData(record: StepRecord): { readonly report: StepReport; re
   return JSON.parse(record.dataJson) as { report: StepReport; carried: CarryOver; view: StepView | null };
 }
 
+/** Recordings of file versions 1 to 3 are of one evolution and do not say what was in its folder; all later ones do, for every step. */
+export function saysSteps(event: { readonly category: string; readonly code: string }): boolean {
+  return event.category === "input" && event.code === "library";
+}
+
 /** What the finished generations of a thread gave. `step` null: a file that does not name steps. */
 function historyOf(
   thread: number,
@@ -142,10 +147,10 @@ export function pastAt(reader: SessionReader, lastSeq: number): PastSession {
   const presentations = upTo(reader.presentations());
   const trials = upTo(reader.trials());
   const steps = upTo(reader.steps());
-  const events = upTo(reader.events()).filter((e) => e.category !== "input");
+  const everything = upTo(reader.events());
+  const events = everything.filter((e) => e.category !== "input");
   const data = <T>(schema: z.ZodType<T>, json: string): T | null => schema.safeParse(JSON.parse(json === "" ? "{}" : json)).data ?? null;
-  /** Files of version 2 and before: one evolution. */
-  const old = reader.steps().length === 0;
+  const old = config.plan.length === 0 && !everything.some(saysSteps);
 
   const plan = events.findLast((e) => e.code === "plan" && e.category === "state");
   const changed = plan === undefined ? null : (data(planEvent, plan.dataJson)?.plan ?? null);

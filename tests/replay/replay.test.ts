@@ -17,6 +17,7 @@ import { openSession } from "../../src/session/reader.ts";
 import { decodeOptimizerState, restoreOptimizer } from "../../src/evolve/index.ts";
 import { unwrap } from "../../src/shared/result.ts";
 import { createRng } from "../../src/shared/rng.ts";
+import { writeOlderFile } from "../unit/session/olderFile.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "evoked-replay-"));
 let file: string;
@@ -50,6 +51,15 @@ describe("replay", () => {
     expect(report.identical).toBe(true);
     expect(report.compared["generation"]).toBe(4);
     expect(report.sessionSeconds / report.wallSeconds).toBeGreaterThan(5);
+  });
+
+  it("repeats a recording of file version 2, which names no steps", async () => {
+    const plain = tampered("DELETE FROM steps; DELETE FROM events WHERE category = 'input' AND code IN ('library', 'displaySetup'); DELETE FROM display_calibrations; DELETE FROM events WHERE code IN ('optimizers', 'calibration')");
+    const older = join(folder, "version-2.evoked");
+    writeOlderFile(plain, older, 2);
+    const report = unwrap(await verifySession(older));
+    expect(report.firstDifference).toBeNull();
+    expect(report.compared["generation"]).toBe(4);
   });
 
   it("finds a spike, a count, a score or a state that was changed, and names the first record that differs", async () => {
