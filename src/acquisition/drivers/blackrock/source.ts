@@ -10,7 +10,7 @@ import { recordKinds, recordWords } from "../../native/records.ts";
 import type { RecordBatch } from "../../native/records.ts";
 import { createSpikeHold } from "../../spikeHold.ts";
 import type { SpikeHold } from "../../spikeHold.ts";
-import { arrivalsOn, openReceiver } from "../udp/receiver.ts";
+import { arrivalsOn, noteOnReceiver, openReceiver } from "../udp/receiver.ts";
 import type { Receiver } from "../udp/receiver.ts";
 import { createBlackrockDecoder } from "./decoder.ts";
 import type { BlackrockDecoder } from "./decoder.ts";
@@ -331,7 +331,7 @@ export function createBlackrockSource({ clock, options }: { readonly clock: Cloc
     const newest = devices.flatMap(({ newestHostNs }) => (newestHostNs === null ? [] : [newestHostNs]));
     return {
       connected: isStreaming && devices.every((device) => !device.isSilent && device.decoder?.status().isRunning !== false),
-      address: devices.some((device) => device.receiver?.status().by === "node") && options.receiveBy === "either" ? `${address} (by Node's sockets: there is no native addon)` : address,
+      address: devices.map(({ receiver }, index) => `${places[index]?.host}:${places[index]?.receivePort}${receiver === null ? "" : noteOnReceiver(receiver.status(), { by: options.receiveBy, receiveBufferBytes: options.receiveBufferBytes })}`).join(", "),
       spikesReceived: hold.counts().spikes,
       packetsReceived: sum((one) => one.packets),
       packetsLost: sum((one) => one.lost),

@@ -6,7 +6,7 @@ import type { Fault, Result } from "../../../shared/result.ts";
 import { addMs, msBetween } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
 import type { SourceEvent } from "../../../shared/values.ts";
-import { arrivalsOn, openReceiver } from "../udp/receiver.ts";
+import { arrivalsOn, noteOnReceiver, openReceiver } from "../udp/receiver.ts";
 import type { Receiver } from "../udp/receiver.ts";
 import { createBridgeDecoder } from "./bridgeDecoder.ts";
 import type { BridgeDecoder } from "./bridgeDecoder.ts";
@@ -106,7 +106,7 @@ export function createBridgeSource({ clock, options }: { readonly clock: Clock; 
       const counts = shown?.decoder.status();
       return {
         connected: running !== null && !running.isAway,
-        address: counts === undefined || counts.source === "" ? address : `${address} (${counts.source})`,
+        address: `${address}${counts === undefined || counts.source === "" ? "" : ` (${counts.source})`}${running === null ? "" : noteOnReceiver(running.receiver.status(), { by: options.receiveBy, receiveBufferBytes: options.receiveBufferBytes })}`,
         spikesReceived: counts?.spikes ?? 0,
         packetsReceived: counts?.datagrams ?? 0,
         packetsLost: counts?.lost ?? 0,

@@ -37,6 +37,16 @@ export interface ReceiverStatus {
   readonly failure: string | null;
 }
 
+/** What the operator should know of how datagrams are received, in brackets behind the address; "" where all is as it was asked for. */
+export function noteOnReceiver(status: ReceiverStatus, asked: Pick<ReceiverOptions, "by" | "receiveBufferBytes">): string {
+  const notes = [
+    ...(asked.by === "either" && status.by === "node" ? ["by Node's sockets: there is no native addon"] : []),
+    ...(status.receiveBufferBytes < asked.receiveBufferBytes / 2 ? [`the system gives ${Math.round(status.receiveBufferBytes / 1024)} KiB of buffer where ${Math.round(asked.receiveBufferBytes / 1024)} were asked for`] : []),
+    ...(status.socketDropped !== null && status.socketDropped > 0 ? [`${status.socketDropped} datagrams dropped by the full buffer`] : []),
+  ];
+  return notes.length === 0 ? "" : ` (${notes.join("; ")})`;
+}
+
 export interface Receiver {
   send(address: string, port: number, bytes: Uint8Array): void;
   setProtocol(protocol: NativeProtocol): void;
