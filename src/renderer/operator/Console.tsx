@@ -199,7 +199,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
           </div>
         )}
         <div className="column right">
-          <MapPanel size={mapSize} quantity={quantity} cursor={cursor} mayOperate={acting !== null} onQuantity={setQuantity} onCursor={setCursor} onTarget={makeTarget} />
+          <MapPanel size={mapSize} quantity={quantity} cursor={cursor} mayOperate={acting !== null} onQuantity={setQuantity} onCursor={setCursor} onTarget={makeTarget} onResorted={() => void deeds.unitsResorted()} />
           <RigPanel />
           <LogPanel commands={acting} />
         </div>

@@ -27,6 +27,8 @@ export interface Deeds {
   repeatStep(step: number): Promise<void>;
   note(text: string): Promise<boolean>;
   setTarget(thread: number, channel: number): Promise<boolean>;
+  /** Units were sorted anew in the recording program. */
+  unitsResorted(): Promise<boolean>;
   dismiss(): Promise<boolean>;
   start(config: SessionConfig): Promise<Result<{ file: string }, Fault>>;
   resumeRecorded(file: string): Promise<boolean>;
@@ -70,6 +72,7 @@ export function createDeeds(client: EngineClient, store: UiStore, notify: (notic
     async repeatStep(step) { await report(client.call("session.repeatStep", { step }), () => "The step will be repeated after the one under way."); },
     note: (text) => report(client.call("session.note", { text })),
     setTarget: (thread, channel) => report(client.call("session.setTarget", { thread, channel }), () => "New target from the next generation on."),
+    unitsResorted: () => report(client.call("session.unitsResorted", { channels: null }), ({ replaced }) => `${replaced} ${replaced === 1 ? "target begins" : "targets begin"} anew; what this block measured of them is shown again.`),
     dismiss: () => report(client.call("session.dismiss", {})),
     start: (config) => client.call("session.start", { config }),
     resumeRecorded: (file) => report(client.call("sessions.resume", { file })),

@@ -19,6 +19,8 @@ const quantityWords: Readonly<Record<Quantity, { readonly short: string; readonl
 
 const none: readonly number[] = [];
 const selectNothing = (): null => null;
+/** Sorted units are targets of their own: "CH12:1". */
+const selectHasUnits = (s: UiState): boolean => s.file === null && (s.snapshot?.channels.some((c) => /:\d+( \(sorting \d+\))?$/.test(c.name)) ?? false);
 
 const selectChannels = (s: UiState): UiState["snapshot"] => s.snapshot;
 
@@ -29,6 +31,8 @@ export const MapPanel = memo(function MapPanel(props: {
   readonly onQuantity: (quantity: Quantity) => void;
   readonly onCursor: (channel: number | null) => void;
   readonly onTarget: (channel: number) => void;
+  /** The operator has sorted units anew in the recording program. */
+  readonly onResorted: () => void;
   /** Filled in here: the size that the map is laid out for, which the arrow keys follow. */
   readonly size: MapSize;
 }) {
@@ -56,6 +60,7 @@ export const MapPanel = memo(function MapPanel(props: {
     props.onCursor(hit === cursor ? null : hit);
   };
   const reviewing = useUi((s) => s.file !== null && !s.replaying);
+  const hasUnits = useUi(selectHasUnits);
   const many = useUi((s) => s.snapshot?.channels.length ?? 0);
   return (
     <Panel
@@ -65,6 +70,7 @@ export const MapPanel = memo(function MapPanel(props: {
           {quantities.map((q) => <button type="button" role="radio" aria-checked={q === quantity} key={q} onMouseDown={(e) => e.preventDefault()} onClick={() => props.onQuantity(q)}>{quantityWords[q].short}</button>)}
         </span>
         <Key>V</Key>
+        {props.mayOperate && hasUnits ? <ActButton className="bare" data-testid="units-resorted" title="Units were sorted anew in the recording program: their targets begin anew, and what this block measured of them is shown again" onClick={props.onResorted}>Sorted anew</ActButton> : null}
       </>}
     >
       {many === 0 ? <p className="waiting">The rig has not named its channels yet</p> : <canvas ref={canvas} data-testid="channel-map" role="img" aria-label={`${many} channels by area`} onClick={onPoint} />}
