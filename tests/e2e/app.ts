@@ -14,7 +14,7 @@ import type { EngineFrame, SessionConfigInput } from "../../src/shared/contract/
 import type { Served } from "../../src/web/serve.ts";
 import type { TestCaller } from "../support/hosts/callerClient.ts";
 
-const screenshots = resolve(import.meta.dirname, "..", "..", "out", "screenshots");
+const screenshots = process.env["EVOKED_SHOTS"] ?? resolve(import.meta.dirname, "..", "..", "out", "screenshots");
 
 export interface TestApp {
   readonly served: Served;

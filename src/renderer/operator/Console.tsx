@@ -1,6 +1,6 @@
 // The console: a running session, or a recorded one in review. Holds what is chosen and which dialog is open. Knows nothing about transport.
 import { useCallback, useMemo, useState } from "react";
-import { Footer, Header, StatusLine } from "./Header.tsx";
+import { Footer, hasPlan, Header, StatusLine } from "./Header.tsx";
 import { ReviewHeader, ReviewScreenPanel, SessionFacts } from "./Review.tsx";
 import { AlarmsDialog, GenerationDialog, KeysDialog, LogDialog, NoteDialog, TargetDialog } from "./dialogs.tsx";
 import { layoutMap, neighbour, quantities, type Quantity } from "./draw/channelMap.ts";
@@ -19,14 +19,14 @@ import { TrialsPanel } from "./panels/TrialsPanel.tsx";
 import { ActButton, Confirm, Key, RewardContext } from "./parts.tsx";
 import { NotesDialog } from "./replay/NotesDialog.tsx";
 import { RepeatDialog, SkipDialog } from "./plan/dialogs.tsx";
-import { StepPanel } from "./plan/StepPanel.tsx";
+import { ReportPanel, StepPanel } from "./plan/StepPanel.tsx";
 import { ReportDialog } from "./plan/StepTables.tsx";
 import { Transport } from "./replay/Transport.tsx";
 import { WhatIfDialog } from "./replay/WhatIf.tsx";
 import { InsilicoScreen } from "../insilico/InsilicoScreen.tsx";
 import { useKeys } from "./useKeys.ts";
 import { useStore, useUi } from "./store.ts";
-import { currentStep, lookedStep, looksAtEvolution, phaseOf, stageOf, stepsOfPlan, stepThreads, targetOf, targetsOf, threadsOf, channelLabel, type UiState } from "./uiState.ts";
+import { currentStep, lookedReport, lookedStep, looksAtEvolution, phaseOf, stageOf, stepsOfPlan, stepThreads, targetOf, targetsOf, threadsOf, channelLabel, type UiState } from "./uiState.ts";
 import type { RendererClient } from "../client.ts";
 import type { Deeds, Notice } from "./commands.ts";
 import type { Player } from "./replay/player.ts";
@@ -43,6 +43,7 @@ export interface ReviewOf {
 }
 
 const noCurve: readonly CurvePoint[] = [];
+const selectReported = (s: UiState): boolean => hasPlan(s) && lookedReport(s) !== null;
 /** As text: the same while they are the same. */
 const selectStepThreads = (s: UiState): string => stepThreads(s)?.join() ?? "";
 
@@ -68,6 +69,8 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
   const ofStep = useUi(selectStepThreads);
   const threads = useMemo(() => (ofStep === "" ? threadsOf(curve, targets) : ofStep.split(",").map(Number)), [curve, targets, ofStep]);
   const evolution = useUi(looksAtEvolution);
+  // In a plan the step's own report says it; a session of one evolution has its result.
+  const reported = useUi(selectReported);
   const results = useUi((s) => reportsShown(s).length > 0);
   const gallery = useGallery(thread, role);
   const generations = useMemo(() => (review === null ? gallery.map((i) => i.generation) : review.player.generations), [review, gallery]);
@@ -186,8 +189,8 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
           <TrialsPanel commands={acting} />
         </div>
         {evolution ? (
-          <div className={results ? "column middle with-result" : "column middle"}>
-            <ResultPanel thread={thread} onThread={setThread} onAll={() => setOpen("result")} />
+          <div className={results || reported ? "column middle with-result" : "column middle"}>
+            {reported ? <ReportPanel onAll={() => setOpen("reports")} /> : <ResultPanel thread={thread} onThread={setThread} onAll={() => setOpen("result")} />}
             <CurvePanel threads={threads} thread={thread} marked={review === null ? chosen : null} onThread={setThread} />
             <GalleryPanel thread={thread} role={role} chosen={standing} onChoose={choose} onOpen={() => setOpen("generation")} onRole={setRole} />
             <RasterPanel client={client} looked={cursor} />

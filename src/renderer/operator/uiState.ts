@@ -218,9 +218,19 @@ export function targetOf(state: UiState): number | null {
 
 const noTargets: readonly number[] = [];
 
-/** Channels that are evolved, by thread. */
+/** The same list for the same channel: what depends on it is drawn when it changes. */
+const single = new Map<number, readonly number[]>();
+
+/** Channels that are evolved, by thread; before the plan's first evolution the one that a step suggested, if any. */
 export function targetsOf(state: UiState): readonly number[] {
-  return state.snapshot?.live?.targets ?? noTargets;
+  const plan = planOf(state);
+  const begun = plan === null || plan.steps.length === 0 || plan.steps.some((s) => s.protocol === "evolution" && s.state !== "waiting");
+  if (begun) return state.snapshot?.live?.targets ?? noTargets;
+  const suggested = plan.carried.target?.channel;
+  if (suggested === undefined) return noTargets;
+  const known = single.get(suggested) ?? [suggested];
+  single.set(suggested, known);
+  return known;
 }
 
 const noSteps: readonly StepState[] = [];

@@ -1,6 +1,6 @@
-// What the console costs at 96 channels and 10 live events a second: node tests/support/fakeEngine/consolePerf.ts [seconds] [real]
+// What the console costs at 96 channels and 10 live events a second: node tests/support/fakeEngine/consolePerf.ts [seconds] [real | fields | diverse | validation]
 // Prints one JSON line: share of a core of the renderer's main thread and of its whole process, and the longest tasks, by the clock and by
-// processor time (on a busy machine a task also waits for its turn). "real" measures on the synthetic rig of the real engine.
+// processor time (on a busy machine a task also waits for its turn). "real" measures on the synthetic rig of the real engine; a step's name measures that step of a plan.
 import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,7 +14,8 @@ import { serve } from "../../../src/web/serve.ts";
 
 const seconds = Number(process.argv[2] ?? 20);
 const real = process.argv[3] === "real";
-const host = real ? await serveReal() : await serveFakeEngine({ running: true, at: 12, generations: 40 });
+const step = { fields: 0, diverse: 1, validation: 4 }[process.argv[3] ?? ""];
+const host = real ? await serveReal() : await serveFakeEngine({ running: true, at: 12, generations: 40, plan: step === undefined ? null : { step, share: 0.3 } });
 const server = await chromium.launchServer({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
 const browser = await chromium.connect(server.wsEndpoint());
 const page = await browser.newPage({ viewport: { width: 1920, height: 1080 } });

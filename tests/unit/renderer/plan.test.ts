@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { adviceFor, advisedCodes } from "../../../src/renderer/operator/alarmAdvice.ts";
@@ -170,6 +172,14 @@ describe("alarms", () => {
     for (const code of ["noSpikes", "streamStale", "sourceLost", "syncLost", "eyeLost", "reward", "framesDropped", "displayLost", "disk", "store", "queue"]) expect(advisedCodes).toContain(code);
     for (const code of advisedCodes) expect(adviceFor(code)?.todo.length).toBeGreaterThan(0);
     expect(adviceFor("somethingNew")).toBeNull();
+  });
+
+  it("have advice for every code that the loop and the engine raise", () => {
+    const folders = ["loop", "engine"].map((name) => join(import.meta.dirname, "../../../src", name));
+    const sources = folders.flatMap((folder) => readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts")).map((name) => readFileSync(join(folder, name), "utf8")));
+    const raised = sources.flatMap((text) => [...text.matchAll(/code: "([a-zA-Z]+)", severity: "(?:warn|fault)", ?(?:data[^,]*, ?)?message|alarm\(\{ code: "([a-zA-Z]+)"|(?:report|raise)\(\{\s*code: "([a-zA-Z]+)"/g)].map((m) => m[1] ?? m[2] ?? m[3] ?? ""));
+    expect(raised.length).toBeGreaterThan(10);
+    expect([...new Set(raised)].filter((code) => !advisedCodes.includes(code))).toEqual([]);
   });
 });
 

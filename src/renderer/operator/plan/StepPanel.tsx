@@ -127,7 +127,7 @@ function Fields({ view, looked, onLook }: { readonly view: StepViewOf<"rfMapping
           <div><dt>peak over floor</dt><dd>{field === null ? "–" : <>{field.peakHz.toFixed(0)}<small>over {field.floorHz.toFixed(0)} spikes/s</small></>}</dd></div>
           <div className={field?.trusted === false ? "doubted" : ""}><dt>{field?.trusted === false ? "▲ not trusted, explains" : "field explains"}</dt><dd>{field === null ? "–" : <>{Math.round(Math.max(0, field.r2) * 100)}<small>%</small></>}</dd></div>
         </dl>
-        <p className="carried" data-testid="carried"><span className="legend-reference" />{view.carried === null ? "Where later images go comes with the first fields" : <>Later images are centred at <b>{signed(view.carried.centreXDeg)}° {signed(view.carried.centreYDeg)}°</b>, field {view.carried.diameterDeg.toFixed(1)}°, {view.carried.channels === 1 ? "of one channel" : `median of ${view.carried.channels} channels`}</>}</p>
+        <p className="carried" data-testid="carried"><span className="legend-reference" />{view.carried === null ? "Where later images go comes with the first fields" : <span>Later images go to <b>{signed(view.carried.centreXDeg)}° {signed(view.carried.centreYDeg)}°</b>, field {view.carried.diameterDeg.toFixed(1)}°, {view.carried.channels === 1 ? "of one channel" : `median of ${view.carried.channels}`}</span>}</p>
       </div>
       <figure className="field-small">
         <figcaption><b>{trusted} of {view.channels.length}</b> <span className="quiet">channels have a field; the others are faded. Click one to see it large.</span></figcaption>

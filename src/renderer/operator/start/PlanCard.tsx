@@ -1,6 +1,7 @@
 // The plan of the session: its steps as a strip that mouse and keys add to, take from and put in order, the form of the step that is chosen, and plans
 // kept under names. Knows nothing about how steps run.
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { createPortal } from "react-dom";
 import { formatCount, formatRemaining } from "../format.ts";
 import { ActButton, Confirm, Dialog, Key, Panel } from "../parts.tsx";
 import { ProtocolIcon } from "../plan/PlanStrip.tsx";
@@ -288,12 +289,14 @@ function SaveDialog({ client, plans, steps, name: last, onSaved, onClose }: { re
     if (answer.ok) onSaved(answer.value.name);
     else setFailure(answer.error.message);
   };
-  return (
+  // Outside of the start screen's form: a form in a form would start the session.
+  return createPortal(
     <Dialog title="Save the plan" onClose={onClose} testid="save-dialog">
       <form
         className="save-form"
         onSubmit={(event) => {
           event.preventDefault();
+          event.stopPropagation();
           if (name !== "" && problem === null) void save();
         }}
       >
@@ -306,6 +309,7 @@ function SaveDialog({ client, plans, steps, name: last, onSaved, onClose }: { re
           <button type="submit" className="primary" data-testid="plan-save" disabled={name === "" || problem !== null}>Save it <Key>Enter</Key></button>
         </div>
       </form>
-    </Dialog>
+    </Dialog>,
+    document.body,
   );
 }

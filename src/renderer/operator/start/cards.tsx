@@ -33,7 +33,7 @@ export function RigCard({ app, draft, change }: { readonly app: AppDescription |
     <Panel name="rig-card" title="Rig">
       <div className="options-list" role="radiogroup" aria-label="Rig">
         {app?.rigs.map((r) => (
-          <label key={r.kind} className={r.kind === draft.rig.kind ? "option on" : "option"}>
+          <label key={r.kind} className={r.kind === draft.rig.kind ? "option on" : "option"} title={r.description}>
             <input type="radio" name="rig" value={r.kind} checked={r.kind === draft.rig.kind} data-testid={`rig-${r.kind}`} onChange={() => change(["rig"], { kind: r.kind, options: {} })} />
             <span><b>{r.title}</b><small>{r.description}</small></span>
           </label>

@@ -1,0 +1,15 @@
+// The planned session end to end, in a command of its own (`npm run e2e:plan`): it takes minutes. EVOKED_TEST_BROWSER names the browser.
+import { resolve } from "node:path";
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    root: resolve(import.meta.dirname, "..", ".."),
+    include: ["tests/e2ePlan/**/*.test.ts"],
+    pool: "forks",
+    // What one test leaves, the next one goes on with.
+    bail: 1,
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
+  },
+});
