@@ -102,6 +102,8 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
   let sinceAsked = 0;
   let busy = false;
   let closed = false;
+  let pulseRunning: Promise<unknown> | null = null;
+  let lineOff = false;
 
   const core = createLoopCore({
     ...options,
@@ -127,7 +129,10 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
       trialTimer: (at, token) => setTimer(at, { kind: "trialTimer", token }),
       deadline: (at, presentationId) => setTimer(at, { kind: "deadline", presentationId }),
       reward: (pulseMs, cause) => watch(deliver(pulseMs, cause)),
-      rewardOff: () => watch(reward?.off()),
+      rewardOff() {
+        lineOff = true;
+        watch(reward?.off());
+      },
       decode: (images, ahead) => watch(clock.hold(decodeInOrder(images, ahead))),
       release: (imageIds) => display.release(imageIds),
       askRoom() {
@@ -175,7 +180,12 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
   async function deliver(pulseMs: number, cause: "trial" | "manual"): Promise<void> {
     if (reward === null) throw new FaultError({ code: "noReward", message: "This rig has no reward line: choose one in the rig's settings." });
     sync?.send(eventCodes.reward);
-    const given = await reward.pulse(pulseMs);
+    // One pulse after the other: a hand on the button may meet the trial's own, and neither is refused.
+    while (pulseRunning !== null) await pulseRunning;
+    if (lineOff) return;
+    const pulse = reward.pulse(pulseMs);
+    pulseRunning = pulse;
+    const given = await pulse.finally(() => { pulseRunning = null; });
     give({ kind: "rewardDone", cause, pulseMs, problem: given.ok ? null : given.error.message });
   }
 

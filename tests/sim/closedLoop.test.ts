@@ -130,6 +130,28 @@ describe("the closed loop", () => {
     expect(run.of("event").map((e) => e.code)).toEqual(expect.arrayContaining(["paused", "resumed", "setTarget", "skip", "stop", "stopped"]));
   });
 
+  it("gives every reward of a hand on the button, also while a pulse runs, and none after the end", async () => {
+    let asked = 0;
+    const run = await simulate({
+      seed: 83,
+      config: { evolution: { generations: 6 } },
+      act: (loop, record) => {
+        if (record.kind !== "trial") return;
+        asked += 1;
+        if (asked === 3) for (let i = 0; i < 3; i++) void loop.rewardNow(50);
+        if (asked === 10) {
+          for (let i = 0; i < 3; i++) void loop.rewardNow(50);
+          loop.stop();
+        }
+      },
+    });
+    const rewards = run.of("reward");
+    expect(rewards.every((r) => r.delivered)).toBe(true);
+    const byHand = rewards.filter((r) => r.cause === "manual").length;
+    expect([3, 4]).toContain(byHand);
+    expect(run.of("event").filter((e) => e.code === "reward")).toEqual([]);
+  });
+
   it("interleaves several evolutions in one block, each with its own target and curve", async () => {
     const run = await simulate({ seed: 91, config: { evolution: { generations: 3, threads: [{ target: 70 }, { target: 5, populationSize: 8 }] } } });
     expect(run.of("generation").map((g) => [g.thread, g.generation, g.targetChannel])).toEqual([0, 1, 2].flatMap((g) => [[0, g, 70], [1, g, 5]]));
