@@ -203,13 +203,13 @@ test("the validation says that it waits for images; neurons are fitted and ablat
   await shoot("neuron-models");
   await operator.keyboard.press("F8");
   await at("ablate-unit").click();
-  await at("sweep-alphas").fill("0,0.5,1");
-  await at("sweep-runs").fill("2");
-  await at("sweep-generations").fill("12");
+  await at("sweep-alphas").fill("0:1:0.25");
+  await at("sweep-runs").fill("1");
+  await at("sweep-generations").fill("8");
   await at("sweep-population").fill("12");
   await at("sweep-start").click();
-  // Control, and two strengths of either sign.
-  await expect.poll(() => at("sweep-cell").count(), { timeout: 240_000 }).toBeGreaterThanOrEqual(5);
+  // Control, and four strengths of either sign.
+  await expect.poll(() => operator.locator('[data-testid="sweep-cell"] img').count(), { timeout: 300_000 }).toBeGreaterThanOrEqual(9);
   await operator.locator('[data-testid="queue-best"]:enabled').waitFor();
   await shoot("ablation");
 }, 500_000);

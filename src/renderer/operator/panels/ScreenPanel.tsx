@@ -13,7 +13,7 @@ import { phaseOf, type UiState } from "../uiState.ts";
 const shownImages = 5;
 
 const trialWords: Readonly<Record<string, string>> = {
-  waitFixation: "waiting for the gaze", hold: "holding fixation", images: "showing images", interTrial: "between trials",
+  waitFixation: "waiting for the gaze", waitImages: "next images on their way", break: "break", hold: "holding fixation", images: "showing images", interTrial: "between trials",
   timeout: "time-out", reward: "reward", paused: "paused", idle: "idle",
 };
 

@@ -38,7 +38,7 @@ export const StepPanel = memo(function StepPanel(props: StepPanelProps) {
   return (
     <>
       <ReportPanel onAll={props.onReport} />
-      {view === null || view.protocol === "evolution" ? <BeforePanel step={step} /> : <ViewPanel key={view.step} {...props} step={step} view={view} />}
+      {view === null || view.protocol === "evolution" || (step.needs === "images" && step.settled === 0) ? <BeforePanel step={step} /> : <ViewPanel key={view.step} {...props} step={step} view={view} />}
     </>
   );
 });
@@ -49,7 +49,7 @@ function BeforePanel({ step }: { readonly step: StepState }) {
       <div className="before-step" data-testid="step-waiting" data-protocol={step.protocol}>
         <p className="asks">{protocolWords[step.protocol].asks}</p>
         <p className="quiet">{step.state === "waiting" ? `This step has not begun${step.planned > 0 ? `: ${formatCount(step.planned)} images are planned` : ""}.` : step.message === "" ? "The first responses are on their way." : step.message}</p>
-        {step.needs === "images" ? <p className="caution">▲ It waits for images: fit the neurons, ablate them and send images to the queue (F).</p> : null}
+        {step.needs === "images" ? <p className="caution needs">▲ Waits for images. <Key>F</Key> fit neurons, ablate them, send images to the queue. <Key>S</Key> skip the step.</p> : null}
       </div>
     </Panel>
   );

@@ -61,7 +61,7 @@ export function SubjectCard({ draft, change, problems }: CardProps) {
         <ChoiceField label="Sex" value={subject.sex} choices={[{ value: "U", label: "unknown" }, { value: "F", label: "female" }, { value: "M", label: "male" }, { value: "O", label: "other" }]} onChange={(v) => change(["subject", "sex"], v)} />
         <TextField label="Age" value={subject.age} hint="ISO 8601 duration: P6Y is six years, P6Y3M six years and three months" problem={problems["subject.age"]} onChange={(v) => change(["subject", "age"], v)} />
       </div>
-      <More label="Species, notes">
+      <More folded label="Species, notes">
         <TextField label="Species" value={subject.species} onChange={(v) => change(["subject", "species"], v)} />
         <TextField label="Description" value={subject.description} onChange={(v) => change(["subject", "description"], v)} />
         <TextField label="Session notes" value={draft.notes} onChange={(v) => change(["notes"], v)} />
