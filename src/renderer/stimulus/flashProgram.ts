@@ -1,5 +1,6 @@
 // A trial's images as a state machine over animation frames: when each goes on and off, counted in refreshes of the display.
 // Frames are counted by time, not by callbacks: a callback that comes two refreshes late has shown its picture for two more refreshes.
+// A frame on which nothing changes updates the state in place and allocates nothing: the draw loop must give the collector no work.
 // Knows nothing about canvases, clocks of the host or links.
 
 export interface ProgramFlash {
@@ -26,8 +27,8 @@ export interface ProgramState {
   /** Refreshes from the first planned onset to the planned onset of `index`. */
   readonly plannedFrames: number;
   /** Late frames since the present image went on. */
-  readonly lateFrames: number;
-  readonly lastFrameMs: number;
+  lateFrames: number;
+  lastFrameMs: number;
 }
 
 /** Times are ms on the frame clock (what requestAnimationFrame hands out). */
@@ -63,7 +64,7 @@ export function createProgram(options: { readonly trialId: number; readonly flas
   return { ...options, stage: "waiting", index: 0, stageStartMs: options.startMs, plannedFrames: 0, lateFrames: 0, lastFrameMs: options.startMs };
 }
 
-/** One animation frame at `frameMs`. An ended program stays blank and silent. */
+/** One animation frame at `frameMs`. An ended program stays blank and silent. `state` is used up: go on with that of the step. */
 export function advanceProgram(state: ProgramState, frameMs: number): ProgramStep {
   switch (state.stage) {
     case "ended":
@@ -98,15 +99,15 @@ export function abortProgram(state: ProgramState, frameMs: number): ProgramStep 
 function advanceOn(before: ProgramState, frameMs: number): ProgramStep {
   const state = countFrame(before, frameMs);
   const flash = flashAt(state);
-  if (refreshesIn(state, frameMs) < Math.max(1, flash.onFrames)) return { state, imageId: flash.imageId, reports: [] };
+  if (refreshesIn(state, frameMs) < Math.max(1, flash.onFrames)) return quietStep(state, flash.imageId);
   const blank: ProgramState = { ...state, stage: "off", stageStartMs: frameMs };
   const reports = [offsetOf(state, flash, frameMs)];
   return flash.offFrames > 0 ? { state: blank, imageId: null, reports } : finishFlash(blank, frameMs, reports);
 }
 
-function advanceOff(before: ProgramState, frameMs: number): ProgramStep {
-  const state = { ...before, lastFrameMs: frameMs };
-  if (refreshesIn(state, frameMs) < flashAt(state).offFrames) return { state, imageId: null, reports: [] };
+function advanceOff(state: ProgramState, frameMs: number): ProgramStep {
+  state.lastFrameMs = frameMs;
+  if (refreshesIn(state, frameMs) < flashAt(state).offFrames) return quietStep(state, null);
   return finishFlash(state, frameMs, []);
 }
 
@@ -133,7 +134,21 @@ function refreshesIn(state: ProgramState, frameMs: number): number {
 }
 
 function countFrame(state: ProgramState, frameMs: number): ProgramState {
-  return { ...state, lateFrames: state.lateFrames + countLateFrames(frameMs - state.lastFrameMs, state.periodMs), lastFrameMs: frameMs };
+  state.lateFrames += countLateFrames(frameMs - state.lastFrameMs, state.periodMs);
+  state.lastFrameMs = frameMs;
+  return state;
+}
+
+const noReports: readonly FrameReport[] = [];
+/** One for all frames on which nothing changes: whoever gets it reads it before the next frame. */
+const quiet: { state: ProgramState; imageId: number | null; readonly reports: readonly FrameReport[] } = {
+  state: { trialId: 0, flashes: [], periodMs: 1, startMs: 0, stage: "ended", index: 0, stageStartMs: 0, plannedFrames: 0, lateFrames: 0, lastFrameMs: 0 }, imageId: null, reports: noReports,
+};
+
+function quietStep(state: ProgramState, imageId: number | null): ProgramStep {
+  quiet.state = state;
+  quiet.imageId = imageId;
+  return quiet;
 }
 
 function offsetOf(state: ProgramState, flash: ProgramFlash, frameMs: number): FrameReport {

@@ -57,6 +57,8 @@ let outbox: StimulusReport[] = [];
 /** A display test under way: its frames and reports, which are none of a session's. */
 let test: { readonly onFrames: number; readonly frameTimesMs: number[]; readonly reports: FrameReport[]; wasHidden: boolean } | null = null;
 
+const noReports: readonly FrameReport[] = [];
+
 function onFrame(frameMs: number): void {
   requestAnimationFrame(onFrame);
   countFrame(frameMs);
@@ -75,8 +77,9 @@ function onFrame(frameMs: number): void {
   const patchLevel = flash === null || program === null ? 0 : patchLevelAt(flash, frameOfImage(program, frameMs));
   if (dirty || (flash?.presentationId ?? 0) !== shownPresentationId) draw(flash, patchLevel);
   else if (patchLevel !== shownPatchLevel) drawPatch(patchLevel);
-  if (test !== null) followTest(frameMs, step?.reports ?? []);
-  else for (const report of step?.reports ?? []) outbox.push(inHostTime(report));
+  const reports = step === null ? noReports : step.reports;
+  if (test !== null) followTest(frameMs, reports);
+  else for (const report of reports) outbox.push(inHostTime(report));
   sendReports();
 }
 
@@ -159,9 +162,14 @@ function countFrame(frameMs: number): void {
   frameTimesMs.push(frameMs);
   if (periodMs !== null && intervalMs < 1000) lateFrames += countLateFrames(intervalMs, periodMs);
   if (frameTimesMs.length <= 4 * measuredFrames) return;
+  // Between trials only: it costs more than a frame's worth of garbage.
+  if (program !== null) {
+    frameTimesMs = [];
+    return;
+  }
   frameTimesMs = frameTimesMs.slice(-2 * measuredFrames);
   const now = estimateRefresh(frameTimesMs);
-  if (program === null && attachedHz !== null && now !== null && now.irregular < measuredFrames / 4 && Math.abs(now.refreshHz / attachedHz - 1) > refreshChange) void measureAndAttach();
+  if (attachedHz !== null && now !== null && now.irregular < measuredFrames / 4 && Math.abs(now.refreshHz / attachedHz - 1) > refreshChange) void measureAndAttach();
 }
 
 function inHostTime(report: FrameReport): StimulusReport {
