@@ -13,6 +13,8 @@ import { intanOptionsSchema } from "./drivers/intan/options.ts";
 import { createIntanSource, decodeIntan } from "./drivers/intan/source.ts";
 import { lineOptionsSchema } from "./drivers/line/options.ts";
 import { createLineSource, decodeLine } from "./drivers/line/source.ts";
+import { lslOptionsSchema } from "./drivers/lsl/options.ts";
+import { createLslSource } from "./drivers/lsl/source.ts";
 import { openEphysOptionsSchema } from "./drivers/open-ephys/options.ts";
 import { createOpenEphysSource, decodeOpenEphys } from "./drivers/open-ephys/source.ts";
 import { bridgeOptionsSchema } from "./drivers/plexon/bridgeOptions.ts";
@@ -139,6 +141,15 @@ export const rigRegistry: readonly RigKind[] = [
     make: (options, { clock, tap }) => createLineSource({ clock, options, ...(tap === undefined ? {} : { tap }) }),
     lines: [{ name: "line", layout: "bytes" }],
     decode: decodeLine,
+  }),
+  rigKind({
+    kind: "lsl",
+    title: "Lab Streaming Layer",
+    description: "Spikes, markers and gaze of LSL streams, through the liblsl library of this computer.",
+    options: lslOptionsSchema,
+    carriesContinuousData: false,
+    transportMs: () => 0,
+    make: (options, { clock }) => createLslSource({ clock, options }),
   }),
   rigKind({
     kind: "blackrock",

@@ -9,6 +9,7 @@ import { startModels } from "../../src/models/client.ts";
 import type { Models } from "../../src/models/client.ts";
 import { openSession } from "../../src/session/reader.ts";
 import { sessionConfig } from "../../src/shared/contract/index.ts";
+import { findLiblsl } from "../support/liblsl.ts";
 import { unwrap } from "../../src/shared/result.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "evoked-through-"));
@@ -34,7 +35,10 @@ async function evolve(options: Readonly<Record<string, unknown>>) {
   );
 }
 
-describe.each(playerRegistry.map((player) => ({ kind: player.kind, player })))("an evolution through the driver of $kind", ({ kind, player }) => {
+// The Lab Streaming Layer needs its library.
+const missing = await findLiblsl();
+
+describe.each(playerRegistry.filter((player) => player.kind !== "lsl" || missing === null).map((player) => ({ kind: player.kind, player })))("an evolution through the driver of $kind", ({ kind, player }) => {
   it("has the scores and the optimizer's states of the same rig heard directly", async () => {
     const direct = await evolve(player.grid);
     const through = await evolve({ through: kind });

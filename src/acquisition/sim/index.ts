@@ -6,9 +6,10 @@ import { blackrockPlayer } from "./players/blackrock.ts";
 import { bridgePlayer } from "./players/bridge.ts";
 import { intanPlayer } from "./players/intan.ts";
 import { linePlayer } from "./players/line.ts";
+import { lslPlayer } from "./players/lsl.ts";
 import { openEphysPlayer } from "./players/openEphys.ts";
 
-export const playerRegistry: readonly PlayerKind[] = [openEphysPlayer, intanPlayer, linePlayer, blackrockPlayer, bridgePlayer];
+export const playerRegistry: readonly PlayerKind[] = [openEphysPlayer, intanPlayer, linePlayer, lslPlayer, blackrockPlayer, bridgePlayer];
 
 /** Errors: `unknownPlayer`. */
 export function findPlayer(kind: string): Result<PlayerKind, Fault> {

@@ -1,0 +1,141 @@
+// The Lab Streaming Layer's C library, loaded at run time: found on the system or where it is named, never shipped. Knows nothing about what
+// the streams carry.
+import { fault, ok } from "../../../shared/result.ts";
+import type { Fault, Result } from "../../../shared/result.ts";
+
+export interface LslStream {
+  readonly name: string;
+  readonly type: string;
+  readonly channelCount: number;
+  readonly info: unknown;
+}
+
+export interface LslInlet {
+  /** Samples that have come, row-major [count, channels], with their time stamps, s. null: the stream is lost for good. */
+  pull(): { readonly values: Float64Array; readonly times: Float64Array } | null;
+  /** What to add to time stamps for this computer's LSL clock, s; may take a while the first time. */
+  timeCorrection(timeoutS: number): Promise<number | null>;
+  close(): void;
+}
+
+export interface LslOutlet {
+  push(values: readonly number[], timeS: number): void;
+  hasConsumers(): boolean;
+  close(): void;
+}
+
+export interface Lsl {
+  readonly file: string;
+  localClockS(): number;
+  resolve(property: "name" | "type", value: string, timeoutS: number): Promise<readonly LslStream[]>;
+  openInlet(stream: LslStream): LslInlet;
+  openOutlet(options: { readonly name: string; readonly type: string; readonly channelCount: number; readonly sourceId: string }): LslOutlet;
+}
+
+const candidates: Readonly<Record<string, readonly string[]>> = {
+  linux: ["liblsl.so.2", "liblsl.so", "liblsl64.so"],
+  darwin: ["liblsl.dylib", "/opt/homebrew/lib/liblsl.dylib", "/usr/local/lib/liblsl.dylib"],
+  win32: ["lsl.dll", "liblsl64.dll"],
+};
+const chunkSamples = 4096;
+const streamsMax = 64;
+/** cft_double64 of lsl_c.h. */
+const doubleFormat = 2;
+const bufferedS = 360;
+
+let loaded: { readonly file: string; readonly lsl: Lsl } | null = null;
+
+/** Errors: `driverMissing`, with where it was looked for. */
+export async function loadLsl(file: string | null): Promise<Result<Lsl, Fault>> {
+  const named = file ?? process.env["EVOKED_LIBLSL"] ?? null;
+  const tried = named === null ? (candidates[process.platform] ?? []) : [named];
+  if (loaded !== null && (named === null || loaded.file === named)) return ok(loaded.lsl);
+  let reason = "";
+  let koffi: Pick<typeof import("koffi"), "load">;
+  try {
+    koffi = (await import("koffi")).default;
+  } catch (error) {
+    return fault("driverMissing", `The foreign function library koffi could not be loaded: ${error instanceof Error ? error.message : String(error)}. Reinstall the program, or choose another rig.`);
+  }
+  for (const candidate of tried) {
+    try {
+      const lsl = bind(koffi, candidate);
+      loaded = { file: candidate, lsl };
+      return ok(lsl);
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error);
+    }
+  }
+  return fault("driverMissing", `Expected the Lab Streaming Layer's library (liblsl), looked for ${tried.join(", ")}: ${reason}. Install liblsl (github.com/sccn/liblsl/releases), or name its file in the rig's settings or in EVOKED_LIBLSL.`);
+}
+
+function bind(koffi: Pick<typeof import("koffi"), "load">, file: string): Lsl {
+  const library = koffi.load(file);
+  const localClock = library.func("double lsl_local_clock()");
+  const resolveByProperty = library.func("int lsl_resolve_byprop(_Out_ void **buffer, uint32_t elements, const char *property, const char *value, int minimum, double timeout)");
+  const getName = library.func("const char *lsl_get_name(void *info)");
+  const getType = library.func("const char *lsl_get_type(void *info)");
+  const getChannelCount = library.func("int lsl_get_channel_count(void *info)");
+  const createInlet = library.func("void *lsl_create_inlet(void *info, int bufferS, int chunk, int recover)");
+  const destroyInlet = library.func("void lsl_destroy_inlet(void *inlet)");
+  const openStream = library.func("void lsl_open_stream(void *inlet, double timeout, _Out_ int *error)");
+  const pullChunk = library.func("unsigned long lsl_pull_chunk_d(void *inlet, double *values, double *times, unsigned long valueCount, unsigned long timeCount, double timeout, _Out_ int *error)");
+  const timeCorrection = library.func("double lsl_time_correction(void *inlet, double timeout, _Out_ int *error)");
+  const createInfo = library.func("void *lsl_create_streaminfo(const char *name, const char *type, int channels, double rate, int format, const char *sourceId)");
+  const createOutlet = library.func("void *lsl_create_outlet(void *info, int chunk, int bufferS)");
+  const destroyOutlet = library.func("void lsl_destroy_outlet(void *outlet)");
+  const pushSample = library.func("int lsl_push_sample_dtp(void *outlet, double *values, double time, int pushThrough)");
+  const haveConsumers = library.func("int lsl_have_consumers(void *outlet)");
+
+  return {
+    file,
+    localClockS: () => Number(localClock()),
+    resolve: (property, value, timeoutS) =>
+      new Promise((resolve, reject) => {
+        const infos: unknown[] = new Array<unknown>(streamsMax).fill(null);
+        // In a thread of its own: the search waits for answers of the network.
+        resolveByProperty.async(infos, streamsMax, property, value, 1, timeoutS, (error: unknown, count: number) => {
+          if (error !== null && error !== undefined) reject(error instanceof Error ? error : new Error(String(error)));
+          else resolve(infos.slice(0, Math.max(0, count)).map((info) => ({ name: String(getName(info)), type: String(getType(info)), channelCount: Number(getChannelCount(info)), info })));
+        });
+      }),
+    openInlet(stream) {
+      const inlet: unknown = createInlet(stream.info, bufferedS, 0, 1);
+      const values = new Float64Array(chunkSamples * stream.channelCount);
+      const times = new Float64Array(chunkSamples);
+      let isClosed = false;
+      // Begins to buffer now, not with the first pull.
+      openStream.async(inlet, bufferedS, [0], () => undefined);
+      return {
+        pull() {
+          const error = [0];
+          const count = Number(pullChunk(inlet, values, times, values.length, times.length, 0, error)) / stream.channelCount;
+          // lsl_lost_error of lsl_c.h; -1 is a timeout, which is no sample.
+          if (error[0] === -2) return null;
+          return { values: values.slice(0, count * stream.channelCount), times: times.slice(0, count) };
+        },
+        timeCorrection: (timeoutS) =>
+          new Promise((resolve) => {
+            const error = [0];
+            timeCorrection.async(inlet, timeoutS, error, (problem: unknown, seconds: number) => resolve(isClosed || (problem !== null && problem !== undefined) || error[0] !== 0 ? null : seconds));
+          }),
+        close() {
+          isClosed = true;
+          destroyInlet(inlet);
+        },
+      };
+    },
+    openOutlet({ name, type, channelCount, sourceId }) {
+      const outlet: unknown = createOutlet(createInfo(name, type, channelCount, 0, doubleFormat, sourceId), 0, bufferedS);
+      const sample = new Float64Array(channelCount);
+      return {
+        push(values, timeS) {
+          sample.set(values);
+          pushSample(outlet, sample, timeS, 1);
+        },
+        hasConsumers: () => Number(haveConsumers(outlet)) !== 0,
+        close: () => destroyOutlet(outlet),
+      };
+    },
+  };
+}

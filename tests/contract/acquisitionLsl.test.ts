@@ -1,0 +1,61 @@
+// The contract of a spike source over the Lab Streaming Layer's real library, a whole evolution through it, and its gaze.
+import { describe, expect, it } from "vitest";
+import { openSource } from "../../src/acquisition/index.ts";
+import { loadLsl } from "../../src/acquisition/drivers/lsl/library.ts";
+import { createLslSource } from "../../src/acquisition/drivers/lsl/source.ts";
+import { lslOptionsSchema } from "../../src/acquisition/drivers/lsl/options.ts";
+import { createRealClock } from "../../src/engine/realClock.ts";
+import { unwrap } from "../../src/shared/result.ts";
+import type { RawGazeBatch, SourceEvent } from "../../src/shared/values.ts";
+import { findLiblsl } from "../support/liblsl.ts";
+import { playedMaker } from "./aPlayedRig.ts";
+import { testSpikeSource } from "./acquisitionSuite.ts";
+
+const missing = await findLiblsl();
+
+describe("without its library the LSL driver", () => {
+  it("says where it looked and what to do", async () => {
+    const opened = unwrap(openSource("lsl", { library: "/nowhere/liblsl.so" }, { clock: createRealClock(), seed: 0, encoder: null }));
+    expect(await opened.start(() => undefined)).toMatchObject({ ok: false, error: { code: "driverMissing", message: expect.stringMatching(/nowhere.*Install liblsl/) } });
+  });
+});
+
+if (missing === null) {
+  testSpikeSource(playedMaker({ as: "lsl", name: "Lab Streaming Layer", lossy: false, unreachable: { spikesName: "nobody sends this" } }));
+
+  describe("the LSL driver", () => {
+    it("takes spikes, markers and gaze of three streams onto one clock, with time correction, and holds spikes back where there are no heartbeats", async () => {
+      const lsl = unwrap(await loadLsl(null));
+      const name = `test ${process.pid}`;
+      const spikes = lsl.openOutlet({ name: `${name} s`, type: "Spikes", channelCount: 2, sourceId: `${name} s` });
+      const markers = lsl.openOutlet({ name: `${name} m`, type: "Markers", channelCount: 1, sourceId: `${name} m` });
+      const eye = lsl.openOutlet({ name: `${name} g`, type: "Gaze", channelCount: 2, sourceId: `${name} g` });
+      const source = createLslSource({ clock: createRealClock(), options: lslOptionsSchema.parse({ spikesName: `${name} s`, markersName: `${name} m`, gazeName: `${name} g`, channels: ["A", "B"], staleMs: 20_000, startTimeoutMs: 15_000 }) });
+      const events: SourceEvent[] = [];
+      const gaze: RawGazeBatch[] = [];
+      source.gaze?.((batch) => gaze.push(batch));
+      unwrap(await source.start((event) => events.push(event)));
+      const end = performance.now() + 20_000;
+      const until = async (done: () => boolean) => {
+        while (!done() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
+      };
+      await until(() => spikes.hasConsumers() && markers.hasConsumers() && eye.hasConsumers());
+      const at = lsl.localClockS();
+      spikes.push([1, 2], at);
+      spikes.push([0, 0], at + 0.001);
+      spikes.push([0.5, 0], at + 0.001);
+      markers.push([77], at + 0.0005);
+      eye.push([0.5, Number.NaN], at);
+      const heard = () => events.flatMap((event) => (event.kind === "spikes" ? Array.from(event.batch.timesRigNs, (ns, i) => [Math.round(ns - at * 1e9), event.batch.channels[i], event.batch.units[i]]) : []));
+      await until(() => heard().length === 2 && gaze.length > 0);
+      await source.stop();
+      for (const outlet of [spikes, markers, eye]) outlet.close();
+      expect(heard().map(([, channel, unit]) => [channel, unit])).toEqual([[1, 2], [0, 0]]);
+      // One computer: the correction is small, and the same for all streams to within what the library can tell.
+      expect(Math.abs(heard()[0]?.[0] ?? 1e9)).toBeLessThan(20e6);
+      expect(events.find((event) => event.kind === "mark")).toMatchObject({ mark: { kind: "strobe", word: 77 } });
+      expect(gaze[0]).toMatchObject({ clock: "rig", valid: Uint8Array.of(0) });
+      expect(events.flatMap((event) => (event.kind === "fault" ? [event.fault.kind] : []))).toEqual(["malformed"]);
+    }, 60_000);
+  });
+} else describe.skip(`a spike source (Lab Streaming Layer): ${missing}`, () => it("is skipped", () => undefined));
