@@ -40,7 +40,7 @@ async function aTestLine(): Promise<Line> {
 }
 
 async function aTestIscan(path: string): Promise<Iscan> {
-  const iscan = await anIscan(path);
+  const iscan = await anIscan(path, { noiseTenths: 0 });
   undo.push(() => iscan.dispose());
   return iscan;
 }
@@ -109,8 +109,10 @@ async function aPupil(): Promise<{ readonly port: number; readonly publish: (con
   void (async () => {
     for await (const [ask] of remote) await remote.send(String(ask) === "t" ? String(theirClockS()) : String(portOf(publisher.lastEndpoint)));
   })().catch(() => undefined);
+  // One after the other: a socket takes one message at a time.
+  let sending: Promise<unknown> = Promise.resolve();
   const publish = (confidence: number): void => {
-    void publisher.send(["gaze.3d.0.", encode({ topic: "gaze.3d.0.", norm_pos: [0.5, 0.4], confidence, timestamp: theirClockS() })]).catch(() => undefined);
+    sending = sending.then(() => publisher.send(["gaze.3d.0.", encode({ topic: "gaze.3d.0.", norm_pos: [0.5, 0.4], confidence, timestamp: theirClockS() })])).catch(() => undefined);
   };
   let n = 0;
   const timer = setInterval(() => {

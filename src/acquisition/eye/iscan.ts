@@ -1,7 +1,7 @@
 // An ISCAN tracker over its serial line: pupil and corneal reflection, as they come. Protocol notes: docs/rigs/eye.md. Knows nothing about degrees.
 import { z } from "zod";
 import type { Clock } from "../../shared/ports.ts";
-import { nsPerMs } from "../../shared/units.ts";
+import { addMs, nsPerMs } from "../../shared/units.ts";
 import { createSerialLink } from "../serial/link.ts";
 import type { RawGaze } from "./gaze.ts";
 
@@ -16,6 +16,8 @@ export type IscanOptions = z.infer<typeof iscanOptionsSchema>;
 const startStream = 0x80;
 const stopStream = 0x81;
 const header = 0x44;
+/** Silence after which the tracker is asked to stream once more: it was switched on after us, or did not hear the first time. */
+const askAgainMs = 1000;
 
 export interface IscanSample {
   /** Pupil less corneal reflection, in the tracker's units; the pupil alone where there is no reflection. */
@@ -89,6 +91,7 @@ function sampleOf(view: DataView, values: 2 | 4): IscanSample {
 
 export function createIscan({ clock, options }: { readonly clock: Clock; readonly options: IscanOptions }): RawGaze {
   let link: ReturnType<typeof createSerialLink> | null = null;
+  let cancelAsk: () => void = () => undefined;
   return {
     name: "ISCAN",
     address: options.path,
@@ -98,9 +101,11 @@ export function createIscan({ clock, options }: { readonly clock: Clock; readonl
       /** Samples come one at a time, or several at once from the adapter's buffer: evenly spaced then. */
       let lastNs = Number.NEGATIVE_INFINITY;
       let periodNs = 1e9 / 240;
+      let heardNs = clock.now();
       const opened = createSerialLink({
         path: options.path, baudRate: options.baudRate,
         onBytes(bytes) {
+          heardNs = clock.now();
           const samples = parser.take(bytes);
           if (samples.length === 0) return;
           const endNs = clock.now() - options.transportMs * nsPerMs;
@@ -119,9 +124,15 @@ export function createIscan({ clock, options }: { readonly clock: Clock; readonl
       if (!result.ok) return result;
       link = opened;
       link.send(Uint8Array.of(startStream));
+      const askAgain = (): void => {
+        if (clock.now() - heardNs > askAgainMs * nsPerMs) opened.send(Uint8Array.of(startStream));
+        cancelAsk = clock.setTimer(addMs(clock.now(), askAgainMs), askAgain);
+      };
+      askAgain();
       return result;
     },
     async stop() {
+      cancelAsk();
       link?.send(Uint8Array.of(stopStream));
       await link?.drain();
       await link?.close();

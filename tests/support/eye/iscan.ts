@@ -64,8 +64,8 @@ export interface Iscan {
   dispose(): Promise<void>;
 }
 
-/** 240 samples/s from the start byte on. Now and then a value is 0x4444: a header that is none. */
-export async function anIscan(path: string): Promise<Iscan> {
+/** 240 samples/s from the start byte on, with noise in tenths of a unit. Now and then a value is 0x4444: a header that is none. */
+export async function anIscan(path: string, { noiseTenths = 5 }: { readonly noiseTenths?: number } = {}): Promise<Iscan> {
   const port = new SerialPort({ path, baudRate: 115_200, autoOpen: false });
   await new Promise<void>((done) => port.open(() => done()));
   let streaming: NodeJS.Timeout | null = null;
@@ -75,7 +75,7 @@ export async function anIscan(path: string): Promise<Iscan> {
     n += 1;
     if (place === null) return [0, 0, 0, 0];
     // 12 units a degree, turned a little; half a unit of noise.
-    const noise = 5 * Math.sin(n * 1.7);
+    const noise = noiseTenths * Math.sin(n * 1.7);
     const x = 5000 + 120 * (place.xDeg + 0.1 * place.yDeg) + noise;
     const y = 5000 - 120 * (place.yDeg - 0.1 * place.xDeg) + noise;
     return n % 200 === 0 ? [0x4444, Math.round(y), Math.round(0x4444 - x + 2000), 2000] : [Math.round(x), Math.round(y), 2000, 2000];
