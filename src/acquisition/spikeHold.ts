@@ -42,7 +42,10 @@ export function createSpikeHold(emit: (event: SourceEvent) => void): SpikeHold {
   }
 
   function deliver(upToNs: number, arrived: HostTimeNs): void {
-    if (!(upToNs > watermark)) return;
+    if (upToNs > watermark) send(upToNs, arrived);
+  }
+
+  function send(upToNs: number, arrived: HostTimeNs): void {
     // Sources of several devices hand over in turns: the batch's arrival never goes back.
     const arrivedHostNs = arrived < lastArrived ? (lastArrived as HostTimeNs) : arrived;
     lastArrived = arrivedHostNs;
@@ -111,7 +114,8 @@ export function createSpikeHold(emit: (event: SourceEvent) => void): SpikeHold {
       let after = count > 0 ? watermark + 1 : watermark;
       for (let i = 0; i < count; i++) after = Math.max(after, (times[i] ?? 0) + 1);
       for (const { mark } of marks) after = Math.max(after, mark.rigNs + 1);
-      deliver(after, arrivedHostNs);
+      // Late ones too, which the watermark has passed already.
+      if (count > 0 || marks.length > 0) send(after, arrivedHostNs);
     },
     watermarkNs: () => watermark,
     newestNs: () => newest,

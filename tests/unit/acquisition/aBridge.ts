@@ -50,6 +50,11 @@ export function aBridgedWire() {
       unwrap(await publisher.open());
       publisher.take({ kind: "channels", channels: bridgeChannels });
     },
+    /** Place in the queue of the n-th datagram with records; heartbeats are among them as they like. */
+    placeOf(n: number): number {
+      const places = queue.flatMap((datagram, place) => (datagram[5] === 1 && (datagram[6] ?? 0) > 0 ? [place] : []));
+      return places[n] ?? -1;
+    },
     deliver(stepMs = 1) {
       for (const datagram of queue.splice(0)) {
         hostMs += stepMs;
