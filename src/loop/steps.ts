@@ -222,7 +222,9 @@ export function createSteps(options: StepsOptions): Steps {
       resume: mine?.evolution ?? null,
     }, labs);
     if (mine?.evolution !== null && mine?.evolution !== undefined) nextThread = step.firstThread + mine.evolution.threads.length;
-    want(keep(step, step.running.stage()), true);
+    // The results of an evolution stand when they are shown again: what follows from them can be made meanwhile.
+    const now = index > at ? steps[at]?.running : null;
+    want(keep(step, step.running.stage(now?.evolution === undefined ? carried : { ...carried, ...now.carryOver() })), true);
     return step.running;
   }
 

@@ -312,7 +312,7 @@ function openEvolution(settings: EvolutionStep, context: ProtocolContext): Runni
     carryOver: () => ({
       evolved: threads.map((t, slot): EvolvedResult => {
         const best = bests[slot] ?? null;
-        return { step: context.step, thread: t.index, target: t.target, generator: t.generator.identity.id, best: best === null ? null : { imageId: best.imageId, rateHz: best.rateHz, latent: [...best.latent] }, mean: [...t.optimizer.mean()] };
+        return { step: context.step, thread: t.index, target: t.target, generator: t.generator.identity.id, best: best === null ? null : { imageId: best.imageId, rateHz: best.rateHz, latent: [...best.latent] }, mean: [...t.optimizer.mean()], final: generation >= settings.generations };
       }),
     }),
     get evolution() {

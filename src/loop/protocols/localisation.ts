@@ -34,6 +34,16 @@ function openLocalisation(settings: LocalisationStep, context: ProtocolContext):
   let masked: readonly ProtocolImage[] = [];
   let blocks = 0;
 
+  function chooseBase({ evolved }: CarryOver): void {
+    const source = evolved[settings.thread] ?? evolved[0];
+    if (settings.source === "file" || source === undefined) return;
+    const generator = context.generator(source.generator);
+    if (generator === null) return;
+    const best = settings.source === "best" ? source.best : null;
+    base = { kind: "latent", generator, latent: Float64Array.from(best?.latent ?? source.mean) };
+    baseLabel = best === null ? `distribution mean of evolution ${source.thread}` : `best of evolution ${source.thread}, image ${best.imageId}`;
+  }
+
   function makeImage(key: string, kind: ImageKind, label: string, source: ImageSource, individual: number | null): ProtocolImage {
     return { imageId: context.imageId(key), key, step: context.step, kind, label, thread: null, generation: null, individual, latent: null, source };
   }
@@ -93,22 +103,17 @@ function openLocalisation(settings: LocalisationStep, context: ProtocolContext):
   }
 
   return {
-    // What it shows follows from the evolution before it; a file is there at once.
-    stage() {
+    // What it shows follows from the evolution before it, which may show its results again meanwhile; a file is there at once.
+    stage(soFar) {
+      if (base === null && (soFar.evolved[settings.thread] ?? soFar.evolved[0])?.final === true) chooseBase(soFar);
       if (base === null) return [];
       makeImages(base);
       return intact === null ? [] : [intact, ...perturbed];
     },
     waitsForStaged: false,
     begin(carried) {
-      const source = carried.evolved[settings.thread] ?? carried.evolved[0];
-      channel = settings.channel ?? source?.target ?? carried.target?.channel ?? 0;
-      if (settings.source === "file" || source === undefined) return;
-      const generator = context.generator(source.generator);
-      if (generator === null) return;
-      const code = settings.source === "best" && source.best !== null ? source.best.latent : source.mean;
-      base = { kind: "latent", generator, latent: Float64Array.from(code) };
-      baseLabel = settings.source === "best" && source.best !== null ? `best of evolution ${source.thread}, image ${source.best.imageId}` : `distribution mean of evolution ${source.thread}`;
+      channel = settings.channel ?? (carried.evolved[settings.thread] ?? carried.evolved[0])?.target ?? carried.target?.channel ?? 0;
+      if (base === null) chooseBase(carried);
     },
     nextBlock() {
       const block = blocks === 0 ? discBlock() : blocks === 1 && settings.maskedRepeats > 0 ? maskedBlock() : null;

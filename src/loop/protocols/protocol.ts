@@ -82,6 +82,8 @@ export interface EvolvedResult {
   readonly generator: string;
   readonly best: { readonly imageId: number; readonly rateHz: number; readonly latent: readonly number[] } | null;
   readonly mean: readonly number[];
+  /** All its generations are done: neither will change. */
+  readonly final: boolean;
 }
 
 /** What steps leave to later ones. Plain data: it is in the session file as JSON. */
@@ -148,8 +150,8 @@ export interface ProtocolContext {
 
 /** A step that runs. */
 export interface RunningProtocol {
-  /** Images that it needs whatever the steps before give: made ready ahead. Called once, before `begin`. */
-  stage(): readonly ProtocolImage[];
+  /** Images that it surely needs, made ready ahead: `soFar` is what the steps before have given by now. Called once, before `begin`. */
+  stage(soFar: CarryOver): readonly ProtocolImage[];
   /** Whether it begins only when what it staged is ready. */
   readonly waitsForStaged: boolean;
   begin(carried: CarryOver): void;
