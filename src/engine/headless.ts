@@ -129,6 +129,8 @@ export async function runHeadless(options: HeadlessOptions & { readonly models: 
     progress(null);
     options.stop?.addEventListener("abort", () => session.loop.stop(), { once: true });
     const starting = session.loop.start();
+    // Asked for while models and rig were being opened.
+    if (options.stop?.aborted === true) session.loop.stop();
     if (options.fast) await Promise.all([virtual.run(() => ended), starting]);
     else await starting;
     const { reason, message } = await end.promise;

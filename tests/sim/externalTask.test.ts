@@ -14,7 +14,7 @@ import { sessionConfig } from "../../src/shared/contract/config.ts";
 import type { SessionConfigInput } from "../../src/shared/contract/config.ts";
 import type { SessionRecordBody } from "../../src/shared/records.ts";
 import { unwrap } from "../../src/shared/result.ts";
-import { nsPerMs } from "../../src/shared/units.ts";
+import { addMs, nsPerMs } from "../../src/shared/units.ts";
 import { directionOf, placeSquare } from "../../src/shared/visualAngle.ts";
 import { startOtherProgram } from "../support/externalTask/otherProgram.ts";
 import type { Mistakes, OtherProgram } from "../support/externalTask/otherProgram.ts";
@@ -31,7 +31,7 @@ afterAll(async () => {
 
 type Presentation = Extract<SessionRecordBody, { kind: "presentation" }>;
 
-async function runWith({ mistakes, external, name }: { readonly mistakes?: Mistakes; readonly external?: Partial<NonNullable<NonNullable<SessionConfigInput["display"]>["external"]>>; readonly name: string }) {
+async function runWith({ mistakes, external, name, stopAfterMs }: { readonly stopAfterMs?: number; readonly mistakes?: Mistakes; readonly external?: Partial<NonNullable<NonNullable<SessionConfigInput["display"]>["external"]>>; readonly name: string }) {
   const folder = join(root, name);
   const clock = createVirtualClock({ settle: () => new Promise((resolve) => setImmediate(resolve)) });
   const presentations: Presentation[] = [];
@@ -52,6 +52,7 @@ async function runWith({ mistakes, external, name }: { readonly mistakes?: Mista
   const world = session.rig.world;
   if (world === null) throw new Error("expected the synthetic rig's world");
   const other: OtherProgram = startOtherProgram({ clock, folder, subject: world, ...(mistakes === undefined ? {} : { mistakes }) });
+  if (stopAfterMs !== undefined) clock.setTimer(addMs(clock.now(), stopAfterMs), () => session.loop.stop());
   const starting = session.loop.start();
   await Promise.all([clock.run(() => end !== null), starting]);
   other.stop();
@@ -93,6 +94,13 @@ describe("external task mode", () => {
     }
     expect(run.presentations.filter((p) => p.excluded === "wrongDuration").length).toBe(1);
     expect(new Set(run.alarms)).toEqual(new Set(["externalUnknown", "externalMissing", "externalNoOff", "externalRepeated", "externalSilent"]));
+    expect(unwrap(await verifySession(run.file))).toMatchObject({ identical: true });
+  });
+
+  test("stops while a block is out, and tells the other program that the session is over", async () => {
+    const run = await runWith({ name: "stopped", stopAfterMs: 8000, mistakes: { silentBeforeBlock: { block: 1, ms: 1e9 } } });
+    expect(run.end).toMatchObject({ reason: "stopped" });
+    expect(JSON.parse(await readFile(join(run.folder, "current.json"), "utf8"))).toMatchObject({ state: "ended", block: 1 });
     expect(unwrap(await verifySession(run.file))).toMatchObject({ identical: true });
   });
 
