@@ -9,6 +9,8 @@ import { addMs, msBetween } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
 import type { AnalogBlock, SourceEvent } from "../../../shared/values.ts";
 import type { LineDecoder, Tap } from "../../capture/decoding.ts";
+import { readMode, setMode } from "./control.ts";
+import type { OpenEphysMode } from "./control.ts";
 import { createOpenEphysDecoder } from "./decoder.ts";
 import type { OpenEphysDecoder } from "./decoder.ts";
 import type { OpenEphysOptions } from "./options.ts";
@@ -56,6 +58,9 @@ export function decodeOpenEphys(options: OpenEphysOptions, emit: (event: SourceE
 export function createOpenEphysSource({ clock, options, tap }: { readonly clock: Clock; readonly options: OpenEphysOptions; readonly tap?: Tap }): SpikeSource {
   const dataAddress = `tcp://${options.host}:${options.dataPort}`;
   const heartbeatAddress = options.heartbeatPort === null ? null : `tcp://${options.host}:${options.heartbeatPort}`;
+  const httpAddress = `http://${options.host}:${options.httpPort}`;
+  /** Mode in which the GUI was found, where it was changed. */
+  let modeBefore: OpenEphysMode | null = null;
   let running: Running | null = null;
   let onAnalog: ((block: AnalogBlock) => void) | null = null;
   let last: { readonly decoder: OpenEphysDecoder; readonly newestHostNs: HostTimeNs | null } | null = null;
@@ -188,6 +193,14 @@ export function createOpenEphysSource({ clock, options, tap }: { readonly clock:
     }
 
     decoder.onContinuous(onAnalog);
+    if (options.control !== "none") {
+      const taken = await takeControl();
+      if (!taken.ok) {
+        close(current);
+        return taken;
+      }
+    }
+
     if (decoder.channels().length > 0) listener({ kind: "channels", channels: decoder.channels() });
     void receive(subscriber);
     void beat();
@@ -203,12 +216,31 @@ export function createOpenEphysSource({ clock, options, tap }: { readonly clock:
     });
     if (!hasAnswered && running === current) {
       close(current);
+      await giveControlBack();
       return fault(
         "noAnswer",
         `Expected the Open Ephys GUI at ${dataAddress}, but nothing answered for ${options.startTimeoutMs / 1000} s. Start the GUI with a ZMQ Interface in its signal chain, and check host and port of the rig.`,
       );
     }
     return ok(undefined);
+  }
+
+  /** Asks the GUI to acquire or record, and remembers how it was. */
+  async function takeControl(): Promise<Result<void, Fault>> {
+    const wanted = options.control === "record" ? "RECORD" : "ACQUIRE";
+    const was = await readMode(httpAddress);
+    // Recording already is acquiring too; it is not stopped for a session that asks for less.
+    const isThere = was.ok && (was.value === wanted || was.value === "RECORD");
+    const done = !was.ok ? was : isThere ? ok(undefined) : await setMode(httpAddress, wanted);
+    if (!was.ok || !done.ok) return fault("noControl", `Expected the Open Ephys GUI to ${options.control} with the session, but ${!was.ok ? was.error : done.ok ? "" : done.error}. Check its HTTP server's port in the rig's settings, or start it by hand and set control to none.`);
+    modeBefore = isThere ? null : was.value;
+    return ok(undefined);
+  }
+
+  async function giveControlBack(): Promise<void> {
+    const mode = modeBefore;
+    modeBefore = null;
+    if (mode !== null) await setMode(httpAddress, mode);
   }
 
   function close(current: Running): void {
@@ -248,6 +280,7 @@ export function createOpenEphysSource({ clock, options, tap }: { readonly clock:
       // What is held goes out before the end.
       current.decoder.finish(clock.now());
       close(current);
+      await giveControlBack();
       current.listener({ kind: "end", reason: "The Open Ephys source was stopped." });
     },
   };

@@ -1,0 +1,34 @@
+// The Open Ephys GUI's HTTP server: what the program is doing, and asking it to acquire, record or stop. Knows nothing about messages.
+import { z } from "zod";
+import { err, ok } from "../../../shared/result.ts";
+import type { Result } from "../../../shared/result.ts";
+
+const modes = ["IDLE", "ACQUIRE", "RECORD"] as const;
+export type OpenEphysMode = (typeof modes)[number];
+const status = z.object({ mode: z.enum(modes) });
+const timeoutMs = 3000;
+
+async function ask(address: string, init: RequestInit): Promise<Result<OpenEphysMode, string>> {
+  try {
+    const reply = await fetch(`${address}/api/status`, { ...init, signal: AbortSignal.timeout(timeoutMs) });
+    const parsed = status.safeParse(await reply.json());
+    return parsed.success ? ok(parsed.data.mode) : err(`expected a mode of ${modes.join(", ")} from ${address}/api/status, got something else`);
+  } catch (error) {
+    return err(`${address}/api/status did not answer (${error instanceof Error ? error.message : String(error)})`);
+  }
+}
+
+/** Errors: for the end of a sentence. */
+export const readMode = (address: string): Promise<Result<OpenEphysMode, string>> => ask(address, {});
+
+/** Asks for a mode, and waits until the program is in it. */
+export async function setMode(address: string, mode: OpenEphysMode): Promise<Result<void, string>> {
+  const asked = await ask(address, { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ mode }) });
+  let is = asked;
+  for (let tries = 0; is.ok && is.value !== mode && tries < 20; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    is = await readMode(address);
+  }
+  if (!is.ok) return is;
+  return is.value === mode ? ok(undefined) : err(`the program stays in ${is.value} instead of ${mode}`);
+}
