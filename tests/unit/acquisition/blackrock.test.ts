@@ -380,14 +380,16 @@ describe.each(addon.ok ? (["addon", "node"] as const) : (["node"] as const))("th
     const before = spikes();
     made.pause(false);
     await until(() => spikes() > before + 2000);
-    expect(kinds()).toEqual(["stale", "reconnected"]);
+    // A machine under load may be silent more than once by itself; nothing else is to be reported.
+    expect(kinds().slice(0, 2)).toEqual(["stale", "reconnected"]);
+    expect(new Set(kinds())).toEqual(new Set(["stale", "reconnected"]));
     expect(made.source.status().packetsLost).toBe(0);
   }, 30_000);
 
   it("joins the devices of a system on one clock, and goes on with those that are heard", async () => {
     const hub = await aPlayedDevice({ by, timeUnit: "ns" });
     closing.push(hub.dispose);
-    const { made, events, spikes, kinds } = await aRunning({ timeUnit: "ns", source: { staleMs: 500, moreDevices: [{ name: "hub1", host: "127.0.0.1", sendPort: hub.device.port(), receivePort: 0 }] } });
+    const { made, events, spikes, kinds } = await aRunning({ timeUnit: "ns", source: { staleMs: 2000, moreDevices: [{ name: "hub1", host: "127.0.0.1", sendPort: hub.device.port(), receivePort: 0 }] } });
     expect(made.source.channels().map((channel) => channel.name)).toEqual([...labels, ...labels.map((_, i) => `hub1 ${i + 1}`)]);
     const channelsSince = (from: number) => new Set(events.slice(from).flatMap((event) => (event.kind === "spikes" ? [...event.batch.channels] : [])));
     await until(() => spikes() > 1000 && channelsSince(0).size === 2 * labels.length);
