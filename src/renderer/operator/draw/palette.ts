@@ -73,9 +73,14 @@ const viridis: readonly Rgb[] = [
 
 const reds: readonly Rgb[] = [[20, 3, 2], [70, 10, 7], [128, 20, 14], [188, 38, 26], [240, 82, 60]];
 
-/** Colour of a value between 0 and 1; outside it is held at the ends. */
+const mapLevels = 256;
+/** Written once: maps of all channels take thousands of them a second. */
+const mapColours: Record<Theme, string[]> = { dark: [], red: [] };
+
+/** Colour of a value between 0 and 1, in 256 steps; outside it is held at the ends. */
 export function mapColour(fraction: number, theme: Theme): string {
-  return `rgb(${mapRgb(fraction, theme).map(Math.round).join(" ")})`;
+  const level = Math.round(Math.min(1, Math.max(0, Number.isFinite(fraction) ? fraction : 0)) * (mapLevels - 1));
+  return (mapColours[theme][level] ??= `rgb(${mapRgb(level / (mapLevels - 1), theme).map(Math.round).join(" ")})`);
 }
 
 /** Black or near white, whichever is read better on that colour. */

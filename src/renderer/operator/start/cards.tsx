@@ -120,7 +120,7 @@ export function DisplayCard(props: CardProps & { readonly onDefault: (how: (old:
         <NumberField label="Screen width" unit="cm" value={display.widthCm} problem={problems["display.widthCm"]} onChange={set("widthCm")} />
         <NumberField label="Distance" unit="cm" value={display.distanceCm} problem={problems["display.distanceCm"]} onChange={set("distanceCm")} />
       </div>
-      <More label="Place, background, photodiode">
+      <More folded label="Place, background, photodiode">
         <NumberField label="Image centre, right" unit="°" step={0.5} value={display.centreXDeg} problem={problems["display.centreXDeg"]} onChange={set("centreXDeg")} />
         <NumberField label="Image centre, up" unit="°" step={0.5} value={display.centreYDeg} problem={problems["display.centreYDeg"]} onChange={set("centreYDeg")} />
         <NumberField label="Fixation spot" unit="°" step={0.05} value={display.fixationDeg} problem={problems["display.fixationDeg"]} onChange={set("fixationDeg")} />
