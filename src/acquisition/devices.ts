@@ -26,7 +26,7 @@ export interface DeviceWorld {
   /** Where spikes come from: some carry gaze or take events as well. */
   readonly source: SpikeSource;
   /** The board at a serial port, one for all its users on this rig. */
-  readonly board: (path: string, baudRate: number) => Board;
+  readonly board: (path: string, baudRate: number, answerMs?: number) => Board;
   /** Kind and options of that source. */
   readonly rig: { readonly kind: string; readonly options: Readonly<Record<string, unknown>> };
 }
@@ -105,7 +105,7 @@ export const rewardRegistry: readonly RewardKind[] = [
   rewardKind({
     kind: "board", title: "Reward board", description: "An Arduino with the firmware of native/firmware at a serial port: it times every pulse itself, never too long, and turns the line off when this computer falls silent.",
     options: serialRewardOptionsSchema,
-    make: ({ path, baudRate, pulseMsMax }, _config, world) => ok(createBoardReward({ board: world.board(path, baudRate), address: path, pulseMsMax })),
+    make: ({ path, baudRate, pulseMsMax, answerMs }, _config, world) => ok(createBoardReward({ board: world.board(path, baudRate, answerMs), address: path, pulseMsMax })),
   }),
   rewardKind({ kind: "none", title: "No reward line", description: "Trials end without a reward.", options: noOptions, make: () => ok(null) }),
 ];

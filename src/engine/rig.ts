@@ -69,8 +69,8 @@ export function openRig(input: RigConfigInput, world: { readonly clock: Clock; r
     own = { source: link?.around(source.value) ?? source.value, eye: link?.eye ?? null, reward: link?.reward ?? null, retina: link?.retina ?? null, truth: null, world: null };
   }
   const boards = new Map<string, Board>();
-  const board: DeviceWorld["board"] = (path, baudRate) => {
-    const held = boards.get(path) ?? createBoard({ clock: world.clock, path, baudRate });
+  const board: DeviceWorld["board"] = (path, baudRate, answerMs) => {
+    const held = boards.get(path) ?? createBoard({ clock: world.clock, path, baudRate, ...(answerMs === undefined ? {} : { answerMs }) });
     boards.set(path, held);
     return held;
   };

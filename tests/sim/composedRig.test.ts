@@ -38,7 +38,7 @@ describe.skipIf(why !== "")(`a session on a composed rig${why === "" ? "" : ` (s
       rig: {
         kind: "synthetic", options: { channelsPerArray: 16, photodiode: true },
         eye: { kind: "iscan", options: { path: line.ours }, calibration, blinkPadMs: 10 },
-        reward: { kind: "board", options: { path: board.path }, dayMlMax: 100 }, sync: { kind: "board", options: { path: board.path } },
+        reward: { kind: "board", options: { path: board.path, answerMs: 3000 }, dayMlMax: 100 }, sync: { kind: "board", options: { path: board.path } },
         channels: { units: [], merges: [{ name: "pair", members: ["V4-01", "V4-02"] }] },
       },
     });

@@ -28,9 +28,9 @@ export interface Board {
 
 const pingMs = 100;
 /** The board answers in a millisecond; a busy host may take some tens. */
-const answerMs = 150;
+export const boardAnswerMs = 150;
 const triesMax = 4;
-const silentMs = 1000;
+const silentMsMin = 1000;
 /** An Uno's boot loader waits a second or two. */
 const nameMs = 4000;
 const askMs = 200;
@@ -44,7 +44,7 @@ interface Pulse {
   readonly settle: (result: Result<{ readonly pulseMs: number }, Fault>) => void;
 }
 
-export function createBoard({ clock, path, baudRate }: { readonly clock: Clock; readonly path: string; readonly baudRate: number }): Board {
+export function createBoard({ clock, path, baudRate, answerMs = boardAnswerMs }: { readonly clock: Clock; readonly path: string; readonly baudRate: number; /** How long one answer is waited for. */ readonly answerMs?: number }): Board {
   let users = 0;
   let starting: Promise<Result<void, Fault>> | null = null;
   let text = "";
@@ -165,7 +165,7 @@ export function createBoard({ clock, path, baudRate }: { readonly clock: Clock; 
     link.send("P\n");
     if (link.isOpen && newest !== null) {
       const silence = msBetween(newest, clock.now());
-      if (silence > silentMs) say(`The board at ${path} has not answered for ${(silence / 1000).toFixed(1)} s. Check its power and its cable.`);
+      if (silence > Math.max(silentMsMin, 4 * answerMs)) say(`The board at ${path} has not answered for ${(silence / 1000).toFixed(1)} s. Check its power and its cable.`);
       else if (problem?.includes("has not answered") === true) say(null);
     }
     cancelPing = clock.setTimer(addMs(clock.now(), pingMs), ping);
@@ -198,7 +198,7 @@ export function createBoard({ clock, path, baudRate }: { readonly clock: Clock; 
   async function open(): Promise<Result<void, Fault>> {
     const opened = await link.open();
     if (!opened.ok) return opened;
-    const answered = await askName(nameMs);
+    const answered = await askName(Math.max(nameMs, 10 * answerMs));
     if (!answered) {
       await link.close();
       return fault("noBoard", `Expected the reward board at ${path}, but ${problem ?? `nothing answered for ${nameMs / 1000} s`}. Put the firmware of native/firmware on the Arduino, or name another port.`);

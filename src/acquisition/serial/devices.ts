@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { EventCodes, Reward } from "../../shared/ports.ts";
 import { fault } from "../../shared/result.ts";
+import { boardAnswerMs } from "./board.ts";
 import type { Board } from "./board.ts";
 
 const path = z.string().min(1).default("/dev/ttyACM0").meta({ description: "Serial port of the board: /dev/ttyACM0 or /dev/ttyUSB0 on Linux, COM3 on Windows, /dev/tty.usbmodem1 on macOS." });
@@ -9,6 +10,7 @@ const path = z.string().min(1).default("/dev/ttyACM0").meta({ description: "Seri
 export const serialRewardOptionsSchema = z.strictObject({
   path,
   baudRate: z.number().int().min(9600).default(115_200).meta({ description: "Bits per second; 115200 for the firmware of this project." }),
+  answerMs: z.number().int().min(20).max(5000).default(boardAnswerMs).meta({ description: "How long an answer of the board is waited for before it is asked again.", unit: "ms" }),
   pulseMsMax: z.number().int().min(1).max(1000).default(500).meta({ description: "Longest pulse that is asked for. The board has a limit of its own.", unit: "ms" }),
 });
 
