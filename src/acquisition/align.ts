@@ -215,6 +215,7 @@ export function createClockAligner({ shortestTransportMs = 0, marksMax = 2400, j
       return mapOf(from, fit, newestX, basis === "arrivals" ? Math.max(1, spreadOfArrivals(fit)) : 0);
     },
     reset: forget,
+    jumpsMs,
     status: () => ({
       marks: markCount,
       outlierMarks: markFit?.outliers ?? 0,

@@ -117,6 +117,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   let endMessage = "";
   let ended = false;
   let lastClockNs = Number.NEGATIVE_INFINITY;
+  let clockJumps = 0;
   let noSpikesSince: HostTimeNs | null = null;
   /** The patch is being flashed; the first trial waits. */
   let calibrating: DisplayCalibration | null = null;
@@ -295,6 +296,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         if (ended) return;
         options.aligner.addPair({ hostNs: input.batch.arrivedHostNs, rigNs: input.batch.watermarkRigNs, kind: "arrival" });
         recordClock();
+        reportClockJumps();
         alarms.expire();
         channels.add(input.batch);
         channelWatch.look(input.batch.watermarkRigNs);
@@ -576,6 +578,15 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     if (map === null) return;
     lastClockNs = now;
     record({ kind: "clock", anchorHostNs: now, anchorRigNs: map.toRig(now), driftPpm: map.driftPpm, uncertaintyMs: map.uncertaintyMs });
+  }
+
+  /** Jumps that only the times themselves show; those that a source reports come as its faults. */
+  function reportClockJumps(): void {
+    const { jumpsMs } = options.aligner;
+    for (; clockJumps < jumpsMs.length; clockJumps++) {
+      const jumpMs = jumpsMs[clockJumps] ?? 0;
+      alarms.report({ code: "clockMoved", severity: "warn", data: { jumpMs }, message: `The rig's times moved by ${jumpMs.toFixed(1)} ms against this computer's: a jump of its clock, or of the time that data take. Alignment started afresh.` });
+    }
   }
 
   function end(reason: EndReason, message: string): void {

@@ -58,7 +58,8 @@ interface Mark {
 interface Decided {
   readonly presentationId: number;
   readonly expected: number;
-  readonly source: OnsetSource;
+  /** null: the image was given up before its mark was matched; whatever mark it has is its own. */
+  readonly source: OnsetSource | null;
   hasWord: boolean;
   told: boolean;
 }
@@ -126,7 +127,15 @@ export function createOnsetMatcher(options: OnsetMatcherOptions): OnsetMatcher {
     },
     cancel(presentationId) {
       const i = flips.findIndex((f) => f.presentationId === presentationId);
-      if (i >= 0) flips.splice(i, 1);
+      const flip = flips[i];
+      if (flip === undefined) return;
+      flips.splice(i, 1);
+      const map = options.map();
+      if (map === null) return;
+      // An image that was cut short had its onset all the same: its mark, here already or yet to come, is no stray one.
+      const expected = expectedOf(flip, map);
+      marks = marks.filter((m) => Math.abs(m.rigNs - expected) > toleranceNs || flips.some((other) => Math.abs(expectedOf(other, map) - m.rigNs) < Math.abs(expected - m.rigNs)));
+      decided.push({ presentationId, expected, source: null, hasWord: true, told: true });
     },
     mark(mark) {
       const source = usable(mark);
@@ -140,7 +149,7 @@ export function createOnsetMatcher(options: OnsetMatcherOptions): OnsetMatcher {
       if (source === "photodiode") hasPhotodiode = true;
       else if (hasPhotodiode) return;
       const again = decidedNear(mark.rigNs);
-      if (again !== null && again.source === source) tell(again, "doubledMark");
+      if (again !== null && (again.source === source || again.source === null)) tell(again, "doubledMark");
       else marks.push({ rigNs: mark.rigNs, source });
     },
     decide(watermarkRigNs) {

@@ -130,6 +130,7 @@ export function createPresentations(options: PresentationsOptions): Presentation
   let settled = 0;
   let excludedCount = 0;
   let lateFrames = 0;
+  let strayMarks = 0;
   let wrongDurations = 0;
   let framesDropped = 0;
   let framesRepeated = 0;
@@ -162,7 +163,19 @@ export function createPresentations(options: PresentationsOptions): Presentation
       collector.open(p.id, onset.onsetRigNs);
     }
     takeLaterProblems();
+    reportStrayMarks();
     for (const closed of collector.drain()) takeCounts(closed);
+  }
+
+  /** Marks that belong to no image: a second screen, a flickering photodiode, a word of another program. */
+  function reportStrayMarks(): void {
+    const more = matcher.unmatchedMarks - strayMarks;
+    if (more <= 0) return;
+    strayMarks += more;
+    alarms.report({
+      code: "strayMark", severity: "warn", data: { marks: more, total: strayMarks },
+      message: `${more} onset ${more === 1 ? "mark" : "marks"} without an image (${strayMarks} in all). Check that the photodiode sees only the patch, and the line of the marks.`,
+    });
   }
 
   /** What is learnt of an image's mark after its onset was decided, while the window is open. */

@@ -288,6 +288,8 @@ export interface ClockAligner {
   map(): ClockMap | null;
   /** Forgets everything: the rig's clock was restarted. */
   reset(): void;
+  /** Jumps of the rig's clock against this computer's that the pairs have shown, in order, ms; the map began afresh at each. */
+  readonly jumpsMs: readonly number[];
 }
 
 /** Onsets on two clocks: what the loop needs to place a host time on the rig clock. */

@@ -103,6 +103,19 @@ describe("onsets", () => {
     expect(matcher.laterProblems(300 * nsPerMs)).toEqual([]);
   });
 
+  it("counts a mark that no image explains, and not one of an image that was cut short, whether it came before or after", () => {
+    const matcher = aMatcher("mark");
+    matcher.flip(1, hostTimeNs(100 * nsPerMs));
+    matcher.mark(light(108));
+    matcher.cancel(1);
+    matcher.flip(2, hostTimeNs(400 * nsPerMs));
+    matcher.cancel(2);
+    matcher.mark(light(408));
+    matcher.mark(light(900));
+    expect(matcher.decide(4000 * nsPerMs)).toEqual([]);
+    expect(matcher.unmatchedMarks).toBe(1);
+  });
+
   it("are the photodiode's where there is one; strobes beside it say which image, and another's word excludes it", () => {
     const matcher = createOnsetMatcher({ onsetFrom: "mark", ttlLine: null, toleranceMs: 60, checkWords: true, map: () => map });
     const word = (ms: number, code: number) => ({ kind: "strobe" as const, rigNs: rigTimeNs(ms * nsPerMs + 5000), line: 0, state: true, word: code });
