@@ -106,7 +106,7 @@ describe.skipIf(!python.ok)(`encoders${why}`, () => {
       const { width, height, data } = imagesOf(made, await made.bytes(made.reference.images));
       const images = ([["positive", 0], ["positive", 0], ["positive", 1], ["negative", 1]] as const).map(([sign, alpha], i) => ({
         network: "n", image: { count: 1, width, height, data: data.slice(i * width * height * 3, (i + 1) * width * height * 3) }, activation: 0, intactActivation: 0, objectEnergy: null, objectness: null,
-        result: { unit: "n/u", generator: "g", run: i, sign, alpha, activation: 0, intactActivation: 0, generation: 0, means: [], latent: new Float32Array(), mean: { activation: 0, intactActivation: 0, latent: new Float32Array() } },
+        result: { unit: "n/u", generator: "g", run: alpha === 0 ? i : 0, sign, alpha, activation: 0, intactActivation: 0, generation: 0, means: [], latent: new Float32Array(), mean: { activation: 0, intactActivation: 0, latent: new Float32Array() } },
       }));
       const { curves } = await summariseSweep({ images, models, settings: { ...defaultMeasures, permutations: 10 } });
       const curve = curves.find(({ id }) => id === "perceptual");
