@@ -70,7 +70,7 @@ async function aRig(play: Partial<PlayOptions> = {}, options: Readonly<Record<st
   };
 }
 
-async function until(done: () => boolean, limitMs = 10_000): Promise<void> {
+async function until(done: () => boolean, limitMs = 40_000): Promise<void> {
   const end = performance.now() + limitMs;
   while (!done()) {
     if (performance.now() > end) throw new Error(`expected it to happen within ${limitMs} ms`);
@@ -83,7 +83,7 @@ describe("the Open Ephys source", () => {
   it("receives every spike that the recorded program published", async () => {
     const rig = await aRig();
     await rig.player.done;
-    await pause(100);
+    await until(() => rig.source.status().packetsReceived >= rig.player.sent().messages);
     await rig.source.stop();
     expect(rig.perElectrode()).toEqual(judge.perElectrode);
     expect(rig.source.status()).toMatchObject({ spikesReceived: judge.spikes, packetsReceived: 20_137, packetsLost: 0, malformedPackets: 0 });
@@ -93,7 +93,7 @@ describe("the Open Ephys source", () => {
   it("receives every spike of the capture without its continuous data, and calls no spike lost", async () => {
     const rig = await aRig({ leftOut: "asIs" });
     await rig.player.done;
-    await pause(100);
+    await until(() => rig.source.status().packetsReceived >= rig.player.sent().messages);
     await rig.source.stop();
     expect(rig.perElectrode()).toEqual(judge.perElectrode);
     const gaps = rig.faults().flatMap((fault) => (fault.kind === "gap" ? [fault] : []));
@@ -104,14 +104,14 @@ describe("the Open Ephys source", () => {
   it("has nothing to report when the messages are numbered without holes, even with no data in them", async () => {
     const rig = await aRig({ leftOut: "renumber" });
     await rig.player.done;
-    await pause(100);
+    await until(() => rig.source.status().packetsReceived >= rig.player.sent().messages);
     await rig.source.stop();
     expect(rig.perElectrode()).toEqual(judge.perElectrode);
     expect(rig.kinds().filter((kind) => kind !== "clockJump")).toEqual([]);
   });
 
   it("lasts: a capture played again and again is one stream", async () => {
-    const rig = await aRig({ loop: "continue", speed: 40 });
+    const rig = await aRig({ loop: "continue", speed: 16 });
     await until(() => rig.spikes() > 2 * judge.spikes);
     await rig.source.stop();
     expect(rig.kinds()).toEqual([]);
@@ -129,16 +129,18 @@ describe("the Open Ephys source", () => {
     await rig.player.goAway("lose");
     await until(() => rig.kinds().includes("lost"));
     expect(rig.source.status().connected).toBe(false);
+    // What was queued when the connection closed has been taken: nothing makes it look alive again.
     await pause(300);
+    expect(rig.source.status().connected).toBe(false);
     await rig.player.comeBack();
     const spikes = rig.spikes();
     await until(() => rig.spikes() > spikes + 200);
-    expect(rig.source.status().connected).toBe(true);
-    const kinds = rig.kinds().filter((kind) => kind !== "stale");
-    expect(kinds.slice(0, 3)).toEqual(["lost", "reconnected", "gap"]);
-    const gap = rig.faults().find((fault) => fault.kind === "gap");
+    await until(() => rig.source.status().connected);
+    // On a busy machine the stream may have been stale before: what counts is what follows the loss.
+    const faults = rig.faults().slice(rig.kinds().indexOf("lost")).filter((fault) => fault.kind !== "stale");
+    expect(faults.slice(0, 3).map((fault) => fault.kind)).toEqual(["lost", "reconnected", "gap"]);
+    const [, back, gap] = faults;
     expect(gap?.kind === "gap" ? gap.lostPackets : 0).toBeGreaterThan(500);
-    const back = rig.faults().find((fault) => fault.kind === "reconnected");
     expect(back?.kind === "reconnected" ? back.awayMs : 0).toBeGreaterThan(250);
   });
 

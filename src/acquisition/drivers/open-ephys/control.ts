@@ -1,7 +1,7 @@
 // The Open Ephys GUI's HTTP server: what the program is doing, and asking it to acquire, record or stop. Knows nothing about messages.
 import { z } from "zod";
-import { err, ok } from "../../../shared/result.ts";
-import type { Result } from "../../../shared/result.ts";
+import { err, fault, ok } from "../../../shared/result.ts";
+import type { Fault, Result } from "../../../shared/result.ts";
 
 const modes = ["IDLE", "ACQUIRE", "RECORD"] as const;
 export type OpenEphysMode = (typeof modes)[number];
@@ -31,4 +31,18 @@ export async function setMode(address: string, mode: OpenEphysMode): Promise<Res
   }
   if (!is.ok) return is;
   return is.value === mode ? ok(undefined) : err(`the program stays in ${is.value} instead of ${mode}`);
+}
+
+/** Asks the GUI to acquire or record, and remembers how it was: the value gives it back so. Errors: `noControl`. */
+export async function takeControl(address: string, control: "none" | "acquire" | "record"): Promise<Result<() => Promise<void>, Fault>> {
+  if (control === "none") return ok(async () => undefined);
+  const wanted = control === "record" ? "RECORD" : "ACQUIRE";
+  const was = await readMode(address);
+  // Recording already is acquiring too; it is not stopped for a session that asks for less.
+  const isThere = was.ok && (was.value === wanted || was.value === "RECORD");
+  const done = !was.ok ? was : isThere ? ok(undefined) : await setMode(address, wanted);
+  if (!was.ok || !done.ok) return fault("noControl", `Expected the Open Ephys GUI to ${control} with the session, but ${!was.ok ? was.error : done.ok ? "" : done.error}. Check its HTTP server's port in the rig's settings, or start it by hand and set control to none.`);
+  return ok(async () => {
+    if (!isThere) await setMode(address, was.value);
+  });
 }
