@@ -124,7 +124,7 @@ function historyOf(
   const first = own[0];
   return {
     thread,
-    start: first === undefined ? null : unwrap(restoreOptimizer(unwrap(decodeOptimizerState(first.stateBefore)))).mean(),
+    start: first === undefined || first.stateBefore.byteLength === 0 ? null : unwrap(restoreOptimizer(unwrap(decodeOptimizerState(first.stateBefore)))).mean(),
     best,
     generations: own.map((g) => ({
       generation: g.generation,
@@ -198,7 +198,8 @@ export function pastAt(reader: SessionReader, lastSeq: number): PastSession {
       settings: step, firstThread, generation: begun ? lastDone + 1 : null, blocks: begun ? (tuned ? 1 : 0) + lastDone + 1 : 0,
       threads: numbers.map((n) => {
         const last = own.findLast((g) => g.thread === n);
-        return { optimizer: last === undefined ? null : unwrap(decodeOptimizerState(last.stateAfter)), target: targets.get(n) ?? 0, wanted: wanted.get(n) ?? null };
+        // An imported evolution has no state.
+        return { optimizer: last === undefined || last.stateAfter.byteLength === 0 ? null : unwrap(decodeOptimizerState(last.stateAfter)), target: targets.get(n) ?? 0, wanted: wanted.get(n) ?? null };
       }),
       history: begun ? numbers.map((n) => historyOf(n, old ? null : current, { generations, images, presentations })) : [],
     };
