@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["tests/**/*.test.ts"],
-    exclude: ["tests/e2e/**"],
+    exclude: ["tests/e2e/**", "tests/e2ePlan/**"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 60_000,
