@@ -15,6 +15,8 @@ import { lineOptionsSchema } from "./drivers/line/options.ts";
 import { createLineSource, decodeLine } from "./drivers/line/source.ts";
 import { lslOptionsSchema } from "./drivers/lsl/options.ts";
 import { createLslSource } from "./drivers/lsl/source.ts";
+import { broadcastOptionsSchema } from "./drivers/open-ephys/broadcastOptions.ts";
+import { createBroadcastSource, decodeBroadcast } from "./drivers/open-ephys/broadcastSource.ts";
 import { openEphysOptionsSchema } from "./drivers/open-ephys/options.ts";
 import { createOpenEphysSource, decodeOpenEphys } from "./drivers/open-ephys/source.ts";
 import { bridgeOptionsSchema } from "./drivers/plexon/bridgeOptions.ts";
@@ -130,6 +132,17 @@ export const rigRegistry: readonly RigKind[] = [
     make: (options, { clock, tap }) => createOpenEphysSource({ clock, options, ...(tap === undefined ? {} : { tap }) }),
     lines: [{ name: "messages", layout: "multipart" }],
     decode: decodeOpenEphys,
+  }),
+  rigKind({
+    kind: "open-ephys-events",
+    title: "Open Ephys GUI, Event Broadcaster",
+    description: "Spikes and TTL events of the Open Ephys GUI (0.6 or later) through its Event Broadcaster, in JSON or raw. Its messages have no numbers: a loss cannot be seen. Prefer the ZMQ Interface where there is a choice.",
+    options: broadcastOptionsSchema,
+    carriesContinuousData: false,
+    transportMs: (options) => options.holdBackMs,
+    make: (options, { clock, tap }) => createBroadcastSource({ clock, options, ...(tap === undefined ? {} : { tap }) }),
+    lines: [{ name: "messages", layout: "multipart" }],
+    decode: decodeBroadcast,
   }),
   rigKind({
     kind: "line",

@@ -79,7 +79,7 @@ describe("a session with a faulty transport", () => {
     expect(session.codes.has("clockJump")).toBe(false);
   }, 60_000);
 
-  it.each(["line", "open-ephys", "intan"])("goes on when the program behind %s is started again with its numbers from the beginning", async (through) => {
+  it.each(["line", "open-ephys", "open-ephys-events", "intan"])("goes on when the program behind %s is started again with its numbers from the beginning", async (through) => {
     const session = await aSession({ through, options: { wireFaults: [{ kind: "restart", atMs: 2500, durationMs: 1500 }] } });
     expect(session.run.generations).toBe(3);
     expect([...session.codes]).toEqual(expect.arrayContaining(["reconnected", "clockJump"]));

@@ -8,8 +8,9 @@ import { intanPlayer } from "./players/intan.ts";
 import { linePlayer } from "./players/line.ts";
 import { lslPlayer } from "./players/lsl.ts";
 import { openEphysPlayer } from "./players/openEphys.ts";
+import { openEphysEventsPlayer } from "./players/openEphysEvents.ts";
 
-export const playerRegistry: readonly PlayerKind[] = [openEphysPlayer, intanPlayer, linePlayer, lslPlayer, blackrockPlayer, bridgePlayer];
+export const playerRegistry: readonly PlayerKind[] = [openEphysPlayer, openEphysEventsPlayer, intanPlayer, linePlayer, lslPlayer, blackrockPlayer, bridgePlayer];
 
 /** Errors: `unknownPlayer`. */
 export function findPlayer(kind: string): Result<PlayerKind, Fault> {

@@ -159,7 +159,8 @@ function createOpenEphysPlayer(world: PlayerWorld): ProtocolPlayer {
   };
 }
 
-function portOf(endpoint: string | null): number | null {
+/** The port of a bound endpoint; null where it has none. */
+export function portOf(endpoint: string | null): number | null {
   const port = Number(endpoint?.split(":").at(-1));
   return Number.isInteger(port) && port > 0 ? port : null;
 }
