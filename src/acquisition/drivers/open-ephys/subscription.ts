@@ -52,10 +52,21 @@ export function openSubscription(options: SubscriptionOptions): Subscription {
   let isCut = false;
   let cancelWatch = (): void => undefined;
   let cancelDrain = (): void => undefined;
-  let subscriber = open();
+  let subscriber: Subscriber = open();
 
   function open(): Subscriber {
     const socket = new zmq.Subscriber({ linger: 0, receiveHighWaterMark: queueMax, reconnectInterval: 100, reconnectMaxInterval: 1000 });
+    // Before the connection: what has happened by the time of the first listener is never told.
+    socket.events.on("handshake", () => {
+      if (isClosed || subscriber !== socket) return;
+      if (isCut) endCut();
+      seePeer();
+    });
+    socket.events.on("disconnect", () => {
+      if (isClosed || subscriber !== socket || away === "lost" || isCut) return;
+      isCut = true;
+      drained(socket);
+    });
     try {
       socket.connect(address);
     } catch (error) {
@@ -95,16 +106,6 @@ export function openSubscription(options: SubscriptionOptions): Subscription {
   }
 
   async function receive(socket: Subscriber): Promise<void> {
-    socket.events.on("handshake", () => {
-      if (isClosed || subscriber !== socket) return;
-      if (isCut) endCut();
-      seePeer();
-    });
-    socket.events.on("disconnect", () => {
-      if (isClosed || subscriber !== socket || away === "lost" || isCut) return;
-      isCut = true;
-      drained(socket);
-    });
     try {
       for await (const parts of socket) {
         if (isClosed || subscriber !== socket) return;
