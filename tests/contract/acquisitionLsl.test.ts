@@ -1,4 +1,5 @@
 // The contract of a spike source over the Lab Streaming Layer's real library, a whole evolution through it, and its gaze.
+import koffi from "koffi";
 import { describe, expect, it } from "vitest";
 import { openSource } from "../../src/acquisition/index.ts";
 import { loadLsl } from "../../src/acquisition/drivers/lsl/library.ts";
@@ -12,6 +13,16 @@ import { playedMaker } from "./aPlayedRig.ts";
 import { testSpikeSource } from "./acquisitionSuite.ts";
 
 const missing = await findLiblsl();
+
+/** What other programs send: Evoked itself sends numbers. */
+function aTextOutlet(file: string, name: string) {
+  const library = koffi.load(file);
+  const outlet: unknown = library.func("void *lsl_create_outlet(void *info, int chunk, int bufferS)")(library.func("void *lsl_create_streaminfo(const char *name, const char *type, int channels, double rate, int format, const char *sourceId)")(name, "Markers", 1, 0, 3, name), 0, 360);
+  const push = library.func("int lsl_push_sample_strtp(void *outlet, const char **texts, double time, int pushThrough)");
+  const consumers = library.func("int lsl_have_consumers(void *outlet)");
+  const destroy = library.func("void lsl_destroy_outlet(void *outlet)");
+  return { push: (text: string, timeS: number) => push(outlet, [text], timeS, 1), hasConsumers: () => Number(consumers(outlet)) !== 0, close: () => destroy(outlet) };
+}
 
 describe("without its library the LSL driver", () => {
   it("says where it looked and what to do", async () => {
@@ -56,6 +67,31 @@ if (missing === null) {
       expect(events.find((event) => event.kind === "mark")).toMatchObject({ mark: { kind: "strobe", word: 77 } });
       expect(gaze[0]).toMatchObject({ clock: "rig", valid: Uint8Array.of(0) });
       expect(events.flatMap((event) => (event.kind === "fault" ? [event.fault.kind] : []))).toEqual(["malformed"]);
+    }, 60_000);
+
+    it("takes the codes of a marker stream of texts, and counts the texts that are none", async () => {
+      const lsl = unwrap(await loadLsl(null));
+      const name = `test text ${process.pid}`;
+      const spikes = lsl.openOutlet({ name: `${name} s`, type: "Spikes", channelCount: 2, sourceId: `${name} s` });
+      const markers = aTextOutlet(lsl.file, `${name} m`);
+      const source = createLslSource({ clock: createRealClock(), options: lslOptionsSchema.parse({ spikesName: `${name} s`, markersName: `${name} m`, staleMs: 40_000, startTimeoutMs: 15_000, timeCorrection: false }) });
+      const events: SourceEvent[] = [];
+      unwrap(await source.start((event) => events.push(event)));
+      const end = performance.now() + 30_000;
+      const until = async (done: () => boolean) => {
+        while (!done() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
+      };
+      await until(() => spikes.hasConsumers() && markers.hasConsumers());
+      const at = lsl.localClockS();
+      for (const [i, text] of ["77", " 8 ", "Versuch begönne", "-3", "1.5", ""].entries()) markers.push(text, at + i / 1000);
+      const malformed = () => events.reduce((sum, event) => sum + (event.kind === "fault" && event.fault.kind === "malformed" ? event.fault.packets : 0), 0);
+      await until(() => malformed() >= 4);
+      await source.stop();
+      spikes.close();
+      markers.close();
+      expect(events.flatMap((event) => (event.kind === "mark" ? [[event.mark.kind, event.mark.word]] : []))).toEqual([["strobe", 77], ["strobe", 8]]);
+      expect(malformed()).toBe(4);
+      expect(events.find((event) => event.kind === "fault")).toMatchObject({ fault: { reason: expect.stringContaining('"Versuch begönne"') } });
     }, 60_000);
   });
 } else describe.skip(`a spike source (Lab Streaming Layer): ${missing}`, () => it("is skipped", () => undefined));

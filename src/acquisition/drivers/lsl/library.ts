@@ -7,12 +7,17 @@ export interface LslStream {
   readonly name: string;
   readonly type: string;
   readonly channelCount: number;
+  /** Its samples are texts, not numbers. */
+  readonly isText: boolean;
   readonly info: unknown;
 }
 
 export interface LslInlet {
-  /** Samples that have come, row-major [count, channels], with their time stamps, s. null: the stream is lost for good. */
-  pull(): { readonly values: Float64Array; readonly times: Float64Array } | null;
+  /**
+   * Samples that have come, row-major [count, channels], with their time stamps, s. null: the stream is lost for good. Of a text stream `texts` holds
+   * them as they came, and `values` the whole numbers that they write, NaN where they write none.
+   */
+  pull(): { readonly values: Float64Array; readonly times: Float64Array; readonly texts: readonly string[] | null } | null;
   /** What to add to time stamps for this computer's LSL clock, s; may take a while the first time. */
   timeCorrection(timeoutS: number): Promise<number | null>;
   close(): void;
@@ -41,6 +46,10 @@ const chunkSamples = 4096;
 const streamsMax = 64;
 /** cft_double64 of lsl_c.h. */
 const doubleFormat = 2;
+/** cft_string of lsl_c.h. */
+const textFormat = 3;
+/** lsl_lost_error of lsl_c.h. */
+const lostError = -2;
 const bufferedS = 360;
 
 let loaded: { readonly file: string; readonly lsl: Lsl } | null = null;
@@ -51,7 +60,7 @@ export async function loadLsl(file: string | null): Promise<Result<Lsl, Fault>> 
   const tried = named === null ? (candidates[process.platform] ?? []) : [named];
   if (loaded !== null && (named === null || loaded.file === named)) return ok(loaded.lsl);
   let reason = "";
-  let koffi: Pick<typeof import("koffi"), "load">;
+  let koffi: Pick<typeof import("koffi"), "load" | "decode">;
   try {
     koffi = (await import("koffi")).default;
   } catch (error) {
@@ -69,7 +78,7 @@ export async function loadLsl(file: string | null): Promise<Result<Lsl, Fault>> 
   return fault("driverMissing", `Expected the Lab Streaming Layer's library (liblsl), looked for ${tried.join(", ")}: ${reason}. Install liblsl (github.com/sccn/liblsl/releases), or name its file in the rig's settings or in EVOKED_LIBLSL.`);
 }
 
-function bind(koffi: Pick<typeof import("koffi"), "load">, file: string): Lsl {
+function bind(koffi: Pick<typeof import("koffi"), "load" | "decode">, file: string): Lsl {
   const library = koffi.load(file);
   const localClock = library.func("double lsl_local_clock()");
   const resolveByProperty = library.func("int lsl_resolve_byprop(_Out_ void **buffer, uint32_t elements, const char *property, const char *value, int minimum, double timeout)");
@@ -80,6 +89,9 @@ function bind(koffi: Pick<typeof import("koffi"), "load">, file: string): Lsl {
   const destroyInlet = library.func("void lsl_destroy_inlet(void *inlet)");
   const openStream = library.func("void lsl_open_stream(void *inlet, double timeout, _Out_ int *error)");
   const pullChunk = library.func("unsigned long lsl_pull_chunk_d(void *inlet, double *values, double *times, unsigned long valueCount, unsigned long timeCount, double timeout, _Out_ int *error)");
+  const getFormat = library.func("int lsl_get_channel_format(void *info)");
+  const pullTexts = library.func("double lsl_pull_sample_str(void *inlet, _Out_ void **texts, int count, double timeout, _Out_ int *error)");
+  const destroyString = library.func("void lsl_destroy_string(void *text)");
   const timeCorrection = library.func("double lsl_time_correction(void *inlet, double timeout, _Out_ int *error)");
   const createInfo = library.func("void *lsl_create_streaminfo(const char *name, const char *type, int channels, double rate, int format, const char *sourceId)");
   const createOutlet = library.func("void *lsl_create_outlet(void *info, int chunk, int bufferS)");
@@ -96,7 +108,7 @@ function bind(koffi: Pick<typeof import("koffi"), "load">, file: string): Lsl {
         // In a thread of its own: the search waits for answers of the network.
         resolveByProperty.async(infos, streamsMax, property, value, 1, timeoutS, (error: unknown, count: number) => {
           if (error !== null && error !== undefined) reject(error instanceof Error ? error : new Error(String(error)));
-          else resolve(infos.slice(0, Math.max(0, count)).map((info) => ({ name: String(getName(info)), type: String(getType(info)), channelCount: Number(getChannelCount(info)), info })));
+          else resolve(infos.slice(0, Math.max(0, count)).map((info) => ({ name: String(getName(info)), type: String(getType(info)), channelCount: Number(getChannelCount(info)), isText: Number(getFormat(info)) === textFormat, info })));
         });
       }),
     openInlet(stream) {
@@ -106,13 +118,31 @@ function bind(koffi: Pick<typeof import("koffi"), "load">, file: string): Lsl {
       let isClosed = false;
       // Begins to buffer now, not with the first pull.
       openStream.async(inlet, bufferedS, [0], () => undefined);
+      function pullText(): ReturnType<LslInlet["pull"]> {
+        const texts: string[] = [];
+        const stamps: number[] = [];
+        while (stamps.length < chunkSamples) {
+          const error = [0];
+          const sample: unknown[] = new Array<unknown>(stream.channelCount).fill(null);
+          const stamp = Number(pullTexts(inlet, sample, stream.channelCount, 0, error));
+          if (error[0] === lostError) return null;
+          if (stamp === 0 || error[0] !== 0) break;
+          stamps.push(stamp);
+          for (const text of sample) {
+            texts.push(text === null ? "" : String(koffi.decode(text, "char", -1)));
+            if (text !== null) destroyString(text);
+          }
+        }
+        return { values: Float64Array.from(texts, wordOf), times: Float64Array.from(stamps), texts };
+      }
       return {
         pull() {
+          if (stream.isText) return pullText();
           const error = [0];
           const count = Number(pullChunk(inlet, values, times, values.length, times.length, 0, error)) / stream.channelCount;
-          // lsl_lost_error of lsl_c.h; -1 is a timeout, which is no sample.
-          if (error[0] === -2) return null;
-          return { values: values.slice(0, count * stream.channelCount), times: times.slice(0, count) };
+          // -1 is a timeout, which is no sample.
+          if (error[0] === lostError) return null;
+          return { values: values.slice(0, count * stream.channelCount), times: times.slice(0, count), texts: null };
         },
         timeCorrection: (timeoutS) =>
           new Promise((resolve) => {
@@ -138,4 +168,11 @@ function bind(koffi: Pick<typeof import("koffi"), "load">, file: string): Lsl {
       };
     },
   };
+}
+
+/** The whole number that a text writes in decimal digits; NaN where it writes none. */
+function wordOf(text: string): number {
+  const digits = text.trim();
+  const word = /^\d+$/.test(digits) ? Number(digits) : NaN;
+  return Number.isSafeInteger(word) ? word : NaN;
 }

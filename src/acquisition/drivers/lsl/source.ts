@@ -65,11 +65,19 @@ export function createLslSource({ clock, options }: { readonly clock: Clock; rea
     // Markers before spikes: the heartbeats of the spikes let both go.
     const markers = current.markers?.inlet.pull();
     if (current.markers !== null && markers !== null && markers !== undefined) {
-      const { channelCount } = current.markers.stream;
+      const { channelCount, name } = current.markers.stream;
+      let unread = 0;
+      let firstUnread = "";
       for (const [i, time] of markers.times.entries()) {
-        const value = markers.values[i * channelCount] ?? 0;
-        stream.mark({ kind: "strobe", rigNs: toNs(current.markers, time), line: 0, state: true, word: Math.max(0, Math.round(value)) }, now);
+        const value = Math.round(markers.values[i * channelCount] ?? NaN);
+        if (value >= 0) {
+          stream.mark({ kind: "strobe", rigNs: toNs(current.markers, time), line: 0, state: true, word: value }, now);
+          continue;
+        }
+        if (unread === 0) firstUnread = markers.texts === null ? String(markers.values[i * channelCount]) : `"${(markers.texts[i * channelCount] ?? "").slice(0, 100)}"`;
+        unread += 1;
       }
+      if (unread > 0) stream.report({ kind: "malformed", reason: `expected event codes, whole numbers of 0 or more, in the markers of "${name}", got ${firstUnread}${unread > 1 ? ` and ${unread - 1} more` : ""}`, packets: unread }, now);
     }
     const spikes = current.spikes.inlet.pull();
     if (spikes !== null && spikes.times.length > 0) {
@@ -156,6 +164,11 @@ export function createLslSource({ clock, options }: { readonly clock: Clock; rea
         if ((options.markersName !== null && markers === null) || (options.gazeName !== null && gaze === null)) {
           closeAll();
           return missing(`called "${markers === null && options.markersName !== null ? options.markersName : options.gazeName}"`);
+        }
+        const text = [spikes, gaze].find((line) => line?.stream.isText === true);
+        if (text !== undefined && text !== null) {
+          closeAll();
+          return fault("badStream", `Expected numbers in the stream "${text.stream.name}", got texts. Choose another stream.`);
         }
         if (spikes.stream.channelCount < 2) {
           closeAll();
