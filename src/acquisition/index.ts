@@ -17,6 +17,8 @@ import { lslOptionsSchema } from "./drivers/lsl/options.ts";
 import { createLslSource } from "./drivers/lsl/source.ts";
 import { broadcastOptionsSchema } from "./drivers/open-ephys/broadcastOptions.ts";
 import { createBroadcastSource, decodeBroadcast } from "./drivers/open-ephys/broadcastSource.ts";
+import { askProgram } from "./drivers/open-ephys/control.ts";
+import type { ProgramStatus } from "./drivers/open-ephys/control.ts";
 import { openEphysOptionsSchema } from "./drivers/open-ephys/options.ts";
 import { createOpenEphysSource, decodeOpenEphys } from "./drivers/open-ephys/source.ts";
 import { bridgeOptionsSchema } from "./drivers/plexon/bridgeOptions.ts";
@@ -39,6 +41,14 @@ export interface RigWorld {
   readonly tap?: Tap;
 }
 
+/** A recording program that can be asked how it is. */
+export interface RigProgram {
+  readonly name: string;
+  /** Never rejects: that it does not answer is its state. */
+  ask(): Promise<ProgramStatus>;
+}
+export type { ProgramStatus };
+
 export interface RigKind {
   readonly kind: string;
   readonly title: string;
@@ -55,6 +65,8 @@ export interface RigKind {
   readonly lines: readonly RawLine[];
   /** The driver's decoder on its own, for captures; null where there is none. Errors: `rigOptions`. */
   decoder(options: unknown, emit: (event: SourceEvent) => void): Result<LineDecoder | null, Fault>;
+  /** The program behind the stream, where the settings let Evoked talk to it; null: there is nobody to ask. Errors: `rigOptions`. */
+  program(options: unknown): Result<RigProgram | null, Fault>;
   /** Makes the source from settings that have not been parsed yet. Errors: `rigOptions`. */
   open(options: unknown, world: RigWorld): Result<SpikeSource, Fault>;
 }
@@ -69,8 +81,9 @@ function rigKind<T>(definition: {
   readonly make: (options: T, world: RigWorld) => SpikeSource;
   readonly lines?: readonly RawLine[];
   readonly decode?: (options: T, emit: (event: SourceEvent) => void) => LineDecoder;
+  readonly program?: (options: T) => RigProgram | null;
 }): RigKind {
-  const { make, transportMs, decode, ...rest } = definition;
+  const { make, transportMs, decode, program, ...rest } = definition;
   function parse(options: unknown): Result<T, Fault> {
     const parsed = definition.options.safeParse(options ?? {});
     return parsed.success ? ok(parsed.data) : fault("rigOptions", `The settings of the rig "${definition.title}" cannot be used. ${z.prettifyError(parsed.error)}`);
@@ -82,6 +95,10 @@ function rigKind<T>(definition: {
       const parsed = parse(options);
       if (!parsed.ok) return parsed;
       return ok(decode?.(parsed.value, emit) ?? null);
+    },
+    program(options) {
+      const parsed = parse(options);
+      return parsed.ok ? ok(program?.(parsed.value) ?? null) : parsed;
     },
     optionSpecs: describeOptions(definition.options),
     shortestTransportMs(options) {
@@ -99,6 +116,10 @@ function rigKind<T>(definition: {
       }
     },
   };
+}
+
+function openEphysProgram({ host, httpPort, control }: { readonly host: string; readonly httpPort: number; readonly control: "none" | "acquire" | "record" }): RigProgram | null {
+  return control === "none" ? null : { name: "Open Ephys GUI", ask: () => askProgram(`http://${host}:${httpPort}`, control) };
 }
 
 export const rigRegistry: readonly RigKind[] = [
@@ -132,6 +153,7 @@ export const rigRegistry: readonly RigKind[] = [
     make: (options, { clock, tap }) => createOpenEphysSource({ clock, options, ...(tap === undefined ? {} : { tap }) }),
     lines: [{ name: "messages", layout: "multipart" }],
     decode: decodeOpenEphys,
+    program: openEphysProgram,
   }),
   rigKind({
     kind: "open-ephys-events",
@@ -143,6 +165,7 @@ export const rigRegistry: readonly RigKind[] = [
     make: (options, { clock, tap }) => createBroadcastSource({ clock, options, ...(tap === undefined ? {} : { tap }) }),
     lines: [{ name: "messages", layout: "multipart" }],
     decode: decodeBroadcast,
+    program: openEphysProgram,
   }),
   rigKind({
     kind: "line",

@@ -1,6 +1,8 @@
 // A rig opened without a session: every device live, rates beside those of the last session, pulses and words tried by hand, the eye calibrated.
 // Writes no session. Knows nothing about transport or layout.
 import { statfs } from "node:fs/promises";
+import { rigRegistry } from "../acquisition/index.ts";
+import type { ProgramStatus, RigProgram } from "../acquisition/index.ts";
 import { checkWritable } from "../session/folder.ts";
 import { listSessions, openSession } from "../session/reader.ts";
 import type { CalibrationState, Device, DisplayConfig, EyeAction, Level, RigChannel, RigOpenArgs, RigState } from "../shared/contract/index.ts";
@@ -57,6 +59,8 @@ const fixationMs = 1000;
 /** A channel's rate is compared with the last session's after so long. */
 const compareAfterMs = 5000;
 const marksKept = 12;
+/** How often the recording program is asked how it is. */
+const programEveryMs = 2000;
 
 export async function openRigCheck(args: RigOpenArgs, world: RigCheckWorld): Promise<Result<RigCheck, Fault>> {
   const { clock } = world;
@@ -167,6 +171,18 @@ export async function openRigCheck(args: RigOpenArgs, world: RigCheckWorld): Pro
   rig.retina?.fixationSpot?.(true, clock.now());
   let disk = await diskDevice(args.folder ?? world.sessionFolder);
   const diskTimer = setInterval(() => void diskDevice(args.folder ?? world.sessionFolder).then((next) => { disk = next; }), 10_000);
+  const program = programOf(rig);
+  let programStatus: { readonly status: ProgramStatus; readonly atNs: HostTimeNs } | null = null;
+  let isAsking = false;
+  async function askProgram(): Promise<void> {
+    if (program === null || isAsking || closed) return;
+    isAsking = true;
+    const status = await program.ask();
+    programStatus = { status, atNs: clock.now() };
+    isAsking = false;
+  }
+  await askProgram();
+  const programTimer = program === null ? null : setInterval(() => void askProgram(), programEveryMs);
 
   // ---- what is known now -----------------------------------------------------------------------------------------------------
 
@@ -196,6 +212,7 @@ export async function openRigCheck(args: RigOpenArgs, world: RigCheckWorld): Pro
       value: `${Math.round(total).toLocaleString("en")} spikes/s`,
       detail: spikesProblem ?? [`${channels.length} channels, ${silent} silent`, ...(lost > 0 ? [`${lost} of them fired in the last session`] : []), ...(source.packetsLost > 0 ? [`${source.packetsLost} packets lost`] : []), source.address].join(", "), ageMs: age,
     }];
+    if (program !== null && programStatus !== null) devices.push({ id: "program", label: program.name, ...programStatus.status, ageMs: ageMs(now, programStatus.atNs) });
     devices.push(deviceOf("eye", "Eye", rig.eye?.name ?? null, rig.eye?.status?.() ?? null, now, failed.get("eye"), () => (gaze === null && !rawHeard ? "no sample yet" : gaze?.valid.at(-1) === 1 || raw.at(-1)?.valid === 1 ? "sees the eye" : "does not see the eye")));
     devices.push(deviceOf("reward", "Reward line", reward?.name ?? null, reward?.status?.() ?? null, now, failed.get("reward"), () => "answers"));
     devices.push(deviceOf("sync", "Event codes", rig.sync?.name ?? null, rig.sync?.status() ?? null, now, failed.get("sync"), () => (syncTest?.ok === true ? "out and back" : "go out")));
@@ -369,6 +386,7 @@ export async function openRigCheck(args: RigOpenArgs, world: RigCheckWorld): Pro
       if (closed) return;
       closed = true;
       clearInterval(diskTimer);
+      if (programTimer !== null) clearInterval(programTimer);
       if (calibrating !== null) world.screen?.showFixation(false);
       await reward?.off();
       await reward?.stop?.();
@@ -412,6 +430,11 @@ function deviceOf(id: string, label: string, name: string | null, status: Return
   const problem = failure ?? status?.problem ?? null;
   const level: Level = problem !== null ? "fault" : "ok";
   return { id, label: id === "eye" ? `${label} · ${name}` : label, level, value: problem !== null ? "does not work" : value(), detail: problem ?? [status?.detail ?? "", status?.address ?? ""].filter((t) => t !== "").join(", "), ageMs: ageMs(now, status?.newestHostNs ?? null) };
+}
+
+function programOf(rig: Rig): RigProgram | null {
+  const program = rigRegistry.find((kind) => kind.kind === rig.kind)?.program(rig.config.options);
+  return program?.ok === true ? program.value : null;
 }
 
 function clockDevice(rig: Rig): Device {

@@ -46,3 +46,42 @@ export async function takeControl(address: string, control: "none" | "acquire" |
     if (!isThere) await setMode(address, was.value);
   });
 }
+
+/** What the program itself says of its state. */
+export interface ProgramStatus {
+  readonly level: "ok" | "warn" | "fault";
+  readonly value: string;
+  readonly detail: string;
+}
+
+const modeNames: Readonly<Record<OpenEphysMode, string>> = { IDLE: "idle", ACQUIRE: "acquiring", RECORD: "recording" };
+
+/** Asks for the program's mode and, where it tells them, the latencies of its processors. Never fails: that it does not answer is its state. */
+export async function askProgram(address: string, control: "acquire" | "record"): Promise<ProgramStatus> {
+  const mode = await readMode(address);
+  if (!mode.ok) return { level: "fault", value: "does not answer", detail: `${mode.error}. Is its HTTP server on?` };
+  const latencyMs = await longestLatencyMs(address);
+  const latency = latencyMs === null ? [] : [`slowest processor ${latencyMs.toFixed(1)} ms`];
+  const isThere = mode.value === "RECORD" || (mode.value === "ACQUIRE" && control === "acquire");
+  const missing = isThere ? [] : [`asked to ${control}, but it is ${modeNames[mode.value]}`];
+  return { level: isThere ? "ok" : "warn", value: modeNames[mode.value], detail: [...missing, ...latency, address].join(", ") };
+}
+
+/** Largest number called latency in the program's answer; null where it has none. How the answer is laid out differs between versions. */
+async function longestLatencyMs(address: string): Promise<number | null> {
+  let longest: number | null = null;
+  function walk(value: unknown): void {
+    if (typeof value !== "object" || value === null) return;
+    for (const [name, part] of Object.entries(value)) {
+      if (name === "latency" && typeof part === "number" && Number.isFinite(part)) longest = Math.max(longest ?? part, part);
+      else walk(part);
+    }
+  }
+  try {
+    const reply = await fetch(`${address}/api/latency`, { signal: AbortSignal.timeout(timeoutMs) });
+    if (reply.ok) walk(await reply.json());
+  } catch {
+    // Older versions do not have it.
+  }
+  return longest;
+}
