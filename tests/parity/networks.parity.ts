@@ -80,6 +80,8 @@ describe.skipIf(!python.ok)(`encoders${why}`, () => {
       const all = await encoder.features({ ...imagesOf(made, (await made.bytes(made.reference.images)).slice(0, 256 * 256 * 3)), count: 1 }, blocks);
       for (const values of all) expect(values.some((value) => value !== 0)).toBe(true);
       // The gradient of one logit at an inner layer is autograd's; set to work on the activations that PyTorch had there.
+      // One network of each family: the deeper ones take minutes for the same operators.
+      if (!["alexnet", "resnet18-relu", "resnet50"].includes(network)) return await models.close();
       const { gradient } = made.reference;
       if (gradient === undefined) throw new Error("expected a gradient in the reference");
       const tail = unwrap(await models.layerTail(network, gradient.layer));

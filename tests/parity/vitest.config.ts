@@ -7,7 +7,7 @@ export default defineConfig({
     // One at a time: each case holds a network of up to 140 million weights twice.
     maxWorkers: 1,
     fileParallelism: false,
-    testTimeout: 300_000,
+    testTimeout: 900_000,
     hookTimeout: 60_000,
   },
 });
