@@ -29,7 +29,7 @@ import { placementOf, screenOf, sessionPlacementOf } from "./placement.ts";
 import { defaultProtocolFolder, userRigs } from "./paths.ts";
 import { appVersion } from "./version.ts";
 import { createRecorder } from "./recorder.ts";
-import { readResumePoint, readStart, resumePointOf, setupsOf, sourcesOf } from "./resume.ts";
+import { readResumePoint, readStart, resumePointOf, setupsOf, sourcesOf, wentOnCode } from "./resume.ts";
 import type { PastSession } from "./resume.ts";
 import { limitReward } from "./rewardLimit.ts";
 import type { LimitedReward } from "./rewardLimit.ts";
@@ -142,6 +142,8 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
   });
   for (const g of generators.values()) recorder.record({ kind: "model", role: "generator", id: g.identity.id, sha256: g.identity.sha256, provider: g.identity.provider });
   if (encoder !== null) recorder.record({ kind: "model", role: "encoder", id: encoder.identity.id, sha256: encoder.identity.sha256, provider: encoder.identity.provider });
+
+  if (resume !== null) recorder.record({ kind: "event", category: "engine", severity: "info", code: wentOnCode, message: "", dataJson: JSON.stringify({ ...resume.counters, rewardMs: resume.rewardMs }) });
 
   display.place(placementOf(config.display, display.geometry()));
   const reward: LimitedReward | null = rig.reward === null ? null : limitReward({

@@ -24,7 +24,7 @@ import type { ImageBatch } from "../shared/values.ts";
 import { requireLabProtocols } from "./labProtocols.ts";
 import { defaultProtocolFolder } from "./paths.ts";
 import { screenOf, sessionPlacementOf } from "./placement.ts";
-import { configOf, pastAt, resumePointOf, saysSteps, setupsOf, sourcesOf } from "./resume.ts";
+import { configOf, noTrialsYet, pastAt, resumePointOf, saysSteps, setupsOf, sourcesOf, tookOverTrials } from "./resume.ts";
 
 export interface Difference {
   readonly seq: number;
@@ -64,6 +64,7 @@ export function createReplay(reader: SessionReader, run: SessionRun, listener: L
   const old = config.plan.length === 0 && !libraries.some((seq) => seq >= run.firstSeq && seq <= run.lastSeq);
   const openThreads = (settings: EvolutionStep, firstThread: number): readonly EvolutionThread[] => settings.threads.map((_, slot) => openThread(reader, settings, slot, firstThread + slot));
   const past = run.run === reader.runs()[0]?.run ? null : pastAt(reader, run.firstSeq - 1);
+  const resume = past === null ? null : { ...resumePointOf(past, openThreads), ...(tookOverTrials(reader.events(), run) ? {} : noTrialsYet) };
   const emitted: SessionRecordBody[] = [];
   const core = createLoopCore({
     trial: config.trial, response: config.response, onStreamLost: config.rig.onStreamLost, plan: setupsOf(config), implicitPlan: config.plan.length === 0, labs, openThreads,
@@ -78,7 +79,7 @@ export function createReplay(reader: SessionReader, run: SessionRun, listener: L
     effects: {
       fixation: nothing, run: nothing, abort: nothing, lit: nothing, trialTimer: nothing, deadline: nothing, reward: nothing, rewardOff: nothing, decode: nothing, release: nothing, askRoom: nothing,
     },
-    listener, resume: past === null ? null : resumePointOf(past, openThreads),
+    listener, resume,
   });
   if (old) {
     // What such a file does not say: which references the evolution had.

@@ -7,13 +7,16 @@ import { nothingCarried } from "../loop/protocols/protocol.ts";
 import type { CarryOver, EvolutionResume, ProtocolImage } from "../loop/protocols/protocol.ts";
 import type { StepSetup } from "../loop/steps.ts";
 import type { EvolutionThread } from "../loop/thread.ts";
+import { countersAfter, freshCounters, restAfter } from "../loop/trial.ts";
 import { openSession } from "../session/reader.ts";
-import type { SessionReader } from "../session/reader.ts";
+import type { SessionReader, SessionRun } from "../session/reader.ts";
+import type { Stored } from "../session/rows.ts";
 import { planStep, sessionConfig, stepsOf } from "../shared/contract/index.ts";
 import type { EvolutionStep, SessionConfig, StepReport, StepView } from "../shared/contract/index.ts";
-import type { StepRecord } from "../shared/records.ts";
+import type { EventRecord, StepRecord, TrialRecord } from "../shared/records.ts";
 import { FaultError, err, fault, ok, unwrap } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
+import { nsPerMs } from "../shared/units.ts";
 
 /** Where an evolution that is under way stands. */
 export interface PastEvolution {
@@ -83,6 +86,7 @@ export function resumePointOf(past: PastSession, open: (settings: EvolutionStep,
   return { ...past.point, evolution: { generation: evolution.generation, threads, history: evolution.history, blocks: evolution.blocks, wantedTargets: wanted } };
 }
 
+const setRewardInput = z.object({ pulseMs: z.number() });
 const targetEvent = z.object({ thread: z.number().int(), channel: z.number().int() });
 const begunData = z.object({ firstThread: z.number(), library: z.number() });
 const skipEvent = z.object({ step: z.number(), block: z.number() });
@@ -231,6 +235,7 @@ export function pastAt(reader: SessionReader, lastSeq: number): PastSession {
       nextImageId: Math.max(0, ...images.map((i) => i.imageId), ...sent.flatMap((q) => q.images.map((i) => i.imageId))) + 1,
       nextPresentationId: Math.max(0, ...presentations.map((p) => p.presentationId)) + 1,
       nextTrialId: Math.max(0, ...trials.map((t) => t.trialId)) + 1,
+      ...trialsAt(trials, everything, reader.runs().filter((r) => r.firstSeq <= lastSeq), config.trial),
       nextQueued: sent.reduce((n, q) => n + q.images.length, 0),
       firstThread, plan: changed, ended, current, carried, images: known, measured,
       skippedBlocks: events.flatMap((e) => {
@@ -244,6 +249,37 @@ export function pastAt(reader: SessionReader, lastSeq: number): PastSession {
       }))),
     },
   };
+}
+
+/** Whether trials may follow one another, as the loop logs it. */
+const orderCodes: ReadonlySet<string> = new Set(["paused", "resumed", "stop", "streamLost"]);
+
+type TrialsSoFar = Pick<ResumePoint, "counters" | "rewardMs">;
+export const noTrialsYet: TrialsSoFar = { counters: freshCounters, rewardMs: null };
+
+/** The engine's note in a run that went on with the streak, the break and the reward of the runs before. Earlier versions began them anew, and their recordings replay as they were. */
+export const wentOnCode = "trialsGoOn";
+
+export function tookOverTrials(events: readonly Pick<Stored<EventRecord>, "seq" | "category" | "code">[], run: Pick<SessionRun, "firstSeq" | "lastSeq">): boolean {
+  return events.some((e) => e.category === "engine" && e.code === wentOnCode && e.seq >= run.firstSeq && e.seq <= run.lastSeq);
+}
+
+/** What the trials of all runs leave to the next one. Recorded times are compared within one run only: every run has a clock of its own. */
+function trialsAt(trials: readonly Stored<TrialRecord>[], events: readonly Stored<EventRecord>[], runs: readonly SessionRun[], timing: SessionConfig["trial"]): TrialsSoFar {
+  return runs.reduce((before, run, i) => {
+    const { counters, rewardMs } = i === 0 || tookOverTrials(events, run) ? before : noTrialsYet;
+    const within = <T extends { readonly seq: number }>(rows: readonly T[]): readonly T[] => rows.filter((r) => r.seq >= run.firstSeq && r.seq <= run.lastSeq);
+    const own = within(trials);
+    const ownEvents = within(events);
+    const settled = own.map((trial, at) => {
+      const restedHostNs = trial.endHostNs + restAfter(trial.outcome, timing).ms * nsPerMs;
+      const isOver = at + 1 < own.length || ownEvents.some((e) => e.seq > trial.seq && e.hostNs >= restedHostNs);
+      const lastOrder = ownEvents.findLast((e) => orderCodes.has(e.code) && e.category !== "input" && e.hostNs <= restedHostNs);
+      return { outcome: trial.outcome, wentOn: isOver && (lastOrder === undefined || lastOrder.code === "resumed") };
+    });
+    const setReward = ownEvents.findLast((e) => e.category === "input" && e.code === "setReward");
+    return { counters: countersAfter(counters, settled, timing), rewardMs: setReward === undefined ? rewardMs : setRewardInput.parse(JSON.parse(setReward.dataJson)).pulseMs };
+  }, noTrialsYet);
 }
 
 /** Evolutions of the first `count` steps. */

@@ -108,8 +108,8 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   let nextPresentationId = resume?.nextPresentationId ?? 1;
   let channelList: readonly ChannelInfo[] = [];
   let refreshHz = 60;
-  let trial: TrialState = initialTrialState(resume?.nextTrialId ?? 1);
-  let rewardMs = options.trial.rewardMs;
+  let trial: TrialState = initialTrialState(resume?.nextTrialId ?? 1, resume?.counters);
+  let rewardMs = resume?.rewardMs ?? options.trial.rewardMs;
   let imagesWanted = false;
   let started = false;
   let paused = false;

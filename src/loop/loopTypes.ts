@@ -8,6 +8,7 @@ import type { RigTimeNs } from "../shared/units.ts";
 import type { ExcludedBecause, EyeBatch, OnsetSource, TrialOutcome } from "../shared/values.ts";
 import type { CarryOver, EvolutionResume, ProtocolImage } from "./protocols/protocol.ts";
 import type { StepSetup } from "./steps.ts";
+import type { TrialCounters } from "./trial.ts";
 
 export type LoopImage = ProtocolImage;
 
@@ -69,6 +70,10 @@ export interface ResumePoint {
   readonly nextImageId: number;
   readonly nextPresentationId: number;
   readonly nextTrialId: number;
+  /** Correct trials in a row and trials since the last break. */
+  readonly counters: TrialCounters;
+  /** Where the operator has changed it; null = as configured. */
+  readonly rewardMs: number | null;
   readonly nextQueued: number;
   /** Number of the first evolution of the step under way or to come. */
   readonly firstThread: number;

@@ -89,8 +89,36 @@ export interface TrialStep {
   readonly actions: readonly TrialAction[];
 }
 
-export function initialTrialState(trialId: number): TrialState {
-  return { name: "stopped", trialId, flashes: [], startHostNs: null, gazeInside: false, timerToken: 0, ending: null, pauseWanted: false, stopWanted: false, streak: 0, trialsSinceBreak: 0, rewardMs: 0 };
+/** What one trial leaves to the next. */
+export type TrialCounters = Pick<TrialState, "streak" | "trialsSinceBreak">;
+
+export const freshCounters: TrialCounters = { streak: 0, trialsSinceBreak: 0 };
+
+/** `counters`: as the trials before left them, where a session goes on. */
+export function initialTrialState(trialId: number, { streak, trialsSinceBreak }: TrialCounters = freshCounters): TrialState {
+  return { name: "stopped", trialId, flashes: [], startHostNs: null, gazeInside: false, timerToken: 0, ending: null, pauseWanted: false, stopWanted: false, streak, trialsSinceBreak, rewardMs: 0 };
+}
+
+/** The subject's failures end a streak, a fault of the rig does not. */
+function countTrial({ streak, trialsSinceBreak }: TrialCounters, outcome: TrialOutcome): TrialCounters {
+  return { streak: outcome === "correct" ? streak + 1 : outcome === "brokeFixation" || outcome === "noFixation" ? 0 : streak, trialsSinceBreak: trialsSinceBreak + 1 };
+}
+
+function isBreakDue({ trialsSinceBreak }: TrialCounters, timing: Pick<TrialTiming, "breakAfterTrials">): boolean {
+  return timing.breakAfterTrials > 0 && trialsSinceBreak >= timing.breakAfterTrials;
+}
+
+/** The counters after recorded trials, in order; `wentOn`: the rest after the trial was over before the record ends, and the session was not to pause then. */
+export function countersAfter(counters: TrialCounters, trials: readonly { readonly outcome: TrialOutcome; readonly wentOn: boolean }[], timing: Pick<TrialTiming, "breakAfterTrials">): TrialCounters {
+  return trials.reduce((before, { outcome, wentOn }) => {
+    const after = countTrial(before, outcome);
+    return wentOn && isBreakDue(after, timing) ? { ...after, trialsSinceBreak: 0 } : after;
+  }, counters);
+}
+
+/** The rest that follows a trial. */
+export function restAfter(outcome: TrialOutcome, timing: Pick<TrialTiming, "interTrialMs" | "timeoutMs">): { readonly name: "interTrial" | "timeOut"; readonly ms: number } {
+  return outcome === "correct" ? { name: "interTrial", ms: timing.interTrialMs } : { name: "timeOut", ms: timing.timeoutMs };
 }
 
 /** Reward of a correct trial that follows `streak` correct ones. */
@@ -188,7 +216,7 @@ function onTimer(state: TrialState, at: HostTimeNs, timing: TrialTiming): TrialS
       return finish({ ...state, ending: "correct" }, at, timing);
     case "interTrial":
     case "timeOut":
-      return timing.breakAfterTrials > 0 && state.trialsSinceBreak >= timing.breakAfterTrials && !state.pauseWanted ? takeBreak(state, at, timing) : waitImages({ ...state, trialId: state.trialId + 1 });
+      return isBreakDue(state, timing) && !state.pauseWanted ? takeBreak(state, at, timing) : waitImages({ ...state, trialId: state.trialId + 1 });
     case "break":
       return waitImages({ ...state, trialId: state.trialId + 1 });
     case "stopped":
@@ -221,8 +249,8 @@ function imagesOver(state: TrialState, aborted: boolean, at: HostTimeNs, timing:
 
 function finish(state: TrialState, at: HostTimeNs, timing: TrialTiming): TrialStep {
   const outcome = state.ending ?? "displayFault";
-  const streak = outcome === "correct" ? state.streak + 1 : outcome === "brokeFixation" || outcome === "noFixation" ? 0 : state.streak;
-  const rest = setTimer({ ...state, ending: null, streak, trialsSinceBreak: state.trialsSinceBreak + 1, rewardMs: 0 }, outcome === "correct" ? "interTrial" : "timeOut", at, outcome === "correct" ? timing.interTrialMs : timing.timeoutMs);
+  const { name, ms } = restAfter(outcome, timing);
+  const rest = setTimer({ ...state, ...countTrial(state, outcome), ending: null, rewardMs: 0 }, name, at, ms);
   const end: TrialAction = {
     kind: "trialEnd",
     trialId: state.trialId,

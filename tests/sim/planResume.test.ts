@@ -14,6 +14,7 @@ import { tableOf } from "../../src/session/tables.ts";
 import { sessionConfig } from "../../src/shared/contract/index.ts";
 import { unwrap } from "../../src/shared/result.ts";
 import { createRng } from "../../src/shared/rng.ts";
+import { nsPerMs } from "../../src/shared/units.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const references = join(root, "models", "references");
@@ -23,6 +24,7 @@ let whole: string;
 
 const config = sessionConfig.parse({
   seed: 5, display: { kind: "timed" },
+  trial: { rewardMs: 100, rewardGrowMs: 7, rewardMsMax: 190, breakAfterTrials: 8, breakMs: 1500 },
   plan: [
     { protocol: "rfMapping", columns: 3, rows: 2, imageCount: 2, repeats: 1 },
     { protocol: "diverseSet", folder: references, imageCount: 6, repeats: 2, imagesPerTrial: 3 },
@@ -63,6 +65,31 @@ function countedOf(file: string): Record<string, number> {
   return counts;
 }
 
+/** Rewards and breaks over all trials of a file, as one animal had them: what is recorded, and what the outcomes ask for. */
+function trialsOf(file: string): { readonly rewards: readonly number[]; readonly expected: readonly number[]; readonly betweenBreaks: readonly number[] } {
+  const reader = unwrap(openSession(file));
+  const trials = reader.trials();
+  const cuts = new Set(reader.runs().map((r) => r.firstSeq));
+  reader.close();
+  const [rewards, expected, betweenBreaks]: [number[], number[], number[]] = [[], [], []];
+  let streak = 0;
+  let sinceBreak = 0;
+  for (const [i, trial] of trials.entries()) {
+    if (trial.outcome === "correct") {
+      rewards.push(trial.rewardMs);
+      expected.push(Math.min(100 + 7 * streak, 190));
+      streak += 1;
+    } else if (trial.outcome === "brokeFixation" || trial.outcome === "noFixation") streak = 0;
+    sinceBreak += 1;
+    const next = trials[i + 1];
+    const isCut = next !== undefined && [...cuts].some((seq) => seq > trial.seq && seq < next.seq);
+    if (next === undefined || isCut || next.startHostNs - trial.endHostNs < 1500 * nsPerMs) continue;
+    betweenBreaks.push(sinceBreak);
+    sinceBreak = 0;
+  }
+  return { rewards, expected, betweenBreaks };
+}
+
 describe("a session of every protocol", () => {
   it("replays bit for bit", async () => {
     expect(unwrap(await verifySession(whole)).firstDifference).toBeNull();
@@ -91,6 +118,11 @@ describe("a session of every protocol", () => {
       expect(after.steps().filter((s) => s.state === "begun").map((s) => s.step)).toEqual([0, 1, 2, 3, 4, 5]);
       expect(after.summary().state).toBe("finished");
       after.close();
+      const { rewards, expected, betweenBreaks } = trialsOf(file);
+      expect(rewards, `cut ${cut}`).toEqual(expected);
+      // A kill between two trials, where a break was due, puts it off by one.
+      expect(betweenBreaks.filter((n) => n === 8).length, `cut ${cut}: ${betweenBreaks.join(" ")}`).toBeGreaterThanOrEqual(betweenBreaks.length - 1);
+      expect(betweenBreaks.every((n) => n === 8 || n === 9 || n === 16), `cut ${cut}: ${betweenBreaks.join(" ")}`).toBe(true);
       expect(unwrap(await verifySession(file)).firstDifference, `cut ${cut}`).toBeNull();
     }
   }, 240_000);

@@ -1,7 +1,7 @@
 // Properties of the trial state machine over random eye traces and a screen that may fail.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { initialTrialState, rewardAfter, stepTrial } from "../../../src/loop/trial.ts";
+import { countersAfter, freshCounters, initialTrialState, restAfter, rewardAfter, stepTrial } from "../../../src/loop/trial.ts";
 import type { TrialAction, TrialEvent, TrialState, TrialTiming } from "../../../src/loop/trial.ts";
 import { addMs, hostTimeNs, nsPerMs } from "../../../src/shared/units.ts";
 import type { HostTimeNs } from "../../../src/shared/units.ts";
@@ -10,12 +10,12 @@ const timing: TrialTiming = { holdMs: 200, waitMsMax: 3000, interTrialMs: 300, t
 const flashMs = 250;
 
 interface Happened {
-  readonly actions: (TrialAction & { readonly at: HostTimeNs })[];
+  readonly actions: (TrialAction & { readonly at: HostTimeNs; readonly after: TrialState })[];
   readonly states: TrialState[];
 }
 
 /** Drives the machine with a gaze that changes at the given times, a screen that shows every programme in time or never answers, for `lengthMs`. */
-function drive({ gaze, screenFails, rewardFails, stopAt, lengthMs = 30_000, timing: used = timing }: { readonly gaze: readonly number[]; readonly screenFails: boolean; readonly rewardFails: boolean; readonly stopAt: number; readonly lengthMs?: number; readonly timing?: TrialTiming }): Happened {
+function drive({ gaze, screenFails, rewardFails, stopAt, pauses = [], lengthMs = 30_000, timing: used = timing }: { readonly gaze: readonly number[]; readonly screenFails: boolean; readonly rewardFails: boolean; readonly stopAt: number; readonly pauses?: readonly { readonly at: number; readonly until: number }[]; readonly lengthMs?: number; readonly timing?: TrialTiming }): Happened {
   const out: Happened = { actions: [], states: [] };
   let state = initialTrialState(1);
   let presentationId = 1;
@@ -31,7 +31,7 @@ function drive({ gaze, screenFails, rewardFails, stopAt, lengthMs = 30_000, timi
     state = step.state;
     out.states.push(state);
     for (const action of step.actions) {
-      out.actions.push({ ...action, at: now });
+      out.actions.push({ ...action, at: now, after: state });
       switch (action.kind) {
         case "requestImages":
           later(now, () => ({
@@ -64,6 +64,10 @@ function drive({ gaze, screenFails, rewardFails, stopAt, lengthMs = 30_000, timi
       inside = !inside;
       return { kind: "gaze", inside, atHostNs: now };
     });
+  }
+  for (const { at, until } of pauses) {
+    later(at * nsPerMs, () => ({ kind: "pause", atHostNs: now }));
+    later(until * nsPerMs, () => ({ kind: "start", atHostNs: now }));
   }
   later(stopAt * nsPerMs, () => ({ kind: "stop", atHostNs: now }));
   take({ kind: "start", atHostNs: now });
@@ -185,5 +189,29 @@ describe("the trial state machine", () => {
         expect(states.at(-1)?.name).toBe("stopped");
       }),
     );
+  });
+
+  it("leaves counters that can be had from the trials alone, wherever a session is cut off", () => {
+    const grown: TrialTiming = { ...timing, rewardGrowMs: 20, breakAfterTrials: 3, breakMs: 1000 };
+    const somePauses = fc.array(fc.record({ at: fc.integer({ min: 0, max: 24_000 }), forMs: fc.integer({ min: 1, max: 4000 }) }), { maxLength: 3 })
+      .map((all) => all.sort((a, b) => a.at - b.at).map(({ at, forMs }, i) => ({ at, until: Math.min(at + forMs, (all[i + 1]?.at ?? 25_000) - 1) })).filter(({ at, until }) => until > at));
+    fc.assert(
+      fc.property(someRun, somePauses, fc.nat(), (run, somePausesOfIt, cut) => {
+        const pauses = somePausesOfIt.filter(({ until }) => until < run.stopAt);
+        const { actions } = drive({ ...run, pauses, timing: grown });
+        const trials = actions.flatMap((a) => (a.kind === "trialEnd" ? [a] : []));
+        if (trials.length === 0) return;
+        const known = trials.slice(0, 1 + (cut % trials.length));
+        const settled = known.map((trial, i) => {
+          const restedMs = trial.endHostNs / nsPerMs + restAfter(trial.outcome, grown).ms;
+          return { outcome: trial.outcome, wentOn: i + 1 < known.length && !pauses.some(({ at, until }) => at <= restedMs && until > restedMs) };
+        });
+        const then = known.at(-1)?.after;
+        expect(countersAfter(freshCounters, settled, grown)).toEqual({ streak: then?.streak, trialsSinceBreak: then?.trialsSinceBreak });
+      }),
+    );
+    const rested = { outcome: "correct", wentOn: true } as const;
+    expect(countersAfter({ streak: 4, trialsSinceBreak: 2 }, [rested], grown)).toEqual({ streak: 5, trialsSinceBreak: 0 });
+    expect(initialTrialState(9, { streak: 5, trialsSinceBreak: 2 })).toMatchObject({ trialId: 9, streak: 5, trialsSinceBreak: 2 });
   });
 });
