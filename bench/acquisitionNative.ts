@@ -3,6 +3,7 @@
 // The sender is a program of its own (native/tools/burst.cpp), compiled here. Times are compared on the one monotonic clock that the sender,
 // the receive thread and this process share.
 // node bench/acquisitionNative.ts [--seconds N] [--compare-seconds N] [--ramp-seconds N] [--paths blackrock,bridge] [--busy SHARE]
+// Without flags it takes 12 minutes: each path for 5. --ramp-seconds 0 leaves out how far the rate can be raised.
 import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { createSocket } from "node:dgram";
@@ -20,7 +21,7 @@ import { unwrap } from "../src/shared/result.ts";
 import { rigTimeNs } from "../src/shared/units.ts";
 
 const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "300" }, "compare-seconds": { type: "string", default: "60" }, "ramp-seconds": { type: "string", default: "5" }, paths: { type: "string", default: "blackrock,bridge" }, busy: { type: "string", default: "0.4" } },
+  options: { seconds: { type: "string", default: "300" }, "compare-seconds": { type: "string", default: "20" }, "ramp-seconds": { type: "string", default: "2" }, paths: { type: "string", default: "blackrock,bridge" }, busy: { type: "string", default: "0.4" } },
 });
 const channels = 384;
 const spikesPerS = 38_400;
@@ -71,16 +72,20 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** Senders that run: none outlives this program. */
+const senders = new Set<ChildProcess>();
 const monotonicNs = (): number => Number(process.hrtime.bigint());
 
 async function measure(path: Path, by: By, rate: number, seconds: number): Promise<Outcome> {
   const port = await freePort();
   const child = spawn(sender, [path, String(port), String(channels), String(rate), String(seconds), String(datagramUs)], { stdio: ["ignore", "pipe", "inherit"] });
+  senders.add(child);
   let said = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     said += text;
   });
   const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
+  void ended.then(() => senders.delete(child));
   const clock = createRealClock();
   const source =
     path === "blackrock"
@@ -179,7 +184,8 @@ try {
     if (!values.paths.split(",").includes(path)) continue;
     const addon = await measure(path, "addon", spikesPerS, seconds);
     const node = await measure(path, "node", spikesPerS, compareSeconds);
-    const limit = await findLimit(path, Number(values["ramp-seconds"]));
+    const rampSeconds = Number(values["ramp-seconds"]);
+    const limit = rampSeconds > 0 ? await findLimit(path, rampSeconds) : {};
     process.stdout.write(
       `${JSON.stringify({
         bench: "acquisitionNative", path, channels, spikesPerS, seconds, busySecondCore: Number(values.busy), addon, node, nodeSeconds: compareSeconds,
@@ -190,6 +196,7 @@ try {
   }
 } finally {
   busy.kill();
+  for (const child of senders) child.kill();
   rmSync(folder, { recursive: true, force: true });
 }
 

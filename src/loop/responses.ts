@@ -44,9 +44,70 @@ export interface ResponseCollector {
 }
 
 const memoryNs = 4000 * nsPerMs;
+/** Forgotten spikes are left in place until so much time has gathered: the rest moves once, not with every batch. */
+const forgetEveryNs = 500 * nsPerMs;
+
+/** What is in memory, by time, in two flat arrays: a source may deliver a thousand batches a second, and a window that walked through them all would be late. */
+interface Memory {
+  /** Appends; a spike that comes late is moved to its place. */
+  add(timeRigNs: number, channel: number): void;
+  /** Calls `take` for every spike in [from, to), by time. */
+  each(from: number, to: number, take: (channel: number, timeRigNs: number) => void): void;
+  /** Forgets what is older. */
+  forget(beforeRigNs: number): void;
+  clear(): void;
+}
+
+function createMemory(): Memory {
+  let times = new Float64Array(4096);
+  let channels = new Uint16Array(times.length);
+  let length = 0;
+
+  function grow(): void {
+    const longer = new Float64Array(times.length * 2);
+    longer.set(times);
+    times = longer;
+    const more = new Uint16Array(longer.length);
+    more.set(channels);
+    channels = more;
+  }
+
+  return {
+    add(time, channel) {
+      if (length === times.length) grow();
+      let at = length;
+      if (at > 0 && (times[at - 1] ?? 0) > time) {
+        at = firstAfter(times, length, time);
+        times.copyWithin(at + 1, at, length);
+        channels.copyWithin(at + 1, at, length);
+      }
+      times[at] = time;
+      channels[at] = channel;
+      length += 1;
+    },
+    each(from, to, take) {
+      for (let i = firstFrom(times, length, from); i < length; i++) {
+        const time = times[i] ?? 0;
+        if (time >= to) break;
+        take(channels[i] ?? 0, time);
+      }
+    },
+    forget(before) {
+      const gone = firstFrom(times, length, before);
+      if (gone === 0) return;
+      times.copyWithin(0, gone, length);
+      channels.copyWithin(0, gone, length);
+      length -= gone;
+    },
+    clear() {
+      length = 0;
+    },
+  };
+}
 
 export function createResponseCollector(options: ResponseWindowOptions): ResponseCollector {
-  let batches: SpikeBatch[] = [];
+  const memory = createMemory();
+  let forgottenRigNs = Number.NEGATIVE_INFINITY;
   let watermark = Number.NEGATIVE_INFINITY;
   let lateSpikes = 0;
   const losses: { from: number; to: number }[] = [];
@@ -56,24 +117,9 @@ export function createResponseCollector(options: ResponseWindowOptions): Respons
   const lateIds = new Set<number>();
   let lateInWindows = 0;
 
-  /** Calls `take` for every spike in [from, to): batches are time-ordered inside, late spikes may sit in later batches. */
-  function eachSpike(from: number, to: number, take: (channel: number, timeRigNs: number) => void): void {
-    for (const batch of batches) {
-      const times = batch.timesRigNs;
-      const first = times[0];
-      const last = times[times.length - 1];
-      if (first === undefined || last === undefined || last < from || first >= to) continue;
-      for (let i = lowerBound(times, from); i < times.length; i++) {
-        const t = times[i] ?? 0;
-        if (t >= to) break;
-        take(batch.channels[i] ?? 0, t);
-      }
-    }
-  }
-
   function count(from: number, to: number): Uint16Array {
     const counts = new Uint16Array(options.channelCount());
-    eachSpike(from, to, (channel) => {
+    memory.each(from, to, (channel) => {
       if (channel < counts.length) counts[channel] = (counts[channel] ?? 0) + 1;
     });
     return counts;
@@ -117,12 +163,12 @@ export function createResponseCollector(options: ResponseWindowOptions): Respons
           lateInWindows += 1;
         }
       }
-      if (times.length > 0) batches.push(batch);
+      for (let i = 0; i < times.length; i++) memory.add(times[i] ?? 0, batch.channels[i] ?? 0);
       watermark = Math.max(watermark, batch.watermarkRigNs);
-      const oldest = batches[0];
-      if (oldest !== undefined && (oldest.timesRigNs[oldest.timesRigNs.length - 1] ?? 0) < watermark - memoryNs - 500 * nsPerMs) {
-        decided = decided.filter((one) => one.to >= watermark - memoryNs);
-        batches = batches.filter((b) => (b.timesRigNs[b.timesRigNs.length - 1] ?? 0) >= watermark - memoryNs);
+      if (forgottenRigNs < watermark - memoryNs - forgetEveryNs) {
+        forgottenRigNs = watermark - memoryNs;
+        decided = decided.filter((one) => one.to >= forgottenRigNs);
+        memory.forget(forgottenRigNs);
       }
       return open.size > 0 ? closeDue() : [];
     },
@@ -134,7 +180,8 @@ export function createResponseCollector(options: ResponseWindowOptions): Respons
     reset() {
       const ids = [...open.keys()];
       open.clear();
-      batches = [];
+      memory.clear();
+      forgottenRigNs = Number.NEGATIVE_INFINITY;
       losses.length = 0;
       decided = [];
       watermark = Number.NEGATIVE_INFINITY;
@@ -157,21 +204,33 @@ export function createResponseCollector(options: ResponseWindowOptions): Respons
     },
     spikesAround(channel, onsetRigNs, fromMs, toMs) {
       const out: number[] = [];
-      eachSpike(onsetRigNs + fromMs * nsPerMs, onsetRigNs + toMs * nsPerMs, (c, t) => {
+      memory.each(onsetRigNs + fromMs * nsPerMs, onsetRigNs + toMs * nsPerMs, (c, t) => {
         if (c === channel) out.push((t - onsetRigNs) / nsPerMs);
       });
-      return out.sort((a, b) => a - b);
+      return out;
     },
   };
 }
 
-/** First index whose time is at least `time`; times ascending. */
-function lowerBound(times: Float64Array, time: number): number {
+/** First index below `length` whose time is at least `time`; times ascending. */
+function firstFrom(times: Float64Array, length: number, time: number): number {
   let low = 0;
-  let high = times.length;
+  let high = length;
   while (low < high) {
     const middle = (low + high) >> 1;
     if ((times[middle] ?? 0) < time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** First index below `length` whose time is more than `time`; times ascending. */
+function firstAfter(times: Float64Array, length: number, time: number): number {
+  let low = 0;
+  let high = length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((times[middle] ?? 0) <= time) low = middle + 1;
     else high = middle;
   }
   return low;

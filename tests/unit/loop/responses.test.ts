@@ -54,6 +54,34 @@ describe("response windows", () => {
     );
   });
 
+  it("count the same however long the stream has run, and with spikes that came late in their place", () => {
+    // A stream of 12 s in batches of 1 ms, a window open all along; every seventh spike comes 20 ms late.
+    const at = (i: number) => ({ ms: i * 0.7 + 0.1, channel: i % channelCount });
+    const spikes = Array.from({ length: 17_000 }, (_, i) => at(i));
+    const isLate = (i: number) => i % 7 === 3;
+    const collector = aCollector();
+    const onsets = [200, 4700, 4710, 9000, 11_700];
+    const closed: { readonly id: number; readonly counts: readonly number[]; readonly baseline: readonly number[] }[] = [];
+    const due = spikes.map((spike, i) => ({ spike, sentMs: isLate(i) ? spike.ms + 20 : spike.ms }));
+    let next = 0;
+    const waiting = [...due].sort((a, b) => a.sentMs - b.sentMs);
+    for (let ms = 1; ms <= 12_000; ms++) {
+      for (const [id, onset] of onsets.entries()) if (onset === ms) collector.open(id, rigTimeNs(onset * nsPerMs));
+      const batch: { readonly ms: number; readonly channel: number }[] = [];
+      for (let one = waiting[next]; one !== undefined && one.sentMs < ms; one = waiting[++next]) batch.push(one.spike);
+      for (const c of collector.add(aBatch(batch.sort((a, b) => a.ms - b.ms), ms))) closed.push({ id: c.id, counts: [...c.counts], baseline: [...c.baselineCounts] });
+    }
+    const expected = onsets.map((onset, id) => {
+      const isIn = (from: number, to: number, i: number) => at(i).ms >= from && at(i).ms < to && (due[i]?.sentMs ?? 0) < Math.ceil(onset + 170);
+      const count = (from: number, to: number) => Array.from({ length: channelCount }, (_, channel) => spikes.filter((spike, i) => spike.channel === channel && isIn(from, to, i)).length);
+      return { id, counts: count(onset + 70, onset + 170), baseline: count(onset - 50, onset) };
+    });
+    expect(closed).toEqual(expected);
+    const around = collector.spikesAround(2, rigTimeNs(11_000 * nsPerMs), 0, 100);
+    expect(around).toHaveLength(spikes.filter((spike) => spike.channel === 2 && spike.ms >= 11_000 && spike.ms <= 11_100).length);
+    expect(around).toEqual(around.toSorted((a, b) => a - b));
+  });
+
   it("stay open until the stream's own clock has passed the window's end", () => {
     const collector = aCollector();
     collector.open(1, rigTimeNs(100 * nsPerMs));
