@@ -6,6 +6,8 @@
         "binding/addon.cpp",
         "kernel/blackrock.cpp",
         "kernel/bridge.cpp",
+        "kernel/opxClient.cpp",
+        "kernel/plexClient.cpp",
         "kernel/plexon.cpp",
         "kernel/receiver.cpp",
         "kernel/stream.cpp",

@@ -46,6 +46,12 @@ double numberValue(const Napi::Value& value, const std::string& name, double min
 
 double numberProperty(const Napi::Object& options, const char* name, double min, double max) { return numberValue(options.Get(name), name, min, max); }
 
+bool booleanProperty(const Napi::Object& options, const char* name) {
+  const Napi::Value value = options.Get(name);
+  if (!value.IsBoolean()) fail(options.Env(), std::string("expected ") + name + " to be true or false");
+  return value.As<Napi::Boolean>().Value();
+}
+
 std::string stringValue(const Napi::Value& value, const std::string& name) {
   if (!value.IsString()) fail(value.Env(), "expected " + name + " to be a string");
   std::string text = value.As<Napi::String>().Utf8Value();
@@ -142,7 +148,7 @@ std::unique_ptr<evoked::Parser> parserValue(const Napi::Value& value) {
   fail(value.Env(), "expected protocol raw, blackrock-3.11, blackrock-4.0, blackrock-4.1 or bridge, got \"" + name + "\"");
 }
 
-/** new UdpReceiver({ localAddress, localPort, peerAddress, protocol, receiveBufferBytes, ringRecords, wakeIntervalUs }, onRecords) */
+/** new UdpReceiver({ localAddress, localPort, peerAddress, protocol, receiveBufferBytes, ringRecords, wakeIntervalUs, keepDatagrams }, onRecords) */
 class UdpReceiver final : public Napi::ObjectWrap<UdpReceiver>, public Endable {
  public:
   static Napi::Function describeClass(Napi::Env env) {
@@ -160,6 +166,7 @@ class UdpReceiver final : public Napi::ObjectWrap<UdpReceiver>, public Endable {
     settings.receiveBufferBytes = static_cast<int>(numberProperty(options, "receiveBufferBytes", 4096, 1 << 30));
     if (!options.Get("peerAddress").IsNull()) settings.peerAddress = addressValue(info.Env(), stringValue(options.Get("peerAddress"), "peerAddress"), "peerAddress");
     addressValue(info.Env(), settings.localAddress, "localAddress");
+    settings.keepDatagrams = booleanProperty(options, "keepDatagrams");
     std::unique_ptr<evoked::Parser> parser = parserValue(options.Get("protocol"));
     outlet_.open(info, options, onRecords, this);
     receiver_ = std::make_unique<evoked::Receiver>(settings, std::move(parser), outlet_.stream());
@@ -205,7 +212,7 @@ class UdpReceiver final : public Napi::ObjectWrap<UdpReceiver>, public Endable {
   std::unique_ptr<evoked::Receiver> receiver_;
 };
 
-/** new PlexonPoller({ library, pollIntervalUs, countDropped, ringRecords, wakeIntervalUs }, onRecords) */
+/** new PlexonPoller({ libraries, client, pollIntervalUs, countDropped, ringRecords, wakeIntervalUs }, onRecords) */
 class PlexonPoller final : public Napi::ObjectWrap<PlexonPoller>, public Endable {
  public:
   static Napi::Function describeClass(Napi::Env env) {
@@ -217,10 +224,14 @@ class PlexonPoller final : public Napi::ObjectWrap<PlexonPoller>, public Endable
     const Napi::Object options = objectArgument(info, 0, "the poller's options");
     const Napi::Function onRecords = functionArgument(info, 1, "what to call when records wait");
     evoked::PlexonOptions settings;
-    settings.library = stringValue(options.Get("library"), "library");
+    const Napi::Value libraries = options.Get("libraries");
+    if (!libraries.IsArray() || libraries.As<Napi::Array>().Length() == 0) fail(info.Env(), "expected libraries to be an array of names");
+    for (uint32_t i = 0; i < libraries.As<Napi::Array>().Length(); i++) settings.libraries.push_back(stringValue(libraries.As<Napi::Array>().Get(i), "a name of libraries"));
+    const std::string client = stringValue(options.Get("client"), "client");
+    if (client != "auto" && client != "opx" && client != "plex") fail(info.Env(), "expected client auto, opx or plex, got \"" + client + "\"");
+    settings.client = client == "opx" ? evoked::PlexonLibrary::opx : client == "plex" ? evoked::PlexonLibrary::plex : evoked::PlexonLibrary::either;
     settings.pollIntervalNs = static_cast<int64_t>(numberProperty(options, "pollIntervalUs", 100, 1000000)) * 1000;
-    if (!options.Get("countDropped").IsBoolean()) fail(info.Env(), "expected countDropped to be true or false");
-    settings.countDropped = options.Get("countDropped").As<Napi::Boolean>().Value();
+    settings.countDropped = booleanProperty(options, "countDropped");
     outlet_.open(info, options, onRecords, this);
     poller_ = std::make_unique<evoked::PlexonPoller>(settings, outlet_.stream());
     const std::string problem = poller_->start();
@@ -243,6 +254,8 @@ class PlexonPoller final : public Napi::ObjectWrap<PlexonPoller>, public Endable
     outlet_.describe(out);
     out.Set("microsecondsPerTick", poller_->microsecondsPerTick());
     out.Set("countsDropped", poller_->countsDropped());
+    out.Set("library", poller_->library());
+    out.Set("client", poller_->client());
     return out;
   }
   void stop(const Napi::CallbackInfo&) { end(); }
@@ -254,7 +267,7 @@ class PlexonPoller final : public Napi::ObjectWrap<PlexonPoller>, public Endable
 Napi::Value monotonicNs(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), static_cast<double>(evoked::monotonicNs())); }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  exports.Set("interfaceVersion", 1);
+  exports.Set("interfaceVersion", 2);
   exports.Set("monotonicNs", Napi::Function::New<monotonicNs>(env, "monotonicNs"));
   exports.Set("UdpReceiver", UdpReceiver::describeClass(env));
   exports.Set("PlexonPoller", PlexonPoller::describeClass(env));

@@ -1,61 +1,28 @@
-// Polls a Plexon server through the functions of its client library. Our own declaration of the library's binary interface, from its
-// documentation (docs/rigs/plexon.md). Knows no JavaScript.
+// A thread that takes from a Plexon server what its client library has heard. Knows no JavaScript, and which library it is only by its face.
 #pragma once
 
 #include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "platform/library.h"
+#include "plexonClient.h"
 #include "records.h"
 #include "stream.h"
 
-#ifdef _WIN32
-#define EVOKED_PLEXON_CALL __stdcall
-#else
-#define EVOKED_PLEXON_CALL
-#endif
-
 namespace evoked {
 
-/** One event of the server, 16 bytes; with 120 samples behind it where waveforms are asked for. */
-struct PlexonEvent {
-  /** 1 spike, 4 external event, 5 continuous sample. */
-  int8_t type;
-  int8_t reserved[2];
-  /** Bits 32 to 39 of the time. */
-  uint8_t upperTime;
-  uint32_t time;
-  /** Channel of a spike, 1-based; number of an event, 257 for a strobed word. */
-  int16_t channel;
-  /** Sorted unit, or the strobed word. */
-  int16_t unit;
-  int8_t reserved2[4];
-};
-static_assert(sizeof(PlexonEvent) == 16, "the library writes events of 16 bytes");
-
-struct PlexonWave {
-  PlexonEvent event;
-  int16_t samples[120];
-};
-static_assert(sizeof(PlexonWave) == 256, "the library writes waveforms of 256 bytes");
-
-/** The functions that are used, as the library exports them. */
-struct PlexonFunctions {
-  int(EVOKED_PLEXON_CALL* initClientEx3)(int type, void* listWindow, void* mainWindow);
-  void(EVOKED_PLEXON_CALL* closeClient)();
-  /** us a tick; 25 at 40 kHz. */
-  int(EVOKED_PLEXON_CALL* getTimeStampTick)();
-  void(EVOKED_PLEXON_CALL* getTimeStampStructures)(int* count, PlexonEvent* events);
-  /** Null where the library has none. The only one that says how much was dropped. */
-  void(EVOKED_PLEXON_CALL* getLongWaveFormStructures)(int* count, PlexonWave* waves, int* serverDropped, int* clientDropped);
-};
+enum class PlexonLibrary { either, opx, plex };
 
 struct PlexonOptions {
-  std::string library = "PlexClient.dll";
+  /** Files or names on the search path, in the order in which they are tried. */
+  std::vector<std::string> libraries;
+  /** Which of the two client libraries it may be. */
+  PlexonLibrary client = PlexonLibrary::either;
   int64_t pollIntervalNs = 1000 * 1000;
-  /** Ask with waveforms, which says how much was dropped, where the library can. */
+  /** Ask PlexClient with waveforms, which says how much was dropped, where the library can. */
   bool countDropped = true;
 };
 
@@ -63,23 +30,29 @@ class PlexonPoller {
  public:
   PlexonPoller(PlexonOptions options, std::shared_ptr<Stream> stream) : options_(std::move(options)), stream_(std::move(stream)) {}
   ~PlexonPoller() { stop(); }
-  /** Loads the library, connects, starts the thread; an empty sentence, or what stands in the way. */
+  /** Loads the first library that is there and whose server takes us in, starts the thread; an empty sentence, or what stands in the way of each. */
   std::string start();
   void stop();
-  int microsecondsPerTick() const { return tickUs_; }
+  double microsecondsPerTick() const { return 1e6 / ticksPerSecond_; }
   bool countsDropped() const { return countsDropped_; }
+  /** The file that was loaded, and which of the two libraries it is. */
+  const std::string& library() const { return library_; }
+  const std::string& client() const { return clientName_; }
 
  private:
+  std::string connect(const std::string& file);
   void run();
-  void take(const PlexonEvent& event, double arrivalNs);
+  void take(const PlexonReading& reading, double arrivalNs);
 
   const PlexonOptions options_;
   std::shared_ptr<Stream> stream_;
-  SharedLibrary library_;
-  PlexonFunctions functions_{};
-  int tickUs_ = 0;
+  // In this order: the client's functions are the library's.
+  std::unique_ptr<SharedLibrary> loaded_;
+  std::unique_ptr<PlexonClient> client_;
+  std::string library_;
+  std::string clientName_;
+  double ticksPerSecond_ = 40000;
   bool countsDropped_ = false;
-  bool isConnected_ = false;
   std::atomic<bool> isStopping_{false};
   std::thread thread_;
 };

@@ -51,6 +51,7 @@ void Receiver::run() {
       const Datagram& datagram = datagrams[i];
       if (options_.peerAddress != 0 && datagram.address != options_.peerAddress) continue;
       stream_->countDatagram(datagram.size);
+      if (options_.keepDatagrams) stream_->pushBlob(datagram.bytes, datagram.size, 0, arrivalNs, Kind::datagram);
       parser_->parse(datagram.bytes, datagram.size, arrivalNs, *stream_);
     }
     waitNs = stream_->wakeIfDue(idleWaitNs);

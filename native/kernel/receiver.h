@@ -19,6 +19,8 @@ struct ReceiverOptions {
   /** Sender to listen to, host byte order; 0: any. */
   uint32_t peerAddress = 0;
   int receiveBufferBytes = 16 * 1024 * 1024;
+  /** Each datagram goes into the stream whole, before its records. */
+  bool keepDatagrams = false;
 };
 
 class Receiver {

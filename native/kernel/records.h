@@ -15,7 +15,7 @@ enum class Kind : uint8_t {
   monitor = 3,
   /** Bytes that JavaScript reads itself: a = number of the blob. */
   blob = 4,
-  /** A datagram that does not decode: a = its size, b = the offset at which it stopped, c = packets decoded before. */
+  /** A datagram that does not decode: a = its size, b = the offset at which it stopped, c = packets decoded before. Plexon: a = the library's error, signed. */
   malformed = 5,
   /** A datagram that came a second time and was left out: a = its packets. */
   duplicate = 6,
@@ -29,6 +29,8 @@ enum class Kind : uint8_t {
   poll = 10,
   /** Bridge: follows frame. time = everything sent so far is older than this, a = session of the bridge. */
   frameUntil = 11,
+  /** A datagram whole, where a capture is made, before what was parsed of it: a = number of the blob. */
+  datagram = 12,
 };
 
 /** 32 bytes, little-endian, copied to JavaScript as they are. */
@@ -52,7 +54,7 @@ class Sink {
   virtual ~Sink() = default;
   virtual void push(const Record& record) = 0;
   /** Keeps bytes for JavaScript; pushes their record as well, in its place in the stream. */
-  virtual void pushBlob(const uint8_t* bytes, size_t size, uint64_t time, double arrivalNs) = 0;
+  virtual void pushBlob(const uint8_t* bytes, size_t size, uint64_t time, double arrivalNs, Kind kind = Kind::blob) = 0;
 };
 
 /** Turns datagrams into records. Owned by one receive thread. */

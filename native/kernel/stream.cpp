@@ -25,7 +25,7 @@ void Stream::push(const Record& record) {
   }
 }
 
-void Stream::pushBlob(const uint8_t* bytes, size_t size, uint64_t time, double arrivalNs) {
+void Stream::pushBlob(const uint8_t* bytes, size_t size, uint64_t time, double arrivalNs, Kind kind) {
   const uint32_t number = nextBlob_++;
   {
     const std::lock_guard<std::mutex> lock(blobMutex_);
@@ -33,7 +33,7 @@ void Stream::pushBlob(const uint8_t* bytes, size_t size, uint64_t time, double a
     if (blobs_.size() >= blobsMax) blobs_.pop_front();
     blobs_.push_back(Blob{number, std::vector<uint8_t>(bytes, bytes + size)});
   }
-  push(Record{time, arrivalNs, 0, static_cast<uint8_t>(Kind::blob), 0, number, 0, 0});
+  push(Record{time, arrivalNs, 0, static_cast<uint8_t>(kind), 0, number, 0, 0});
 }
 
 int64_t Stream::wakeIfDue(int64_t limitNs) {

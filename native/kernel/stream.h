@@ -28,7 +28,7 @@ class Stream final : public Sink {
 
   // --- producer
   void push(const Record& record) override;
-  void pushBlob(const uint8_t* bytes, size_t size, uint64_t time, double arrivalNs) override;
+  void pushBlob(const uint8_t* bytes, size_t size, uint64_t time, double arrivalNs, Kind kind = Kind::blob) override;
   void countDatagram(size_t bytes) {
     datagrams_.fetch_add(1, std::memory_order_relaxed);
     bytes_.fetch_add(bytes, std::memory_order_relaxed);

@@ -103,7 +103,7 @@ struct Counting final : public Sink {
     if (record.kind == static_cast<uint8_t>(Kind::duplicate)) duplicates++;
     if (record.kind == static_cast<uint8_t>(Kind::spike)) spikes++;
   }
-  void pushBlob(const uint8_t* bytes, size_t size, uint64_t, double) override {
+  void pushBlob(const uint8_t* bytes, size_t size, uint64_t, double, Kind) override {
     // Every byte is looked at, so that a sanitizer sees one that is not there.
     for (size_t i = 0; i < size; i++) blobs += bytes[i] & 1;
     records++;
@@ -210,6 +210,18 @@ void testReceiver() {
   CHECK(out[0].kind == static_cast<uint8_t>(Kind::malformed));
   receiver.stop();
   receiver.stop();
+  // For a capture each datagram comes whole as well, and before what was read of it.
+  options.keepDatagrams = true;
+  Receiver keeping(options, std::make_unique<BlackrockParser>(BlackrockProtocol::v410), stream);
+  CHECK(keeping.start().empty());
+  const std::vector<uint8_t> kept = spike410(7, 3);
+  CHECK(keeping.send("127.0.0.1", keeping.port(), kept.data(), kept.size()));
+  while (stream->waiting() < 2) std::this_thread::yield();
+  CHECK(stream->drain(out.data(), out.size()) == 2);
+  CHECK(out[0].kind == static_cast<uint8_t>(Kind::datagram) && out[1].kind == static_cast<uint8_t>(Kind::spike));
+  CHECK(stream->takeBlob(out[0].a) == kept);
+  keeping.stop();
+  options.keepDatagrams = false;
   for (int i = 0; i < 50; i++) {
     Receiver brief(options, std::make_unique<BridgeParser>(), stream);
     CHECK(brief.start().empty());
@@ -220,13 +232,14 @@ void testReceiver() {
   std::printf("receive thread: %llu datagrams in order\n", static_cast<unsigned long long>(received));
 }
 
-void testPlexon(const char* library) {
+void testPlexon(const char* library, const char* client, double tickUs, bool countsDropped) {
   auto stream = std::make_shared<Stream>(1 << 16, 0, [] {});
   PlexonOptions options;
-  options.library = library;
+  options.libraries = {"/nowhere/OPXClient64.so", library};
   PlexonPoller poller(options, stream);
   CHECK(poller.start().empty());
-  CHECK(poller.microsecondsPerTick() == 25 && poller.countsDropped());
+  CHECK(poller.client() == client && poller.library() == library);
+  CHECK(poller.microsecondsPerTick() == tickUs && poller.countsDropped() == countsDropped);
   std::vector<Record> out(4096);
   uint64_t spikes = 0, newest = 0;
   while (spikes < 200) {
@@ -239,9 +252,9 @@ void testPlexon(const char* library) {
     }
   }
   poller.stop();
-  options.library = "/nowhere/PlexClient.so";
+  options.libraries = {"/nowhere/PlexClient.so"};
   CHECK(!PlexonPoller(options, stream).start().empty());
-  std::printf("Plexon poller: %llu spikes of the stand-in\n", static_cast<unsigned long long>(spikes));
+  std::printf("Plexon poller: %llu spikes of the stand-in for %s\n", static_cast<unsigned long long>(spikes), client);
 }
 
 }  // namespace
@@ -251,7 +264,8 @@ int main(int argc, char** argv) {
   testStreamUnderLoad();
   testParsers();
   testReceiver();
-  if (argc > 1) testPlexon(argv[1]);
+  if (argc > 1) testPlexon(argv[1], "PlexClient", 25, true);
+  if (argc > 2) testPlexon(argv[2], "OPXClient", 1, false);
   std::printf("kernel: all well\n");
   return 0;
 }

@@ -9,6 +9,7 @@ import type { LineDecoder, RawLine, Tap } from "./capture/decoding.ts";
 import { describeOptions } from "./optionSpecs.ts";
 import { blackrockOptionsSchema } from "./drivers/blackrock/options.ts";
 import { createBlackrockSource } from "./drivers/blackrock/source.ts";
+import { decodeBlackrock } from "./drivers/blackrock/system.ts";
 import { intanOptionsSchema } from "./drivers/intan/options.ts";
 import { createIntanSource, decodeIntan } from "./drivers/intan/source.ts";
 import { lineOptionsSchema } from "./drivers/line/options.ts";
@@ -22,7 +23,7 @@ import type { ProgramStatus } from "./drivers/open-ephys/control.ts";
 import { openEphysOptionsSchema } from "./drivers/open-ephys/options.ts";
 import { createOpenEphysSource, decodeOpenEphys } from "./drivers/open-ephys/source.ts";
 import { bridgeOptionsSchema } from "./drivers/plexon/bridgeOptions.ts";
-import { createBridgeSource } from "./drivers/plexon/bridgeSource.ts";
+import { createBridgeSource, decodeBridge } from "./drivers/plexon/bridgeSource.ts";
 import { plexonOptionsSchema } from "./drivers/plexon/options.ts";
 import { createPlexonSource } from "./drivers/plexon/source.ts";
 import type { SyntheticRigOptions } from "./synthetic/options.ts";
@@ -194,7 +195,9 @@ export const rigRegistry: readonly RigKind[] = [
     options: blackrockOptionsSchema,
     carriesContinuousData: false,
     transportMs: (options) => options.holdBackMs,
-    make: (options, { clock }) => createBlackrockSource({ clock, options }),
+    make: (options, { clock, tap }) => createBlackrockSource({ clock, options, ...(tap === undefined ? {} : { tap }) }),
+    lines: [{ name: "device", layout: "multipart" }, { name: "device2", layout: "multipart" }, { name: "device3", layout: "multipart" }, { name: "device4", layout: "multipart" }],
+    decode: decodeBlackrock,
   }),
   rigKind({
     kind: "plexon",
@@ -212,7 +215,9 @@ export const rigRegistry: readonly RigKind[] = [
     options: bridgeOptionsSchema,
     carriesContinuousData: false,
     transportMs: () => 0,
-    make: (options, { clock }) => createBridgeSource({ clock, options }),
+    make: (options, { clock, tap }) => createBridgeSource({ clock, options, ...(tap === undefined ? {} : { tap }) }),
+    lines: [{ name: "datagrams", layout: "multipart" }],
+    decode: decodeBridge,
   }),
 ];
 

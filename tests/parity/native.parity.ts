@@ -9,7 +9,7 @@ const native = join(import.meta.dirname, "..", "..", "native");
 const folder = mkdtempSync(join(tmpdir(), "evoked-sanitizers-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const sources = ["tests/kernelTest.cpp", "kernel/blackrock.cpp", "kernel/bridge.cpp", "kernel/plexon.cpp", "kernel/receiver.cpp", "kernel/stream.cpp", "kernel/platform/library.cpp", "kernel/platform/udpPosix.cpp"].map((file) => join(native, file));
+const sources = ["tests/kernelTest.cpp", "kernel/blackrock.cpp", "kernel/bridge.cpp", "kernel/opxClient.cpp", "kernel/plexClient.cpp", "kernel/plexon.cpp", "kernel/receiver.cpp", "kernel/stream.cpp", "kernel/platform/library.cpp", "kernel/platform/udpPosix.cpp"].map((file) => join(native, file));
 
 /** Whether a program with this sanitizer can be made and run here; else what stands in the way. */
 function whyNot(sanitizer: string): string | null {
@@ -29,9 +29,12 @@ for (const sanitizer of ["address,undefined", "thread"]) {
     it("does what its own test asks, without a report", () => {
       const program = join(folder, `kernel-${sanitizer}`);
       execFileSync("c++", ["-std=c++17", "-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all", `-fsanitize=${sanitizer}`, "-o", program, ...sources, "-lpthread", "-ldl"]);
-      const standIn = join(folder, "standIn.so");
-      execFileSync("cc", ["-shared", "-fPIC", "-o", standIn, join(import.meta.dirname, "..", "support", "plexon", "standIn.c")]);
-      const ran = spawnSync(program, [standIn], { encoding: "utf8", timeout: 240_000 });
+      const standIns = ["standIn", "standInOpx"].map((name) => {
+        const library = join(folder, `${name}.so`);
+        execFileSync("cc", ["-shared", "-fPIC", "-o", library, join(import.meta.dirname, "..", "support", "plexon", `${name}.c`)]);
+        return library;
+      });
+      const ran = spawnSync(program, standIns, { encoding: "utf8", timeout: 240_000 });
       expect(`${ran.stdout}${ran.stderr}`).toContain("kernel: all well");
       expect(ran.stderr).toBe("");
       expect(ran.status).toBe(0);

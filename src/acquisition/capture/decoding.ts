@@ -18,6 +18,6 @@ export interface LineDecoder {
 export interface RawLine {
   /** As `evoked rig replay-capture --lane` names it; place = lane number. */
   readonly name: string;
-  /** How a raw file of it (without arrival times) is laid out: one stream of bytes, or multipart messages (u32 LE counts and lengths). */
+  /** How a raw file of it (without arrival times) is laid out: one stream of bytes, or multipart messages (u32 LE counts and lengths; a datagram is a message of one part). */
   readonly layout: "bytes" | "multipart";
 }

@@ -36,7 +36,8 @@ export interface NativeUdpReceiver extends NativeStream {
 }
 
 export interface NativePlexonPoller extends NativeStream {
-  status(): NativeStreamStatus & { readonly microsecondsPerTick: number; readonly countsDropped: boolean };
+  /** library, client: the file that was loaded, and "OPXClient" or "PlexClient". */
+  status(): NativeStreamStatus & { readonly microsecondsPerTick: number; readonly countsDropped: boolean; readonly library: string; readonly client: string };
 }
 
 export interface NativeAddon {
@@ -55,17 +56,19 @@ export interface NativeAddon {
       readonly ringRecords: number;
       /** Least time between two calls of onRecords, us. */
       readonly wakeIntervalUs: number;
+      /** Every datagram is handed over whole as well, before its records: for a capture. */
+      readonly keepDatagrams: boolean;
     },
     onRecords: () => void,
   ) => NativeUdpReceiver;
   readonly PlexonPoller: new (
-    options: { readonly library: string; readonly pollIntervalUs: number; readonly countDropped: boolean; readonly ringRecords: number; readonly wakeIntervalUs: number },
+    options: { readonly libraries: readonly string[]; readonly client: "auto" | "opx" | "plex"; readonly pollIntervalUs: number; readonly countDropped: boolean; readonly ringRecords: number; readonly wakeIntervalUs: number },
     onRecords: () => void,
   ) => NativePlexonPoller;
 }
 
 /** Changes whenever a function of the addon does. */
-const interfaceVersion = 1;
+const interfaceVersion = 2;
 
 let loaded: Result<NativeAddon, Fault> | null = null;
 

@@ -6,7 +6,7 @@ export const recordBytes = 32;
 export const recordWords = 8;
 
 /** native/kernel/records.h says what a, b and c are in each. */
-export const recordKinds = { spike: 1, digital: 2, monitor: 3, blob: 4, malformed: 5, duplicate: 6, overflow: 7, frame: 8, mark: 9, poll: 10, frameUntil: 11 } as const;
+export const recordKinds = { spike: 1, digital: 2, monitor: 3, blob: 4, malformed: 5, duplicate: 6, overflow: 7, frame: 8, mark: 9, poll: 10, frameUntil: 11, datagram: 12 } as const;
 
 /**
  * Records in order of arrival. In words: 0 and 1 time (low, high), 4 channel + kind * 2^16 + unit * 2^24, 5 a, 6 b, 7 c.
@@ -51,10 +51,10 @@ export class RecordWriter {
     this.count += 1;
   }
 
-  pushBlob(bytes: Uint8Array, timeLow: number, timeHigh: number, arrivalNs: number): void {
+  pushBlob(bytes: Uint8Array, timeLow: number, timeHigh: number, arrivalNs: number, kind: number = recordKinds.blob): void {
     const number = this.nextBlob++;
     this.blobs.set(number, bytes.slice());
-    this.push(timeLow, timeHigh, arrivalNs, 0, recordKinds.blob, 0, number, 0, 0);
+    this.push(timeLow, timeHigh, arrivalNs, 0, kind, 0, number, 0, 0);
   }
 
   /** What was written since the last call; its arrays are the receiver's. */

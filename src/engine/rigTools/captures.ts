@@ -42,6 +42,8 @@ export async function recordCapture(options: { readonly rig: { readonly kind: st
     clock, seed: 0, encoder: null,
     tap(lane, parts, arrivedHostNs) {
       pieces += 1;
+      // The receive thread keeps 8192 datagrams for this; more came while the disk or this process stood still.
+      if (parts.every((part) => part.length === 0)) faults["notCaptured"] = (faults["notCaptured"] ?? 0) + 1;
       const piece = encodeCapturePiece({ arrivedHostNs, lane, parts });
       bytes += piece.length;
       out.write(piece);

@@ -271,7 +271,7 @@ describe.skipIf(!addon.ok)(`the addon${needsAddon}`, () => {
 
       const got: { readonly words: Uint32Array; readonly blobs: readonly Uint8Array[] }[] = [];
       let count = 0;
-      const native = new UdpReceiver({ localAddress: "127.0.0.1", localPort: 0, peerAddress: null, protocol: `blackrock-${protocol}`, receiveBufferBytes: 1 << 20, ringRecords: 4096, wakeIntervalUs: 0 }, () => {
+      const native = new UdpReceiver({ localAddress: "127.0.0.1", localPort: 0, peerAddress: null, protocol: `blackrock-${protocol}`, receiveBufferBytes: 1 << 20, ringRecords: 4096, wakeIntervalUs: 0, keepDatagrams: false }, () => {
         const bytes = native.drain(4096);
         const words = new Uint32Array(bytes);
         const blobs: Uint8Array[] = [];
@@ -295,7 +295,7 @@ describe.skipIf(!addon.ok)(`the addon${needsAddon}`, () => {
     for (let i = 0; i < 40; i++) wire.span();
     let isAsleep = true;
     const kinds: number[] = [];
-    const native = new UdpReceiver({ localAddress: "127.0.0.1", localPort: 0, peerAddress: null, protocol: "blackrock-4.1", receiveBufferBytes: 1 << 20, ringRecords: 64, wakeIntervalUs: 0 }, () => {
+    const native = new UdpReceiver({ localAddress: "127.0.0.1", localPort: 0, peerAddress: null, protocol: "blackrock-4.1", receiveBufferBytes: 1 << 20, ringRecords: 64, wakeIntervalUs: 0, keepDatagrams: false }, () => {
       if (isAsleep) return;
       const { words, count } = batchOf(native.drain(64), () => new Uint8Array());
       for (let i = 0; i < count; i++) {
@@ -320,15 +320,18 @@ describe.skipIf(!addon.ok)(`the addon${needsAddon}`, () => {
 
   it("refuses arguments that cannot be", () => {
     const { UdpReceiver, PlexonPoller } = unwrap(addon);
-    const good = { localAddress: "127.0.0.1", localPort: 0, peerAddress: null, protocol: "raw", receiveBufferBytes: 65_536, ringRecords: 16, wakeIntervalUs: 0 } as const;
+    const good = { localAddress: "127.0.0.1", localPort: 0, peerAddress: null, protocol: "raw", receiveBufferBytes: 65_536, ringRecords: 16, wakeIntervalUs: 0, keepDatagrams: false } as const;
     for (const [wrong, words] of [
       [{ localAddress: "nowhere" }, "IPv4"], [{ localPort: 70_000 }, "localPort"], [{ localPort: 1.5 }, "localPort"], [{ peerAddress: "300.1.1.1" }, "peerAddress"], [{ protocol: "morse" }, "protocol"],
-      [{ receiveBufferBytes: Number.NaN }, "receiveBufferBytes"], [{ ringRecords: 0 }, "ringRecords"], [{ wakeIntervalUs: -1 }, "wakeIntervalUs"], [{ localAddress: "10.255.255.254" }, "address"],
+      [{ receiveBufferBytes: Number.NaN }, "receiveBufferBytes"], [{ ringRecords: 0 }, "ringRecords"], [{ wakeIntervalUs: -1 }, "wakeIntervalUs"], [{ keepDatagrams: 1 }, "keepDatagrams"], [{ localAddress: "10.255.255.254" }, "address"],
     ] as const) {
       expect(() => new UdpReceiver({ ...good, ...wrong } as never, () => undefined)).toThrow(words);
     }
     expect(() => new UdpReceiver(good, undefined as never)).toThrow("function");
-    expect(() => new PlexonPoller({ library: "", pollIntervalUs: 1000, countDropped: true, ringRecords: 16, wakeIntervalUs: 0 }, () => undefined)).toThrow("library");
+    const poller = { libraries: ["/nowhere/a", "/nowhere/b"], client: "auto", pollIntervalUs: 1000, countDropped: true, ringRecords: 16, wakeIntervalUs: 0 } as const;
+    for (const [wrong, words] of [[{ libraries: [] }, "libraries"], [{ libraries: [""] }, "libraries"], [{ libraries: "a" }, "libraries"], [{ client: "both" }, "client"], [{ countDropped: 1 }, "countDropped"], [{}, /nowhere\/a.*nowhere\/b/]] as const) {
+      expect(() => new PlexonPoller({ ...poller, ...wrong } as never, () => undefined)).toThrow(words);
+    }
     const native = new UdpReceiver(good, () => undefined);
     expect(() => native.drain(0)).toThrow("records");
     expect(() => native.send("127.0.0.1", 0, new Uint8Array(1))).toThrow("port");

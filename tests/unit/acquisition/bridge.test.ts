@@ -173,7 +173,7 @@ describe("the bridge", () => {
     const { UdpReceiver } = unwrap(addon);
     const got: number[][] = [];
     const strip = (words: Uint32Array) => Array.from({ length: words.length / recordWords }, (_, i) => [...words.subarray(i * recordWords, i * recordWords + 2), ...words.subarray(i * recordWords + 4, i * recordWords + 8)]);
-    const native = new UdpReceiver({ localAddress: "127.0.0.1", localPort: 0, peerAddress: "127.0.0.1", protocol: "bridge", receiveBufferBytes: 1 << 20, ringRecords: 1 << 14, wakeIntervalUs: 0 }, () => got.push(...strip(new Uint32Array(native.drain(1 << 14)))));
+    const native = new UdpReceiver({ localAddress: "127.0.0.1", localPort: 0, peerAddress: "127.0.0.1", protocol: "bridge", receiveBufferBytes: 1 << 20, ringRecords: 1 << 14, wakeIntervalUs: 0, keepDatagrams: false }, () => got.push(...strip(new Uint32Array(native.drain(1 << 14)))));
     closing.push(async () => native.stop());
     for (const datagram of datagrams) native.send("127.0.0.1", native.status().localPort, datagram);
     await passReal(() => got.length >= expected.count);

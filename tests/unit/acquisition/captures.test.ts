@@ -29,7 +29,7 @@ describe("a capture", () => {
     for (const length of [0, 5, 9, 30]) expect(parseCaptureFile(whole.subarray(0, length)), String(length)).toMatchObject({ ok: false });
   });
 
-  it.each(["intan", "line"])("of %s decodes to the spikes that the driver gave while it was recorded", async (as) => {
+  it.each(["intan", "line", "blackrock", "plexon-bridge"])("of %s decodes to the spikes that the driver gave while it was recorded", async (as) => {
     const simulator = unwrap(await startSimulator({ clock: createRealClock(), seed: 2, encoder: null, kind: unwrap(findPlayer(as)), host: "127.0.0.1", port: 0, linkPort: 0, token: null, rigOptions: { channelsPerArray: 4 } }));
     const stop = new AbortController();
     setTimeout(() => stop.abort(), 2500);

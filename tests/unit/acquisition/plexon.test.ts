@@ -1,4 +1,4 @@
-// The Plexon source over a stand-in library with the client library's binary interface, compiled here; and the same through a bridge.
+// The Plexon source over stand-ins with the binary interfaces of the two client libraries, compiled here; and the same through a bridge.
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -22,18 +22,20 @@ const hasCompiler = spawnSync("cc", ["--version"]).status === 0;
 const reason = !addon.ok ? addon.error.message : hasCompiler ? null : "no C compiler here to build the stand-in library";
 const folder = mkdtempSync(join(tmpdir(), "evoked-plexon-"));
 const library = join(folder, "libstandin.so");
+const opxLibrary = join(folder, "libstandin-opx.so");
 const withoutWaves = join(folder, "libstandin-old.so");
 if (reason === null) {
   const source = join(import.meta.dirname, "..", "..", "support", "plexon", "standIn.c");
   execFileSync("cc", ["-shared", "-fPIC", "-O1", "-o", library, source]);
   execFileSync("cc", ["-shared", "-fPIC", "-O1", "-DWITHOUT_WAVES", "-o", withoutWaves, source]);
+  execFileSync("cc", ["-shared", "-fPIC", "-O1", "-o", opxLibrary, join(source, "..", "standInOpx.c")]);
 }
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close();
-  for (const name of ["DROP", "RESTART", "STOP", "REFUSE"]) setStandIn(name, false);
+  for (const name of ["DROP", "RESTART", "STOP", "REFUSE", "FAIL", "40KHZ"]) setStandIn(name, false);
 });
 
 /** The stand-in reads its environment with getenv: a process-wide setting, which Node's process.env sets too. */
@@ -116,6 +118,40 @@ describe.skipIf(reason !== null)(`the Plexon source over the stand-in library${r
   it("says what to do where the server refuses", async () => {
     setStandIn("REFUSE", true);
     expect(await aPlexon().start(() => undefined)).toMatchObject({ ok: false, error: { code: "noServer", message: expect.stringContaining("refused") } });
+  });
+
+  it.each([["1 MHz", false, 1], ["40 kHz", true, 25]])("hears the newer library with its clock of %s as it hears the older, and knows it without being told", async (_, is40kHz, tickUs) => {
+    setStandIn("40KHZ", is40kHz);
+    const heard = await listen(aPlexon({ library: opxLibrary, photodiodeEvent: 2 }));
+    await passReal(() => heard.spikes().length >= 500);
+    for (const [i, spike] of heard.spikes().entries()) {
+      // Times are whole ticks: at 40 kHz those nearest to the stand-in's.
+      const us = 0x1_ffff_f000 + (i + 1) * 1000;
+      expect(spike).toEqual({ timeNs: Math.round(us / tickUs) * tickUs * 1000, channel: i % 16, unit: i % 3 });
+    }
+    expect(heard.kinds()).toEqual([]);
+    expect(heard.source.status().address).toBe(`${opxLibrary} (OPXClient)`);
+    const marks = heard.events.flatMap((event) => (event.kind === "mark" ? [event.mark] : []));
+    expect(marks.slice(0, 2)).toMatchObject([{ kind: "photodiode", line: 0 }, { kind: "strobe", word: 0x8001 }]);
+  });
+
+  it("goes on with the newer library when its clock begins again, the recording stops and starts, and an answer is an error", async () => {
+    for (const name of ["RESTART", "STOP", "FAIL"]) setStandIn(name, true);
+    const heard = await listen(aPlexon({ library: opxLibrary, client: "opx" }));
+    await passReal(() => heard.spikes().length >= 600);
+    expect(heard.kinds()).toEqual(["malformed", "lost", "reconnected", "clockJump"]);
+    expect(heard.events.find((event) => event.kind === "fault")).toMatchObject({ fault: { reason: expect.stringContaining("error -255") } });
+    const times = heard.spikes().map((spike) => spike.timeNs);
+    expect(times.every((time, i) => i === 0 || time >= (times[i - 1] ?? 0))).toBe(true);
+    expect(heard.source.status().malformedPackets).toBe(1);
+  });
+
+  it("takes no library for the other, and says of each why it cannot be used", async () => {
+    expect(await aPlexon({ library: opxLibrary, client: "plex" }).start(() => undefined)).toMatchObject({ ok: false, error: { code: "noServer", message: expect.stringContaining("lacks a function") } });
+    expect(await aPlexon({ client: "opx" , library: withoutWaves }).start(() => undefined)).toMatchObject({ ok: false, error: { message: expect.stringContaining("lacks a function") } });
+    expect(await aPlexon({ library: null }).start(() => undefined)).toMatchObject({ ok: false, error: { message: expect.stringMatching(/OPXClient64\.dll.*OPXClient\.dll.*PlexClient\.dll/) } });
+    setStandIn("REFUSE", true);
+    expect(await aPlexon({ library: opxLibrary }).start(() => undefined)).toMatchObject({ ok: false, error: { message: expect.stringContaining("error -11") } });
   });
 
   it("comes through the bridge as it is", async () => {

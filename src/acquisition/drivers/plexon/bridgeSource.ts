@@ -6,11 +6,14 @@ import type { Fault, Result } from "../../../shared/result.ts";
 import { addMs, msBetween } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
 import type { SourceEvent } from "../../../shared/values.ts";
+import type { LineDecoder, Tap } from "../../capture/decoding.ts";
+import { RecordWriter } from "../../native/records.ts";
 import { arrivalsOn, noteOnReceiver, openReceiver } from "../udp/receiver.ts";
 import type { Receiver } from "../udp/receiver.ts";
 import { createBridgeDecoder } from "./bridgeDecoder.ts";
 import type { BridgeDecoder } from "./bridgeDecoder.ts";
 import type { BridgeOptions } from "./bridgeOptions.ts";
+import { createBridgeParser } from "./bridgeParser.ts";
 import { helloMs, writeHello } from "./bridgeProtocol.ts";
 
 const watchMs = 20;
@@ -26,7 +29,27 @@ interface Running {
   isAway: boolean;
 }
 
-export function createBridgeSource({ clock, options }: { readonly clock: Clock; readonly options: BridgeOptions }): SpikeSource {
+/** The decoder on its own, for captures: a piece is a datagram. */
+export function decodeBridge(options: BridgeOptions, emit: (event: SourceEvent) => void): LineDecoder {
+  const decoder = createBridgeDecoder({ areas: options.areas }, emit);
+  const parse = createBridgeParser();
+  const writer = new RecordWriter();
+  return {
+    take(_lane, [datagram], arrivedHostNs) {
+      if (datagram === undefined) return;
+      parse(datagram, arrivedHostNs, writer);
+      decoder.take(writer.take(), () => arrivedHostNs);
+    },
+    settle: (nowHostNs) => decoder.settle(nowHostNs),
+    finish: (nowHostNs) => decoder.finish(nowHostNs),
+    channels: () => decoder.channels() ?? [],
+    get packets() {
+      return decoder.status().datagrams;
+    },
+  };
+}
+
+export function createBridgeSource({ clock, options, tap }: { readonly clock: Clock; readonly options: BridgeOptions; readonly tap?: Tap }): SpikeSource {
   const address = `${options.host}:${options.port}`;
   let running: Running | null = null;
   let last: { readonly decoder: BridgeDecoder; readonly newestHostNs: HostTimeNs | null } | null = null;
@@ -58,7 +81,7 @@ export function createBridgeSource({ clock, options }: { readonly clock: Clock; 
         running.isAway = false;
       }
       decoder.take(batch, arrivalsOn(clock, receiver));
-    });
+    }, tap === undefined ? null : (bytes, arrivedOn) => tap(0, [bytes], arrivedOn(clock)));
     if (!opened.ok) return opened;
     const receiver: Receiver = opened.value;
     const say = (): void => receiver.send(options.host, options.port, writeHello(decoder.channels() === null));

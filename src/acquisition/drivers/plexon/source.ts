@@ -1,4 +1,4 @@
-// A spike source over Plexon's client library, polled by the native addon's thread. Only where the library is: on the recording computer
+// A spike source over Plexon's client libraries (OPXClient, PlexClient), asked by the native addon's thread. Only where the library is: on the recording computer
 // itself (Windows), or behind a bridge. Notes: docs/rigs/plexon.md.
 import type { Clock, SpikeSource } from "../../../shared/ports.ts";
 import { fault, ok } from "../../../shared/result.ts";
@@ -12,6 +12,7 @@ import { batchOf, recordBytes, recordKinds, recordWords } from "../../native/rec
 import { createSpikeHold } from "../../spikeHold.ts";
 import type { SpikeHold } from "../../spikeHold.ts";
 import { arrivalsOn } from "../udp/receiver.ts";
+import { plexonLibraries } from "./options.ts";
 import type { PlexonOptions } from "./options.ts";
 
 const watchMs = 100;
@@ -34,6 +35,7 @@ interface Running {
   awaySinceHostNs: HostTimeNs | null;
   polls: number;
   lost: number;
+  malformed: number;
 }
 
 export function createPlexonSource({ clock, options }: { readonly clock: Clock; readonly options: PlexonOptions }): SpikeSource {
@@ -56,9 +58,10 @@ export function createPlexonSource({ clock, options }: { readonly clock: Clock; 
       // More than a turn's worth: the event loop goes round first.
       if (bytes.byteLength === turnRecords * recordBytes) setImmediate(drain);
     };
+    const usual = options.client === "auto" ? [...plexonLibraries.opx, ...plexonLibraries.plex] : plexonLibraries[options.client];
     let poller: NativePlexonPoller;
     try {
-      poller = new PlexonPoller({ library: options.library, pollIntervalUs: Math.round(options.pollMs * 1000), countDropped: options.countDropped, ringRecords, wakeIntervalUs: 1000 }, drain);
+      poller = new PlexonPoller({ libraries: options.library === null ? usual : [options.library], client: options.client, pollIntervalUs: Math.round(options.pollMs * 1000), countDropped: options.countDropped, ringRecords, wakeIntervalUs: 1000 }, drain);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       return fault("noServer", `Expected Plexon's server on this computer, but ${reason}. Start OmniPlex's server, name the client library in the rig's settings, or run evoked rig bridge on the Plexon computer and choose the rig plexon-bridge.`);
@@ -69,7 +72,7 @@ export function createPlexonSource({ clock, options }: { readonly clock: Clock; 
     const emit = (event: SourceEvent): void => {
       if (running === current) listener(event);
     };
-    const current: Running = { listener, poller, hold: createSpikeHold(emit), channels, cancelWatch: () => undefined, newestHostNs: null, awaySinceHostNs: null, polls: 0, lost: 0 };
+    const current: Running = { listener, poller, hold: createSpikeHold(emit), channels, cancelWatch: () => undefined, newestHostNs: null, awaySinceHostNs: null, polls: 0, lost: 0, malformed: 0 };
     running = current;
     const tickNs = poller.status().microsecondsPerTick * 1000;
     let baseNs = 0;
@@ -138,7 +141,10 @@ export function createPlexonSource({ clock, options }: { readonly clock: Clock; 
         }
         if (kind === recordKinds.spike) hold.add(timeOf(words[at] ?? 0, words[at + 1] ?? 0, arrived), channelIndex(channel), head >>> 24);
         else if (kind === recordKinds.digital) takeEvent(channel, a, timeOf(words[at] ?? 0, words[at + 1] ?? 0, arrived), arrived);
-        else if (kind === recordKinds.overflow) report({ kind: "overflow", droppedSpikes: a }, arrived);
+        else if (kind === recordKinds.malformed) {
+          current.malformed += 1;
+          report({ kind: "malformed", reason: `Plexon's client library answered with its error ${a | 0}; what the server held may come with a later answer`, packets: 1 }, arrived);
+        } else if (kind === recordKinds.overflow) report({ kind: "overflow", droppedSpikes: a }, arrived);
         else if (kind === recordKinds.poll) {
           current.polls += 1;
           const dropped = (words[at + 6] ?? 0) + (words[at + 7] ?? 0);
@@ -178,11 +184,11 @@ export function createPlexonSource({ clock, options }: { readonly clock: Clock; 
       const shown = running ?? last;
       return {
         connected: running !== null && running.awaySinceHostNs === null,
-        address: options.library,
+        address: running === null ? (options.library ?? "Plexon's client library") : `${running.poller.status().library} (${running.poller.status().client})`,
         spikesReceived: shown?.hold.counts().spikes ?? 0,
         packetsReceived: shown?.polls ?? 0,
         packetsLost: shown?.lost ?? 0,
-        malformedPackets: 0,
+        malformedPackets: shown?.malformed ?? 0,
         newestHostNs: shown?.newestHostNs ?? null,
       };
     },

@@ -2,8 +2,8 @@
 // comparison is wanted). Both give the same records. Knows nothing about what they mean.
 import { createSocket } from "node:dgram";
 import { loadAddon } from "../../native/addon.ts";
-import type { NativeProtocol } from "../../native/addon.ts";
-import { RecordWriter, batchOf, recordBytes } from "../../native/records.ts";
+import type { NativeAddon, NativeProtocol } from "../../native/addon.ts";
+import { RecordWriter, batchOf, recordBytes, recordKinds, recordWords } from "../../native/records.ts";
 import type { RecordBatch } from "../../native/records.ts";
 import type { Clock } from "../../../shared/ports.ts";
 import { fault, ok } from "../../../shared/result.ts";
@@ -75,12 +75,43 @@ const turnRecords = 1 << 14;
 /** Deliveries are this far apart at least: with ten thousand datagrams a second each of them would be a turn of its own. */
 const wakeIntervalUs = 250;
 
+/** Gets every datagram whole, before its records, and when it came as a host time of a clock. */
+export type DatagramTap = (bytes: Uint8Array, arrivedOn: (clock: Clock) => HostTimeNs) => void;
+
 /** Binds and receives. Errors: `portInUse` (with the system's words), `addonMissing`, `addonUnusable`. */
-export async function openReceiver(options: ReceiverOptions, onBatch: (batch: RecordBatch) => void): Promise<Result<Receiver, Fault>> {
-  if (options.by === "node") return await openNodeReceiver(options, onBatch);
-  const addon = loadAddon();
-  if (!addon.ok) return options.by === "either" ? await openNodeReceiver(options, onBatch) : addon;
-  const { UdpReceiver, monotonicNs } = addon.value;
+export async function openReceiver(options: ReceiverOptions, onRecords: (batch: RecordBatch) => void, tap: DatagramTap | null = null): Promise<Result<Receiver, Fault>> {
+  const addon = options.by === "node" ? null : loadAddon();
+  if (addon?.ok === false && options.by === "addon") return addon;
+  const monotonic = addon?.ok === true ? addon.value.monotonicNs : monotonicByNode;
+  const onBatch = tap === null ? onRecords : (batch: RecordBatch): void => onRecords(tapped(batch, tap, monotonic));
+  return addon?.ok === true ? openNativeReceiver(addon.value, options, onBatch, tap !== null) : await openNodeReceiver(options, onBatch, tap !== null);
+}
+
+/** Shows the whole datagrams in a batch to the tap. Blobs are given out once and in order: those of the other records are kept for who reads them. */
+function tapped(batch: RecordBatch, tap: DatagramTap, monotonicNs: () => number): RecordBatch {
+  const kept = new Map<number, Uint8Array>();
+  const nowNs = monotonicNs();
+  for (let i = 0; i < batch.count; i++) {
+    const at = i * recordWords;
+    const kind = ((batch.words[at + 4] ?? 0) >>> 16) & 0xff;
+    if (kind !== recordKinds.datagram && kind !== recordKinds.blob) continue;
+    const number = batch.words[at + 5] ?? 0;
+    const bytes = batch.takeBlob(number);
+    const arrivalNs = batch.doubles[i * 4 + 1] ?? nowNs;
+    if (kind === recordKinds.blob) kept.set(number, bytes);
+    else tap(bytes, (clock) => arrivalsOn(clock, { monotonicNs: () => nowNs })(arrivalNs));
+  }
+  return {
+    ...batch,
+    takeBlob(number) {
+      const bytes = kept.get(number) ?? new Uint8Array();
+      kept.delete(number);
+      return bytes;
+    },
+  };
+}
+
+function openNativeReceiver({ UdpReceiver, monotonicNs }: NativeAddon, options: ReceiverOptions, onBatch: (batch: RecordBatch) => void, keepDatagrams: boolean): Result<Receiver, Fault> {
   let isOpen = true;
   const drain = (): void => {
     if (!isOpen) return;
@@ -92,7 +123,7 @@ export async function openReceiver(options: ReceiverOptions, onBatch: (batch: Re
   };
   let native: InstanceType<typeof UdpReceiver>;
   try {
-    native = new UdpReceiver({ localAddress: options.localAddress, localPort: options.localPort, peerAddress: options.peerAddress, protocol: options.protocol, receiveBufferBytes: options.receiveBufferBytes, ringRecords, wakeIntervalUs }, drain);
+    native = new UdpReceiver({ localAddress: options.localAddress, localPort: options.localPort, peerAddress: options.peerAddress, protocol: options.protocol, receiveBufferBytes: options.receiveBufferBytes, ringRecords, wakeIntervalUs, keepDatagrams }, drain);
   } catch (error) {
     return cannotBind(options, error);
   }
@@ -119,7 +150,9 @@ function parserFor(protocol: NativeProtocol): DatagramParser {
   return createBlackrockParser(protocol === "raw" ? null : protocol === "blackrock-3.11" ? "3.11" : protocol === "blackrock-4.0" ? "4.0" : "4.1");
 }
 
-async function openNodeReceiver(options: ReceiverOptions, onBatch: (batch: RecordBatch) => void): Promise<Result<Receiver, Fault>> {
+const monotonicByNode = (): number => Math.round(performance.now() * 1e6);
+
+async function openNodeReceiver(options: ReceiverOptions, onBatch: (batch: RecordBatch) => void, keepDatagrams: boolean): Promise<Result<Receiver, Fault>> {
   const socket = createSocket({ type: "udp4", reuseAddr: true });
   const writer = new RecordWriter();
   let parse = parserFor(options.protocol);
@@ -127,7 +160,7 @@ async function openNodeReceiver(options: ReceiverOptions, onBatch: (batch: Recor
   let failure: string | null = null;
   let isOpen = true;
   let isDue = false;
-  const monotonicNs = (): number => Math.round(performance.now() * 1e6);
+  const monotonicNs = monotonicByNode;
   const deliver = (): void => {
     isDue = false;
     if (isOpen && writer.length > 0) onBatch(writer.take());
@@ -156,7 +189,9 @@ async function openNodeReceiver(options: ReceiverOptions, onBatch: (batch: Recor
   socket.on("message", (bytes, from) => {
     if (options.peerAddress !== null && from.address !== options.peerAddress) return;
     datagrams += 1;
-    parse(bytes, monotonicNs(), writer);
+    const arrivalNs = monotonicNs();
+    if (keepDatagrams) writer.pushBlob(bytes, 0, 0, arrivalNs, recordKinds.datagram);
+    parse(bytes, arrivalNs, writer);
     if (isDue) return;
     isDue = true;
     setImmediate(deliver);
