@@ -1,8 +1,9 @@
 // When do images really light up? A session of the synthetic rig in headed Chromium, full screen on a virtual 120 Hz display, watched by a
 // program of its own that reads the framebuffer as a photodiode would (tests/support/framebufferReader) and whose marks are the rig's photodiode.
 // Three conditions: quiet, with the operator's window live, with one core busy. Per condition: onset lag after the flip report, its spread,
-// wrong durations, dropped frames, and of every wrong frame that the reader saw whether the session file says so too.
-//   node bench/displayTiming.ts [--seconds 600] [--conditions quiet,operator,busy] [--code frames|onset] [--write docs/display.md]
+// wrong durations, dropped frames, and of every wrong frame that the reader saw whether the session file says so too. A second program watches
+// whether the machine itself stood still (a virtual processor that its host took away): no frame can be in time then, and such images are counted apart.
+//   node bench/displayTiming.ts [--seconds 600] [--conditions quiet,operator,busy] [--priority raised|ordinary] [--code frames|onset] [--write docs/display.md]
 // Prints one JSON line, then the table. Needs Linux, Xorg's dummy driver, gcc, chromium; the windows built (npm run build:renderer).
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -22,9 +23,10 @@ import { sessionConfig } from "../src/shared/contract/index.ts";
 import type { EngineFrame, SessionConfigInput } from "../src/shared/contract/index.ts";
 import { patchGreys, patchLevelMax } from "../src/shared/patchCode.ts";
 import { unwrap } from "../src/shared/result.ts";
+import { favourDrawing } from "../src/web/drawingProcesses.ts";
 import { serve } from "../src/web/serve.ts";
-import { buildReader, startReader } from "../tests/support/framebufferReader/reader.ts";
-import type { Samples } from "../tests/support/framebufferReader/reader.ts";
+import { buildReader, buildStallWatch, startReader, startStallWatch } from "../tests/support/framebufferReader/reader.ts";
+import type { Samples, Stall } from "../tests/support/framebufferReader/reader.ts";
 import { aCaller } from "../tests/support/hosts/callerClient.ts";
 import type { TestCaller } from "../tests/support/hosts/callerClient.ts";
 import { startVirtualDisplay } from "../tests/support/virtualDisplay.ts";
@@ -35,6 +37,7 @@ const { values } = parseArgs({
     conditions: { type: "string", default: "quiet,operator,busy" },
     code: { type: "string", default: "frames" },
     write: { type: "string" },
+    priority: { type: "string", default: "raised" },
     shot: { type: "string" },
     keep: { type: "boolean", default: false },
   },
@@ -70,6 +73,12 @@ interface ConditionResult {
   readonly onsetLagMsP99: number;
   /** Lit for another number of refreshes than planned. */
   readonly wrongDurations: number;
+  /** Images while which a processor stood still for over `stallMs` (null: nobody could watch), and the wrong ones of them. */
+  readonly imagesInStalls: number | null;
+  readonly wrongInStalls: number | null;
+  /** Stalls per minute, and the longest, ms. */
+  readonly stallsPerMin: number | null;
+  readonly stallMsMax: number | null;
   /** Reported by the window and never lit. */
   readonly neverLit: number;
   /** Refreshes that were never seen, or seen twice, in all images. */
@@ -88,7 +97,11 @@ interface ConditionResult {
   readonly readerGapMsMax: number;
 }
 
+/** A quarter of a refresh at 120 Hz. */
+const stallMs = 2;
+
 const readerProgram = unwrap(buildReader());
+const watchProgram = unwrap(buildStallWatch());
 const results: ConditionResult[] = [];
 for (const condition of conditionNames) results.push(await measure(condition));
 console.log(JSON.stringify({ bench: "displayTiming", seconds, code, conditions: results }));
@@ -124,6 +137,8 @@ async function measure(condition: Condition): Promise<ConditionResult> {
       row: { x: Math.round(placement.centreXPx - placement.sizePx / 2), y: Math.round(placement.centreYPx - placement.sizePx / 4), width: placement.sizePx },
       background: config.display.backgroundGrey, levels: code === "onset" ? [0, 255] : [...patchGreys(false)],
     });
+    if (values.priority === "raised") console.error(await favourDrawing(join(folder, "profile")) ?? "expected the processes of the subject's screen, found none");
+    const watch = startStallWatch(watchProgram, join(folder, "stalls"), stallMs);
     const started = z.object({ file: z.string() }).parse(unwrap(await link.caller.call("session.start", { config })));
     if (values.shot !== undefined) {
       await wait(4000);
@@ -134,7 +149,7 @@ async function measure(condition: Condition): Promise<ConditionResult> {
     unwrap(await link.caller.call("session.stop"));
     await phaseOver(link.caller);
     const samples = await reader.stop();
-    return evaluate(condition, started.file, samples, offsetNs);
+    return evaluate(condition, started.file, samples, await watch.stop(), offsetNs);
   } finally {
     busy?.kill("SIGKILL");
     link.close();
@@ -204,7 +219,7 @@ async function hostOffset(caller: TestCaller): Promise<number> {
 }
 
 /** What the reader saw, against what the session says. Times in ms on the engine's clock. */
-function evaluate(condition: Condition, file: string, samples: Samples, offsetNs: number): ConditionResult {
+function evaluate(condition: Condition, file: string, samples: Samples, stalls: readonly Stall[] | null, offsetNs: number): ConditionResult {
   const session = unwrap(openSession(file));
   try {
     const calibration = session.displayCalibrations()[0];
@@ -213,6 +228,9 @@ function evaluate(condition: Condition, file: string, samples: Samples, offsetNs
     const toHostMs = (atNs: number): number => (Number(samples.firstNs) + atNs - offsetNs) / 1e6;
     const seen = readImages(changesOf(samples, toHostMs), periodMs);
     const lit = litByPixels(samples, toHostMs);
+    const stallsMs = (stalls ?? []).map(({ fromNs, toNs }) => ({ fromMs: (fromNs - offsetNs) / 1e6, toMs: (toNs - offsetNs) / 1e6 }));
+    let imagesInStalls = 0;
+    let wrongInStalls = 0;
     const excluded = new Map(session.presentations().map((p) => [p.presentationId, p.excluded]));
     const lags: number[] = [];
     const found = { wrongDurations: 0, neverLit: 0, framesDropped: 0, framesRepeated: 0, wrongInSession: 0, wrongExcluded: 0, wrongUnknown: 0, falseAlarms: 0, patchAndImageApart: 0, lateFramesByWindow: 0 };
@@ -240,12 +258,16 @@ function evaluate(condition: Condition, file: string, samples: Samples, offsetNs
       lags.push(image.onsetMs - flipMs);
       found.framesDropped += image.dropped;
       found.framesRepeated += image.repeated;
+      // From the frame before its onset was drawn until its end was on the screen.
+      const stalled = stallsMs.some(({ fromMs, toMs }) => toMs > flipMs - periodMs && fromMs < flipMs + (flip.framesPlanned + 3) * periodMs);
+      if (stalled) imagesInStalls += 1;
       if (!lit.some((at) => Math.abs(at - image.onsetMs) <= 2.5)) found.patchAndImageApart += 1;
       if (image.frames === flip.framesPlanned) {
         if (because !== null && because !== "fixationBroken") found.falseAlarms += 1;
         continue;
       }
       found.wrongDurations += 1;
+      if (stalled) wrongInStalls += 1;
       if (because !== null) found.wrongExcluded += 1;
       if (because !== null || flip.framesSeen === image.frames) found.wrongInSession += 1;
       else found.wrongUnknown += 1;
@@ -257,7 +279,8 @@ function evaluate(condition: Condition, file: string, samples: Samples, offsetNs
       calibration: { lagMsMedian: calibration?.lagMsMedian ?? null, lagMsSd: calibration?.lagMsSd ?? null, marks: calibration?.marks ?? 0, flashes: calibration?.flashes ?? 0 },
       onsetLagMsMean: mean, onsetLagMsSd: Math.sqrt(lags.reduce((sum, lag) => sum + (lag - mean) ** 2, 0) / Math.max(1, lags.length - 1)),
       onsetLagMsP1: sorted[Math.floor(0.01 * (sorted.length - 1))] ?? Number.NaN, onsetLagMsP99: sorted[Math.ceil(0.99 * (sorted.length - 1))] ?? Number.NaN,
-      ...found, readerGapMsMax: samples.longestGapMs,
+      ...found, ...(stalls === null ? { imagesInStalls: null, wrongInStalls: null, stallsPerMin: null, stallMsMax: null } : { imagesInStalls, wrongInStalls, stallsPerMin: stalls.length / (seconds / 60), stallMsMax: stalls.reduce((most, { fromNs, toNs }) => Math.max(most, (toNs - fromNs) / 1e6), 0) }),
+      readerGapMsMax: samples.longestGapMs,
     };
   } finally {
     session.close();
@@ -290,12 +313,12 @@ function toTable(rows: readonly ConditionResult[]): string {
   const title: Record<Condition, string> = { quiet: "quiet", operator: "operator's window live", busy: "one core busy" };
   const ms = (value: number): string => (Number.isFinite(value) ? value.toFixed(2) : "-");
   return [
-    "| | images | lag, ms | SD, ms | 1 to 99 %, ms | wrong durations | never lit | refreshes dropped / repeated | wrong and in the session file |",
-    "|---|---|---|---|---|---|---|---|---|",
-    ...rows.map((r) => `| Evoked, ${r.refreshHz.toFixed(0)} Hz, ${title[r.condition]}, ${r.seconds} s | ${r.images} | ${ms(r.onsetLagMsMean)} | ${ms(r.onsetLagMsSd)} | ${ms(r.onsetLagMsP1)} to ${ms(r.onsetLagMsP99)} | ${r.wrongDurations} | ${r.neverLit} | ${r.framesDropped} / ${r.framesRepeated} | ${r.wrongInSession} of ${r.wrongDurations + r.neverLit} |`),
-    "| Psychtoolbox, 60 Hz, published | | 2.4 to 7.1 | 0.18 to 0.41 | | | | | |",
-    "| PsychoPy, 60 Hz, published | | 2.4 to 7.1 | 0.34 to 0.55 | | | | | |",
-    "| jsPsych in Chrome, published | | 3.6 | 5.1 | | | | | |",
+    "| | images | lag, ms | SD, ms | 1 to 99 %, ms | wrong durations | of them while the machine stood still | never lit | refreshes dropped / repeated | wrong and in the session file |",
+    "|---|---|---|---|---|---|---|---|---|---|",
+    ...rows.map((r) => `| Evoked, ${r.refreshHz.toFixed(0)} Hz, ${title[r.condition]}, ${r.seconds} s | ${r.images} | ${ms(r.onsetLagMsMean)} | ${ms(r.onsetLagMsSd)} | ${ms(r.onsetLagMsP1)} to ${ms(r.onsetLagMsP99)} | ${r.wrongDurations} | ${r.wrongInStalls === null ? "not known" : `${r.wrongInStalls} (of ${r.imagesInStalls} images; ${r.stallsPerMin?.toFixed(0)} stalls a minute, up to ${r.stallMsMax?.toFixed(0)} ms)`} | ${r.neverLit} | ${r.framesDropped} / ${r.framesRepeated} | ${r.wrongInSession} of ${r.wrongDurations + r.neverLit} |`),
+    "| Psychtoolbox, 60 Hz, published | | 2.4 to 7.1 | 0.18 to 0.41 | | | | | | |",
+    "| PsychoPy, 60 Hz, published | | 2.4 to 7.1 | 0.34 to 0.55 | | | | | | |",
+    "| jsPsych in Chrome, published | | 3.6 | 5.1 | | | | | | |",
   ].join("\n");
 }
 

@@ -6,6 +6,7 @@ import { startEngineHost } from "./engineHost.ts";
 import { guardPages, isOwnPage } from "./guard.ts";
 import { registerScheme, servePages } from "./pages.ts";
 import { describeDisplays, openOperatorWindow, openStimulusWindow } from "./windows.ts";
+import { describeRightOfWay, giveRightOfWay } from "../engine/drawingPriority.ts";
 import { hostLogFrame } from "../engine/link.ts";
 import { fault } from "../shared/result.ts";
 import type { EngineHost } from "./engineHost.ts";
@@ -112,10 +113,19 @@ function connectWindows(engine: EngineHost, windows: Map<Role, BrowserWindow>, p
     const earlier = windows.get("stimulus");
     windows.set("stimulus", opened.value);
     if (earlier !== undefined && !earlier.isDestroyed()) earlier.destroy();
+    favourDrawing(opened.value);
     opened.value.on("closed", () => {
       if (windows.get("stimulus") === opened.value) windows.delete("stimulus");
     });
     return { ok: true, value: null };
+  });
+}
+
+/** The subject's screen, and the process that presents what it draws, before all else on the machine. Also after its page was loaded anew in another process. */
+function favourDrawing(window: BrowserWindow): void {
+  window.webContents.on("did-finish-load", () => {
+    const gpu = app.getAppMetrics().filter((metric) => metric.type === "GPU").map((metric) => metric.pid);
+    void giveRightOfWay([window.webContents.getOSProcessId(), ...gpu]).then((got) => process.stderr.write(`${describeRightOfWay(got)}\n`));
   });
 }
 

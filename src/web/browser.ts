@@ -133,10 +133,13 @@ export function thisMachine(): Machine {
   };
 }
 
-/** Opens the address; the browser outlives this process. `say` gets sentences for the operator, now or soon after. */
-export function openBrowser(url: string, say: (sentence: string) => void, machine: Machine = thisMachine()): void {
+/** Opens the address; the browser outlives this process. `say` gets sentences for the operator, now or soon after. Returns its profile's folder; null = none of Evoked's own. */
+export function openBrowser(url: string, say: (sentence: string) => void, machine: Machine = thisMachine()): string | null {
   const plan = planBrowser(machine, url);
-  if ("problem" in plan) return say(plan.problem);
+  if ("problem" in plan) {
+    say(plan.problem);
+    return null;
+  }
   if (plan.notice !== null) say(plan.notice);
   if (plan.profileFolder !== null) mkdirSync(plan.profileFolder, { recursive: true });
   const child = spawn(plan.program, plan.args, { stdio: "ignore", detached: true });
@@ -145,4 +148,5 @@ export function openBrowser(url: string, say: (sentence: string) => void, machin
   // A browser that passes the address on to its running copy also ends, with code 0.
   child.on("exit", (code, signal) => void (code !== 0 && failed(signal ?? `exit code ${code ?? "unknown"}`)));
   child.unref();
+  return plan.profileFolder;
 }

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { WebSocket } from "ws";
 import { planBrowser, thisMachine } from "./browser.ts";
+import { favourDrawing } from "./drawingProcesses.ts";
 import { serve } from "./serve.ts";
 import { exitCodes, reportFailure } from "../engine/exit.ts";
 import { FaultError, unwrap } from "../shared/result.ts";
@@ -56,13 +57,14 @@ async function runTest(options: Options): Promise<number> {
       if (browser.failure() !== null) throw new FaultError({ code: "noScreen", message: browser.failure() ?? "" });
       return (await link.call("display.status", {})).attached ? true : null;
     });
+    const rightOfWay = await favourDrawing(join(sessions, "profile"));
     await link.call("display.test", { seconds: options.seconds, onMs: options.on, offMs: options.off, refreshHz: options.refresh ?? null });
     const result = await waitFor(options.seconds + 30, "the test to end", async () => {
       const last = await link.call("display.lastTest", {});
       if (last.state === "failed") throw new FaultError({ code: "displayTest", message: last.message });
       return last.state === "done" ? last.result : null;
     });
-    process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : describe(result));
+    process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : describe(result, rightOfWay));
     return result.good ? exitCodes.ok : exitCodes.failed;
   } finally {
     link.close();
@@ -72,14 +74,14 @@ async function runTest(options: Options): Promise<number> {
   }
 }
 
-function describe({ verdict, findings, times, widthPx, heightPx }: DisplayTestResult): string {
+function describe({ verdict, findings, times, widthPx, heightPx }: DisplayTestResult, rightOfWay: string | null): string {
   const marks = { ok: "  ok  ", warn: " warn ", fault: "FAULT " } as const;
   const { intervalMs, histogram } = times;
   const bins = histogram.flatMap((share, i) => (share < 0.0005 ? [] : [`  ${(i / 10).toFixed(1)} refreshes  ${(100 * share).toFixed(1).padStart(5)} %  ${"#".repeat(Math.ceil(share * 40))}`]));
   return [
     `${widthPx} x ${heightPx} px at ${times.refreshHz.toFixed(2)} Hz, ${times.frames} frames in ${times.seconds.toFixed(1)} s, ${times.flashes} flashes`,
     `Frame interval: mean ${intervalMs.mean.toFixed(3)} ms, SD ${intervalMs.sd.toFixed(3)} ms, 1 to 99 % ${intervalMs.p1.toFixed(2)} to ${intervalMs.p99.toFixed(2)} ms, longest ${intervalMs.max.toFixed(2)} ms`,
-    ...bins, "", ...findings.map((f) => `${marks[f.level]} ${f.message}`), "", verdict, "",
+    ...bins, "", ...findings.map((f) => `${marks[f.level]} ${f.message}`), ...(rightOfWay === null ? [] : [rightOfWay]), "", verdict, "",
   ].join("\n");
 }
 

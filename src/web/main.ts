@@ -1,6 +1,7 @@
 // The program behind `evoked serve`: its command line, what it prints and how it ends. Knows nothing about sessions.
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { openBrowser } from "./browser.ts";
+import { favourDrawing } from "./drawingProcesses.ts";
 import { serve } from "./serve.ts";
 import { exitCodes, reportFailure } from "../engine/exit.ts";
 import { unwrap } from "../shared/result.ts";
@@ -35,10 +36,14 @@ Environment: EVOKED_SESSIONS folder of session files, EVOKED_MODELS further fold
 
 async function runServe(options: ServeOptions & { readonly open: boolean }): Promise<number> {
   const say = (sentence: string): void => void process.stdout.write(`${sentence}\n`);
-  const served = unwrap(await serve(options, (text) => void process.stderr.write(text)));
+  let profileFolder: string | null = null;
+  const onStimulus = (): void => {
+    if (profileFolder !== null) void favourDrawing(profileFolder).then((sentence) => sentence !== null && say(sentence));
+  };
+  const served = unwrap(await serve({ ...options, onStimulus }, (text) => void process.stderr.write(text)));
   say(`Evoked runs at  ${served.operatorUrl}`);
   say(`Only watching   ${served.viewerUrl}`);
-  if (options.open) openBrowser(served.operatorUrl, say);
+  if (options.open) profileFolder = openBrowser(served.operatorUrl, say);
   say("Ctrl+C ends it.");
   let askedAtMs: number | null = null;
   const stop = (): void => {

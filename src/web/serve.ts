@@ -20,6 +20,8 @@ export interface ServeOptions {
   /** File that runs another engine, for tests. */
   readonly engineEntry?: URL;
   readonly rendererFolder?: string;
+  /** A subject's screen linked itself, for the first time or anew. */
+  readonly onStimulus?: () => void;
 }
 
 export interface Served {
@@ -43,7 +45,7 @@ export async function serve(options: ServeOptions, log: (text: string) => void):
   });
   if (!started.ok) return started;
   const engine = started.value;
-  const host = await startWebHost({ engine, rendererFolder, host: options.host, port: options.port, mayLeaveLoopback: options.allowRemote, tokens: makeTokens() });
+  const host = await startWebHost({ engine, rendererFolder, host: options.host, port: options.port, mayLeaveLoopback: options.allowRemote, tokens: makeTokens(), ...(options.onStimulus === undefined ? {} : { onStimulus: options.onStimulus }) });
   if (!host.ok) {
     await engine.close();
     return host;

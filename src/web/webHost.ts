@@ -27,6 +27,8 @@ export interface WebHostOptions {
   readonly port: number;
   readonly mayLeaveLoopback: boolean;
   readonly tokens: Tokens;
+  /** A subject's screen linked itself. */
+  readonly onStimulus?: () => void;
 }
 
 export interface WebHost {
@@ -80,8 +82,10 @@ export async function startWebHost(options: WebHostOptions): Promise<Result<WebH
     sockets.handleUpgrade(request, socket, head, (client) => {
       const access = accessOfToken(options.tokens, url.searchParams.get("token"));
       if (access === null) return client.close(closeCodes.noToken, "The token is missing or of an earlier start: open the address that Evoked printed.");
-      const link = createLink(options.engine, client, access, wantedEvents(url), () => links.delete(link));
+      const wants = wantedEvents(url);
+      const link = createLink(options.engine, client, access, wants, () => links.delete(link));
       links.add(link);
+      if (access.includes("stimulus") && wants?.has("stimulus") === true) options.onStimulus?.();
     });
   });
 

@@ -81,8 +81,10 @@ export async function startVirtualDisplay({ second = false }: { readonly second?
 
 /** What stands for hardware (the monitor, the photodiode) must not wait for a busy processor, as hardware does not. Without the right to it, it does. */
 export function favour(pid: number | undefined): void {
+  if (pid === undefined) return;
+  if (spawnSync("chrt", ["--all-tasks", "--rr", "--pid", "50", String(pid)], { stdio: "ignore" }).status === 0) return;
   try {
-    if (pid !== undefined) setPriority(pid, -15);
+    setPriority(pid, -15);
   } catch {
     // An ordinary user may not.
   }

@@ -22,13 +22,14 @@ const pingEveryMs = 3000;
 /** A refresh rate that moved this far is another display's (or another mode): measure and attach again. */
 const refreshChange = 0.03;
 
-const canvas = document.querySelector<HTMLCanvasElement>("#screen");
+const imageCanvas = document.querySelector<HTMLCanvasElement>("#image");
+const fixationCanvas = document.querySelector<HTMLCanvasElement>("#fixation");
 const patchCanvas = document.querySelector<HTMLCanvasElement>("#patch");
 const hint = document.querySelector<HTMLElement>("#hint");
-if (canvas === null || patchCanvas === null || hint === null) throw new Error("expected the elements #screen, #patch and #hint in stimulus.html");
+if (imageCanvas === null || fixationCanvas === null || patchCanvas === null || hint === null) throw new Error("expected the elements #image, #fixation, #patch and #hint in stimulus.html");
 
 const client = connectWindow(["stimulus", "session"]);
-const screen = createScreen(canvas, patchCanvas);
+const screen = createScreen({ page: document.body, image: imageCanvas, fixation: fixationCanvas, patch: patchCanvas });
 const shelf = createImageShelf();
 
 let linkUp = false;
@@ -366,7 +367,7 @@ document.addEventListener("visibilitychange", () => {
 window.addEventListener("keydown", (event) => {
   if (event.key.toLowerCase() === "f" && !event.ctrlKey && !event.metaKey && !event.altKey) void toggleFullScreen();
 });
-canvas.addEventListener("click", () => {
+document.body.addEventListener("click", () => {
   if (document.fullscreenElement === null) void toggleFullScreen();
 });
 

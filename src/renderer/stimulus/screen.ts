@@ -1,5 +1,6 @@
-// What the subject sees: background, image and fixation spot on a 2D canvas of the window's size in device pixels, the photodiode patch on a
-// small one over its corner: the coded patch changes every frame, and a browser passes a changed canvas on as a whole.
+// What the subject sees: the page's background, and over it the image, the fixation spot and the photodiode patch, each on a canvas of its own
+// size in device pixels. A browser without a GPU passes a changed canvas on as a whole, several times over: one of the window's size costs
+// milliseconds of every onset, and the coded patch changes with every frame.
 // Colours are worked out when a placement comes, so that drawing allocates nothing. Knows nothing about time.
 import { patchGreys, patchLevelMax } from "../../shared/patchCode.ts";
 import type { StimulusCommand } from "../../shared/contract/index.ts";
@@ -19,9 +20,9 @@ export interface Screen {
   /** Follows the window's size. true where it changed. */
   fit(): boolean;
   place(placement: Placement): void;
-  /** Everything. image null = blank; patchLevel as in shared/patchCode.ts. Before the first placement: grey. */
   /** Where the fixation spot is, from the middle, px; right and down positive. */
   moveFixation(xPx: number, yPx: number): void;
+  /** Everything. image null = blank; patchLevel as in shared/patchCode.ts. Before the first placement: grey. */
   draw(image: ImageBitmap | null, square: Square | null, fixation: boolean, patchLevel: number): void;
   /** Only the patch: the rest stays as it is. */
   drawPatch(patchLevel: number): void;
@@ -29,22 +30,39 @@ export interface Screen {
 
 export const restingGrey = 128;
 
-export function createScreen(canvas: HTMLCanvasElement, patchCanvas: HTMLCanvasElement): Screen {
+/** Elements of stimulus.html, one over the other: the page (background), the image, the fixation spot, the patch. */
+export interface Layers {
+  readonly page: HTMLElement;
+  readonly image: HTMLCanvasElement;
+  readonly fixation: HTMLCanvasElement;
+  readonly patch: HTMLCanvasElement;
+}
+
+export function createScreen({ page, image: imageCanvas, fixation: fixationCanvas, patch: patchCanvas }: Layers): Screen {
   // Not desynchronized: Chromium then painted nothing while callbacks looked normal.
-  const context = contextOf(canvas);
-  const patchContext = contextOf(patchCanvas);
+  const imageContext = contextOf(imageCanvas, false);
+  const fixationContext = contextOf(fixationCanvas, true);
+  const patchContext = contextOf(patchCanvas, false);
+  let widthPx = 0;
+  let heightPx = 0;
   let spot = { xPx: 0, yPx: 0 };
   let placement: Placement | null = null;
   let background = greyOf(restingGrey, null);
   let patch = patchGreys(false).map((grey) => greyOf(grey, null));
+  /** Where the image's canvas is, device pixels; side 0 = nowhere yet. */
+  const place = { left: 0, top: 0, side: 0 };
+  let blank = true;
 
   const fit = (): boolean => {
-    const widthPx = Math.max(1, Math.round(window.innerWidth * window.devicePixelRatio));
-    const heightPx = Math.max(1, Math.round(window.innerHeight * window.devicePixelRatio));
-    if (canvas.width === widthPx && canvas.height === heightPx) return false;
-    canvas.width = widthPx;
-    canvas.height = heightPx;
+    const width = Math.max(1, Math.round(window.innerWidth * window.devicePixelRatio));
+    const height = Math.max(1, Math.round(window.innerHeight * window.devicePixelRatio));
+    if (widthPx === width && heightPx === height) return false;
+    widthPx = width;
+    heightPx = height;
     fitPatch();
+    fitFixation();
+    // The page's scale may have changed with it.
+    place.side = 0;
     return true;
   };
 
@@ -52,8 +70,21 @@ export function createScreen(canvas: HTMLCanvasElement, patchCanvas: HTMLCanvasE
     const side = placement?.photodiodePx ?? 0;
     patchCanvas.hidden = side === 0;
     patchCanvas.width = patchCanvas.height = Math.max(1, side);
-    // One device pixel for one of the canvas, also where the page is scaled.
-    patchCanvas.style.width = patchCanvas.style.height = `${side / window.devicePixelRatio}px`;
+    put(patchCanvas, widthPx - side, heightPx - side, side);
+  }
+
+  /** A white disc with a dark rim, at the middle of the screen whatever the image's place (elsewhere while the eye is calibrated): visible on any image. */
+  function fitFixation(): void {
+    const radius = Math.max(1, (placement?.fixationDiameterPx ?? 0) / 2);
+    const rim = radius + Math.max(1, radius * 0.25);
+    const side = 2 * Math.ceil(rim + 1);
+    fixationCanvas.width = fixationCanvas.height = side;
+    // The middle may lie between two pixels.
+    const left = Math.floor(widthPx / 2 + spot.xPx - side / 2);
+    const top = Math.floor(heightPx / 2 + spot.yPx - side / 2);
+    put(fixationCanvas, left, top, side);
+    fillDisc(fixationContext, "#000", widthPx / 2 + spot.xPx - left, heightPx / 2 + spot.yPx - top, rim);
+    fillDisc(fixationContext, "#fff", widthPx / 2 + spot.xPx - left, heightPx / 2 + spot.yPx - top, radius);
   }
 
   function drawPatch(level: number): void {
@@ -61,34 +92,71 @@ export function createScreen(canvas: HTMLCanvasElement, patchCanvas: HTMLCanvasE
     patchContext.fillRect(0, 0, patchCanvas.width, patchCanvas.height);
   }
 
+  function drawImage(image: ImageBitmap, square: Square): void {
+    const side = Math.round(square.sizePx);
+    const left = Math.round(square.centreXPx - side / 2);
+    const top = Math.round(square.centreYPx - side / 2);
+    if (place.left !== left || place.top !== top || place.side !== side) {
+      if (imageCanvas.width !== side) imageCanvas.width = imageCanvas.height = side;
+      put(imageCanvas, left, top, side);
+      Object.assign(place, { left, top, side });
+    }
+    imageCanvas.hidden = false;
+    imageContext.imageSmoothingEnabled = image.width !== side;
+    imageContext.imageSmoothingQuality = "high";
+    imageContext.drawImage(image, 0, 0, side, side);
+    blank = false;
+  }
+
+  function drawBlank(): void {
+    if (blank) return;
+    imageContext.fillStyle = background;
+    imageContext.fillRect(0, 0, imageCanvas.width, imageCanvas.height);
+    blank = true;
+  }
+
+  imageCanvas.hidden = fixationCanvas.hidden = patchCanvas.hidden = true;
   fit();
   return {
-    get widthPx() { return canvas.width; },
-    get heightPx() { return canvas.height; },
+    get widthPx() { return widthPx; },
+    get heightPx() { return heightPx; },
     fit,
     place(next) {
       placement = next;
       background = greyOf(next.backgroundGrey, next.lut);
       patch = patchGreys(next.lut !== null).map((grey) => greyOf(grey, next.lut));
+      page.style.backgroundColor = background;
+      // What the image's canvas holds has the background of before.
+      imageCanvas.hidden = true;
+      blank = true;
       fitPatch();
+      fitFixation();
     },
     moveFixation(xPx, yPx) {
+      if (spot.xPx === xPx && spot.yPx === yPx) return;
       spot = { xPx, yPx };
+      fitFixation();
     },
     draw(image, square, fixation, patchLevel) {
-      context.fillStyle = background;
-      context.fillRect(0, 0, canvas.width, canvas.height);
       if (placement === null) return;
-      if (image !== null && square !== null) drawImage(context, square, image);
-      if (fixation) drawFixation(context, placement.fixationDiameterPx, spot);
+      if (image !== null && square !== null) drawImage(image, square);
+      else drawBlank();
+      fixationCanvas.hidden = !fixation;
       drawPatch(patchLevel);
     },
     drawPatch,
   };
 }
 
-function contextOf(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
-  const context = canvas.getContext("2d", { alpha: false });
+/** One device pixel for one of the canvas, also where the page is scaled. */
+function put(canvas: HTMLCanvasElement, left: number, top: number, side: number): void {
+  canvas.style.left = `${left / window.devicePixelRatio}px`;
+  canvas.style.top = `${top / window.devicePixelRatio}px`;
+  canvas.style.width = canvas.style.height = `${side / window.devicePixelRatio}px`;
+}
+
+function contextOf(canvas: HTMLCanvasElement, alpha: boolean): CanvasRenderingContext2D {
+  const context = canvas.getContext("2d", { alpha });
   if (context === null) throw new Error("expected a 2D canvas, the browser gave none; restart it with canvas enabled");
   return context;
 }
@@ -97,25 +165,8 @@ function greyOf(value: number, lut: Placement["lut"]): string {
   return lut === null ? `rgb(${value} ${value} ${value})` : `rgb(${lut.r[value] ?? value} ${lut.g[value] ?? value} ${lut.b[value] ?? value})`;
 }
 
-function drawImage(context: CanvasRenderingContext2D, square: Square, image: ImageBitmap): void {
-  const size = Math.round(square.sizePx);
-  const left = Math.round(square.centreXPx - size / 2);
-  const top = Math.round(square.centreYPx - size / 2);
-  context.imageSmoothingEnabled = image.width !== size;
-  context.imageSmoothingQuality = "high";
-  context.drawImage(image, left, top, size, size);
-}
-
-/** A white disc with a dark rim, at the middle of the screen whatever the image's place (elsewhere while the eye is calibrated): visible on any image. */
-function drawFixation(context: CanvasRenderingContext2D, diameterPx: number, { xPx, yPx }: { readonly xPx: number; readonly yPx: number }): void {
-  const x = context.canvas.width / 2 + xPx;
-  const y = context.canvas.height / 2 + yPx;
-  const radius = Math.max(1, diameterPx / 2);
-  context.fillStyle = "#000";
-  context.beginPath();
-  context.arc(x, y, radius + Math.max(1, radius * 0.25), 0, 2 * Math.PI);
-  context.fill();
-  context.fillStyle = "#fff";
+function fillDisc(context: CanvasRenderingContext2D, colour: string, x: number, y: number, radius: number): void {
+  context.fillStyle = colour;
   context.beginPath();
   context.arc(x, y, radius, 0, 2 * Math.PI);
   context.fill();

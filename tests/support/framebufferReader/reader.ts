@@ -1,4 +1,4 @@
-// Builds and runs framebufferReader.c, and reads what it wrote. Knows nothing about Evoked's windows or sessions.
+// Builds and runs framebufferReader.c and stallWatch.c, and reads what they wrote. Knows nothing about Evoked's windows or sessions.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -6,15 +6,50 @@ import { fault, ok } from "../../../src/shared/result.ts";
 import type { Fault, Result } from "../../../src/shared/result.ts";
 import { favour } from "../virtualDisplay.ts";
 
-const source = join(import.meta.dirname, "framebufferReader.c");
-const program = resolve(import.meta.dirname, "..", "..", "..", "out", "framebufferReader");
-
 /** Compiles it where it is missing or older than its source. Errors: `noCompiler`. */
 export function buildReader(): Result<string, Fault> {
+  return build("framebufferReader", ["-lX11", "-lXext"], "gcc libx11-dev libxext-dev");
+}
+
+/** Errors: `noCompiler`. */
+export function buildStallWatch(): Result<string, Fault> {
+  return build("stallWatch", ["-lpthread"], "gcc");
+}
+
+function build(name: string, libraries: readonly string[], packages: string): Result<string, Fault> {
+  const source = join(import.meta.dirname, `${name}.c`);
+  const program = resolve(import.meta.dirname, "..", "..", "..", "out", name);
   if (existsSync(program) && statSync(program).mtimeMs >= statSync(source).mtimeMs) return ok(program);
   mkdirSync(resolve(program, ".."), { recursive: true });
-  const built = spawnSync("gcc", ["-O2", "-Wall", "-Wextra", "-o", program, source, "-lX11", "-lXext"], { encoding: "utf8" });
-  return built.status === 0 ? ok(program) : fault("noCompiler", `The framebuffer reader could not be built (apt-get install gcc libx11-dev libxext-dev): ${built.error?.message ?? built.stderr}`);
+  const built = spawnSync("gcc", ["-O2", "-Wall", "-Wextra", "-o", program, source, ...libraries], { encoding: "utf8" });
+  return built.status === 0 ? ok(program) : fault("noCompiler", `${name} could not be built (apt-get install ${packages}): ${built.error?.message ?? built.stderr}`);
+}
+
+/** The machine stood still on one processor, CLOCK_MONOTONIC, ns. */
+export interface Stall {
+  readonly fromNs: number;
+  readonly toNs: number;
+}
+
+/** Watches for stalls over `overMs`. `stop` gives null where this account may not be real-time: then nobody knows. */
+export function startStallWatch(watchProgram: string, file: string, overMs: number): { stop(): Promise<readonly Stall[] | null> } {
+  const child = spawn(watchProgram, ["--over", String(overMs), "--out", file], { stdio: "ignore" });
+  let refused = false;
+  const gone = new Promise<void>((done) => child.once("exit", (code) => {
+    refused = code !== null;
+    done();
+  }));
+  return {
+    async stop() {
+      child.kill("SIGTERM");
+      await gone;
+      if (refused) return null;
+      return readFileSync(file, "utf8").split("\n").filter((line) => line !== "").map((line) => {
+        const [fromNs, toNs] = line.split(" ").map(Number);
+        return { fromNs: fromNs ?? 0, toNs: toNs ?? 0 };
+      });
+    },
+  };
 }
 
 export interface ReaderOptions {

@@ -26,6 +26,7 @@ interface World {
   messageBoxAnswer: number;
   readonly errorBoxes: string[];
   readonly awake: Set<number>;
+  metrics: { pid: number; type: string }[];
   readonly forked: { readonly entry: string; readonly options: unknown }[];
   engine: StandIn | null;
   engineOptions: EngineOptions | null;
@@ -41,7 +42,7 @@ function freshWorld(): World {
       { id: 11, label: "Operator", bounds: { x: 0, y: 0, width: 1920, height: 1080 }, size: { width: 1920, height: 1080 }, scaleFactor: 1, displayFrequency: 60 },
       { id: 22, label: "Subject", bounds: { x: 1920, y: 0, width: 1280, height: 720 }, size: { width: 1280, height: 720 }, scaleFactor: 1.5, displayFrequency: 120 },
     ],
-    messageBoxes: [], messageBoxAnswer: 0, errorBoxes: [], awake: new Set(), forked: [], engine: null, engineOptions: null, engineRefuses: false, killEngine: () => undefined,
+    messageBoxes: [], messageBoxAnswer: 0, errorBoxes: [], awake: new Set(), metrics: [], forked: [], engine: null, engineOptions: null, engineRefuses: false, killEngine: () => undefined,
   };
 }
 
@@ -62,6 +63,7 @@ class App extends EventEmitter {
   readonly isPackaged = false;
   readonly commandLine = { appendSwitch: (name: string) => void world.switches.push(name) };
   requestSingleInstanceLock(): boolean { return world.hasLock; }
+  getAppMetrics(): { pid: number; type: string }[] { return world.metrics; }
   enableSandbox(): void { world.sandboxEnabled = true; }
   whenReady(): Promise<void> { return Promise.resolve(); }
   exit(code: number): void { world.exitCode = code; }
@@ -80,6 +82,8 @@ export class WebContents extends EventEmitter {
   openHandler: Handler | null = null;
   url = "";
   reloads = 0;
+  processId = 0;
+  getOSProcessId(): number { return this.processId; }
   readonly renderer = new EventEmitter();
   setWindowOpenHandler(handler: Handler): void { this.openHandler = handler; }
   send(channel: string, ...args: readonly unknown[]): void { this.renderer.emit(channel, {}, ...args); }

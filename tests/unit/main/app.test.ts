@@ -1,4 +1,5 @@
 // The desktop app's main process and preload against a stand-in of the `electron` module.
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +9,7 @@ import { isOwnPage } from "../../../src/main/guard.ts";
 import { runApp } from "../../../src/main/app.ts";
 import { aCaller, until } from "../../support/hosts/callerClient.ts";
 import { WebContents, aPage, actAs, app, ipcMain, preventable, resetWorld, world } from "../../support/hosts/electron.ts";
+import type { ChildProcess } from "node:child_process";
 import type { BrowserWindow } from "../../support/hosts/electron.ts";
 import type { TestCaller } from "../../support/hosts/callerClient.ts";
 import type { EvokedBridge } from "../../../src/shared/contract/bridge.ts";
@@ -224,3 +226,33 @@ test("an engine that cannot start is a sentence and an exit code, with no window
   await runApp({ preload: "", engineEntry: "", rendererFolder: folder, modelFolders: [], sessionFolder: "" });
   expect([world.errorBoxes, world.exitCode, world.windows]).toEqual([["expected a folder that can be written, got /nowhere"], 1, []]);
 });
+
+test("the subject's screen and the process that presents get the right of way, and no other", async () => {
+  const operator = await aRunningApp();
+  const own = [sleeper(), sleeper(), sleeper()];
+  const [screenPid, gpuPid, otherPid] = own.map((child) => child.pid ?? 0);
+  const priorityOf = (pid = 0): string => spawnSync("chrt", ["--pid", String(pid)], { encoding: "utf8" }).stdout;
+  try {
+    world.metrics = [{ pid: gpuPid ?? 0, type: "GPU" }, { pid: otherPid ?? 0, type: "Tab" }];
+    await ipcMain.handlers.get("evoked:openStimulus")?.({ sender: operator.webContents, senderFrame: { url: operator.webContents.url } }, null);
+    const stimulus = world.windows[1];
+    if (stimulus === undefined) throw new Error("expected the subject's screen");
+    stimulus.webContents.processId = screenPid ?? 0;
+    stimulus.webContents.emit("did-finish-load");
+    const said = vi.mocked(process.stderr.write);
+    await until("the priority to be said", () => said.mock.calls.some(([text]) => String(text).startsWith("The subject's screen is drawn at")));
+    const text = said.mock.calls.map(([line]) => String(line)).join("");
+    // Whether an account may do it depends on the machine; what is said must be so.
+    if (text.includes("real-time")) {
+      expect(priorityOf(screenPid)).toContain("SCHED_RR");
+      expect(priorityOf(gpuPid)).toContain("SCHED_RR");
+    }
+    if (process.platform === "linux") expect(priorityOf(otherPid)).toContain("SCHED_OTHER");
+  } finally {
+    for (const child of own) child.kill("SIGKILL");
+  }
+});
+
+function sleeper(): ChildProcess {
+  return spawn(process.execPath, ["-e", "setTimeout(() => {}, 60000)"], { stdio: "ignore" });
+}
