@@ -6,6 +6,7 @@ import type { Clock, ClockMap, EventCodes, EyeTracker, Reward, SpikeSource } fro
 import type { EyeConfig, RewardConfig, SyncConfig } from "../shared/contract/rig.ts";
 import { fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
+import type { HostTimeNs } from "../shared/units.ts";
 import { createSourceEye } from "./eye/source.ts";
 import { createOpenEphysCodes, openEphysCodesOptionsSchema } from "./drivers/open-ephys/codes.ts";
 import { analogEyeOptionsSchema, createAnalogEye } from "./eye/analog.ts";
@@ -13,9 +14,11 @@ import { createEyelink, eyelinkOptionsSchema } from "./eye/eyelink.ts";
 import { createGazeTracker } from "./eye/gaze.ts";
 import type { RawGaze } from "./eye/gaze.ts";
 import { createIscan, iscanOptionsSchema } from "./eye/iscan.ts";
+import { createLslEye, lslEyeOptionsSchema } from "./eye/lsl.ts";
 import { createPupil, pupilOptionsSchema } from "./eye/pupil.ts";
 import { describeOptions } from "./optionSpecs.ts";
 import type { Board } from "./serial/board.ts";
+import { createPortCodes } from "./sim/portCodes.ts";
 import { createBoardCodes, createBoardReward, serialCodesOptionsSchema, serialRewardOptionsSchema } from "./serial/devices.ts";
 
 /** What a device may need of the rig that it belongs to. */
@@ -27,6 +30,8 @@ export interface DeviceWorld {
   readonly source: SpikeSource;
   /** The board at a serial port, one for all its users on this rig. */
   readonly board: (path: string, baudRate: number, answerMs?: number) => Board;
+  /** The digital port of a simulated rig; null on real ones, where words go over a wire. */
+  readonly port: ((word: number, atHostNs: HostTimeNs) => void) | null;
   /** Kind and options of that source. */
   readonly rig: { readonly kind: string; readonly options: Readonly<Record<string, unknown>> };
 }
@@ -91,6 +96,10 @@ export const eyeRegistry: readonly EyeKind[] = [
     make: (options, config, world) => gazeTracker(createPupil({ clock: world.clock, options }), config, world),
   }),
   eyeKind({
+    kind: "lsl", title: "Lab Streaming Layer", description: "Gaze of an LSL stream, whatever the spikes come through; on the rig's clock by way of the LSL clock and this computer's.", options: lslEyeOptionsSchema,
+    make: (options, config, world) => gazeTracker(createLslEye({ clock: world.clock, options }), config, world),
+  }),
+  eyeKind({
     kind: "analog", title: "Analog inputs", description: "Two analog channels of the recording system, from any tracker with an analog output: the samples carry the recording system's own time.", options: analogEyeOptionsSchema,
     make: (options, config, world) => gazeTracker(createAnalogEye({ source: world.source, options }), config, world),
   }),
@@ -120,6 +129,11 @@ export const syncRegistry: readonly SyncKind[] = [
     kind: "open-ephys", title: "Messages to the Open Ephys GUI", description: "Each code as a text message over the GUI's HTTP server, recorded there with a time of its own; no wire is needed.",
     options: openEphysCodesOptionsSchema,
     make: (options, _config, world) => ok(createOpenEphysCodes({ clock: world.clock, options })),
+  }),
+  syncKind({
+    kind: "simulated", title: "Digital port of the simulation", description: "Words into the digital input of the synthetic rig or of a simulator, which sends them back as a recording system with a strobed port does.",
+    options: noOptions,
+    make: (_options, _config, world) => (world.port === null ? fault("noPort", "Expected the synthetic rig or a simulator behind the rig, got a real one, which has no simulated digital port. Choose other event codes.") : ok(createPortCodes({ clock: world.clock, strobe: world.port }))),
   }),
   syncKind({ kind: "none", title: "No event codes", description: "Nothing is sent to the recording system.", options: noOptions, make: () => ok(null) }),
 ];

@@ -1,25 +1,37 @@
 // Tests of the display outside sessions, and the stimulus window's state. Knows nothing about how the window draws or how results are shown.
 import { framesOf, judgeDisplay } from "../analysis/displayTest.ts";
 import { displayConfig } from "../shared/contract/config.ts";
-import type { DisplayTestState, Handlers, WindowFacts } from "../shared/contract/index.ts";
+import type { DisplayStatus, DisplayTestState, Handlers, WindowFacts } from "../shared/contract/index.ts";
 import type { Clock } from "../shared/ports.ts";
 import { fault, ok } from "../shared/result.ts";
 import { nsPerS } from "../shared/units.ts";
 import type { Caller } from "./engineTypes.ts";
+import type { DisplayVerdicts } from "./displayVerdicts.ts";
 import { placementOf } from "./placement.ts";
 import type { WindowDisplay } from "./windowDisplay.ts";
 
-type DisplayHandlers = Pick<Handlers<Caller>, "display.status" | "display.test" | "display.lastTest">;
+export type DisplayHandlers = Pick<Handlers<Caller>, "display.status" | "display.test" | "display.lastTest">;
 
-export function createDisplayTests({ clock, screen, isSessionRunning }: { readonly clock: Clock; readonly screen: WindowDisplay; readonly isSessionRunning: () => boolean }): DisplayHandlers {
+export interface DisplayTests {
+  readonly handlers: DisplayHandlers;
+  /** Of the test that runs now; null: none does. */
+  readonly secondsLeft: number | null;
+  readonly status: DisplayStatus;
+}
+
+export function createDisplayTests({ clock, screen, verdicts, isSessionRunning }: { readonly clock: Clock; readonly screen: WindowDisplay; readonly verdicts: DisplayVerdicts; readonly isSessionRunning: () => boolean }): DisplayTests {
   let last: DisplayTestState = { state: "none" };
   let endsAtNs = 0;
 
-  return {
-    "display.status": async () => {
-      const { widthPx, heightPx, refreshHz } = screen.geometry();
-      return ok({ attached: screen.attachedCaller !== null, widthPx, heightPx, refreshHz, window: screen.facts });
-    },
+  const secondsLeft = (): number => Math.max(0, (endsAtNs - clock.now()) / nsPerS);
+
+  function status(): DisplayStatus {
+    const { widthPx, heightPx, refreshHz } = screen.geometry();
+    return { attached: screen.attachedCaller !== null, widthPx, heightPx, refreshHz, window: screen.facts };
+  }
+
+  const handlers: DisplayHandlers = {
+    "display.status": async () => ok(status()),
     "display.test": async (task) => {
       if (isSessionRunning()) return fault("sessionRunning", "A session is running: the display is tested between sessions. A running session's frames are in its own record.");
       if (last.state === "running") return fault("testRunning", "The display is being tested already.");
@@ -36,11 +48,22 @@ export function createDisplayTests({ clock, screen, isSessionRunning }: { readon
           last = { state: "failed", message: "The window did not finish the test: it was hidden, closed or reloaded. Keep it uncovered and test again." };
           return;
         }
-        last = { state: "done", result: judgeDisplay({ task, times, widthPx: geometry.widthPx, heightPx: geometry.heightPx, window: screen.facts }) };
+        const result = judgeDisplay({ task, times, widthPx: geometry.widthPx, heightPx: geometry.heightPx, window: screen.facts });
+        last = { state: "done", result };
+        verdicts.add(result);
       });
       return ok(null);
     },
-    "display.lastTest": async () => ok(last.state === "running" ? { state: "running", secondsLeft: Math.max(0, (endsAtNs - clock.now()) / nsPerS) } : last),
+    "display.lastTest": async () => ok(last.state === "running" ? { state: "running", secondsLeft: secondsLeft() } : last),
+  };
+  return {
+    handlers,
+    get secondsLeft() {
+      return last.state === "running" ? secondsLeft() : null;
+    },
+    get status() {
+      return status();
+    },
   };
 }
 

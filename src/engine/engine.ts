@@ -22,6 +22,7 @@ import { createDiverseSetHandlers } from "./diverseSet/job.ts";
 import { createModelsHandlers } from "./modelsHandlers.ts";
 import { describeDevices } from "./devices.ts";
 import { createDisplayTests, problemOfScreen } from "./displayTests.ts";
+import { openDisplayVerdicts } from "./displayVerdicts.ts";
 import type { Caller, Engine, EngineEvent, EngineOptions } from "./engineTypes.ts";
 import { openLiveSession } from "./liveSession.ts";
 import type { LiveSession } from "./liveSession.ts";
@@ -287,11 +288,14 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     models, modelFolders: options.modelFolders, emitFetch: (progress) => emit("modelFetch", progress), isSessionRunning: () => starting || running?.ended === false,
   });
 
+  const verdicts = openDisplayVerdicts(join(options.rigFolder ?? userRigs, "displays"));
+  const displayTests = createDisplayTests({ clock, screen, verdicts, isSessionRunning: () => starting || running?.ended === false });
   const rigWatch = createRigWatch({
     clock, sessionFolder: options.sessionFolder, rewardFolder: join(options.rigFolder ?? userRigs, "rewards"), emit: (state) => emit("rig", state), isSessionRunning: () => starting || running?.ended === false,
-    screen: { get attached() { return screen.attachedCaller !== null; }, geometry: () => screen.geometry(), place: (display) => screen.place(placementOf(display, screen.geometry())), showFixation: (visible, at) => screen.showFixation(visible, at) },
+    screen: { get attached() { return screen.attachedCaller !== null; }, geometry: () => screen.geometry(), place: (display) => screen.place(placementOf(display, screen.geometry())), showFixation: (visible, at) => screen.showFixation(visible, at), onReport: (listener) => screen.onReport(listener), run: (trialId, flashes) => screen.run(trialId, flashes), abort: (trialId) => screen.abort(trialId) },
+    encoder: (id) => models.encoder(id),
+    display: { last: (rig) => verdicts.last(rig), get secondsLeft() { return displayTests.secondsLeft; }, get status() { return displayTests.status; } },
   });
-  const displayTests = createDisplayTests({ clock, screen, isSessionRunning: () => starting || running?.ended === false });
 
   const handlers: Handlers<Caller> = {
     "app.describe": async (_args, caller): Promise<Result<AppDescription, Fault>> =>
@@ -426,7 +430,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     ...modelsHandlers,
     ...diverseSetHandlers,
     ...insilicoHandlers,
-    ...displayTests,
+    ...displayTests.handlers,
     "stimulus.attach": async ({ widthPx, heightPx, refreshHz, window }, caller) => {
       screen.attach(caller.id, { kind: "window", widthPx, heightPx, refreshHz }, window);
       return done();

@@ -180,9 +180,10 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
       closing ??= (async () => {
         await rig.reward?.off();
         await rig.reward?.stop?.();
+        // While the recording system still records.
+        rig.sync?.send(eventCodes.sessionEnds);
         await rig.source.stop();
         await rig.eye?.stop();
-        rig.sync?.send(eventCodes.sessionEnds);
         await rig.sync?.stop();
         loop.close();
         await display.close();

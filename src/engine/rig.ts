@@ -54,19 +54,19 @@ export function openRig(input: RigConfigInput, world: { readonly clock: Clock; r
   if (!transport.ok) return transport;
   const aligner = createClockAligner({ shortestTransportMs: transport.value });
   const common = { kind: kind.kind, title: kind.title, config, aligner };
-  let own: { readonly source: SpikeSource; readonly eye: EyeTracker | null; readonly reward: Reward | null; readonly retina: Retina | null; readonly truth: GroundTruth | null; readonly world: SyntheticWorld | null };
+  let own: { readonly source: SpikeSource; readonly eye: EyeTracker | null; readonly reward: Reward | null; readonly retina: Retina | null; readonly truth: GroundTruth | null; readonly world: SyntheticWorld | null; readonly port: DeviceWorld["port"] };
   if (kind.kind === "synthetic") {
     const options = syntheticRigOptionsSchema.safeParse(config.options);
     if (!options.success) return fault("rigOptions", `The synthetic rig's settings are not right: ${options.error.issues[0]?.message ?? ""}`);
     const rig = openSyntheticRig(options.data, world);
     if (!rig.ok) return rig;
     const { retina, strobe } = rig.value;
-    own = { ...rig.value, world: { lit: (...args) => retina.lit(...args), strobe } };
+    own = { ...rig.value, world: { lit: (...args) => retina.lit(...args), strobe }, port: strobe };
   } else {
     const source = openSource(kind.kind, config.options, world);
     if (!source.ok) return source;
     const link = config.simulator === null ? null : createSimulatorLink({ clock: world.clock, ...config.simulator });
-    own = { source: link?.around(source.value) ?? source.value, eye: link?.eye ?? null, reward: link?.reward ?? null, retina: link?.retina ?? null, truth: null, world: null };
+    own = { source: link?.around(source.value) ?? source.value, eye: link?.eye ?? null, reward: link?.reward ?? null, retina: link?.retina ?? null, truth: null, world: null, port: link?.strobe ?? null };
   }
   const boards = new Map<string, Board>();
   const board: DeviceWorld["board"] = (path, baudRate, answerMs) => {
@@ -74,7 +74,7 @@ export function openRig(input: RigConfigInput, world: { readonly clock: Clock; r
     boards.set(path, held);
     return held;
   };
-  const deviceWorld: DeviceWorld = { board, clock: world.clock, map: () => aligner.map(), source: own.source, rig: { kind: config.kind, options: config.options } };
+  const deviceWorld: DeviceWorld = { board, clock: world.clock, map: () => aligner.map(), source: own.source, port: own.port, rig: { kind: config.kind, options: config.options } };
   const eye = config.eye === null ? ok(own.eye) : openDevice(eyeRegistry, config.eye, deviceWorld);
   if (!eye.ok) return eye;
   const reward = config.reward === null ? ok(own.reward) : openDevice(rewardRegistry, config.reward, deviceWorld);

@@ -4,30 +4,37 @@ import { statfs } from "node:fs/promises";
 import { rigRegistry } from "../acquisition/index.ts";
 import type { ProgramStatus, RigProgram } from "../acquisition/index.ts";
 import { checkWritable } from "../session/folder.ts";
-import { listSessions, openSession } from "../session/reader.ts";
-import type { CalibrationState, Device, DisplayConfig, EyeAction, Level, RigChannel, RigOpenArgs, RigState } from "../shared/contract/index.ts";
-import { eventCodes } from "../shared/eventCodes.ts";
+import { rigNameOf } from "../shared/contract/index.ts";
+import type { CalibrationState, Device, DisplayConfig, DisplayStatus, EyeAction, Level, RigChannel, RigOpenArgs, RigState } from "../shared/contract/index.ts";
 import { calibrationTargets, fitEyeCalibration, fixatedPoint, gazeDeg } from "../shared/eyeCalibration.ts";
 import type { EyeCalibration } from "../shared/contract/index.ts";
-import type { Clock, Reward } from "../shared/ports.ts";
+import type { Clock, DisplayReport, Encoder, PlannedFlash, Reward } from "../shared/ports.ts";
 import { FaultError, assertNever, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
-import { nsPerMs } from "../shared/units.ts";
+import { addMs, nsPerMs } from "../shared/units.ts";
 import type { HostTimeNs } from "../shared/units.ts";
 import type { ChannelInfo, EyeBatch, RawGazeBatch, RigMark, SourceEvent } from "../shared/values.ts";
 import { eccentricityPx } from "../shared/visualAngle.ts";
+import { describeVerdict } from "./displayVerdicts.ts";
+import type { DisplayVerdict } from "./displayVerdicts.ts";
+import { compareRate, readLastRates } from "./lastRates.ts";
 import { openRig } from "./rig.ts";
 import type { Rig } from "./rig.ts";
 import { limitReward } from "./rewardLimit.ts";
+import { createSyncTest, markLatestMs, syncTestCount, wordSpacingMs } from "./syncTest.ts";
+import type { SyncTest } from "./syncTest.ts";
 import { ageMs } from "./telemetry.ts";
 
-/** What shows the points of a calibration; the stimulus window, where one is open. */
+/** What shows the points of a calibration and the flashes of a sync test; the stimulus window, where one is open. */
 export interface PointDisplay {
   readonly attached: boolean;
   /** Sizes and colours of what is drawn. */
   place(display: DisplayConfig): void;
   geometry(): { readonly widthPx: number; readonly heightPx: number; readonly refreshHz: number };
   showFixation(visible: boolean, at?: { readonly xPx: number; readonly yPx: number }): void;
+  onReport(listener: (report: DisplayReport) => void): void;
+  run(trialId: number, flashes: readonly PlannedFlash[]): void;
+  abort(trialId: number): void;
 }
 
 export interface RigCheckWorld {
@@ -37,12 +44,17 @@ export interface RigCheckWorld {
   readonly rewardFolder: string | null;
   /** null: no stimulus window is to be had (command line). */
   readonly screen: PointDisplay | null;
+  /** What the neurons of a synthetic rig read. Left out: their own. */
+  readonly encoder?: (id: string) => Promise<Result<Encoder, Fault>>;
+  /** What is known of this computer's display: the last test of this rig's screen, one that runs now, and the screen itself. */
+  readonly display: { last(rig: string): DisplayVerdict | null; readonly secondsLeft: number | null; readonly status: DisplayStatus | null };
 }
 
 export interface RigCheck {
   state(): RigState;
   reward(pulseMs: number, pulses: number): Promise<void>;
-  sync(): void;
+  /** Flashes the patch of the open stimulus window, and sends words where the rig has event codes; settles when it is over. Throws a FaultError where neither can be had. */
+  sync(): Promise<void>;
   /** Throws a FaultError where it cannot be done. */
   eye(action: EyeAction): void;
   /** What gaze is by now: the profile's calibration, or one accepted since. */
@@ -52,8 +64,12 @@ export interface RigCheck {
 
 const diskWarnBytes = 5e9;
 const staleMs = 1000;
-/** As long as a word may be on its way out and back. */
-const syncMs = 1000;
+/** How long the stream is waited for after the last flash or word of a sync test. */
+const syncWaitMs = 2000;
+/** How often it is looked whether the stream has come so far. */
+const syncLookMs = 50;
+/** A window that is covered gets no frames: so much longer than planned a program of flashes may take. */
+const flashesLateMs = 3000;
 /** Samples before a point is taken that it is judged by. */
 const fixationMs = 1000;
 /** A channel's rate is compared with the last session's after so long. */
@@ -64,12 +80,14 @@ const programEveryMs = 2000;
 
 export async function openRigCheck(args: RigOpenArgs, world: RigCheckWorld): Promise<Result<RigCheck, Fault>> {
   const { clock } = world;
-  const opened = openRig(args.rig, { clock, seed: 1, encoder: null });
+  const encoder = args.neurons === undefined || args.rig.kind !== "synthetic" ? null : ((await world.encoder?.(args.neurons.encoder)) ?? null);
+  if (encoder !== null && !encoder.ok) return encoder;
+  const opened = openRig(args.rig, { clock, seed: args.neurons?.seed ?? 1, encoder: encoder?.value ?? null });
   if (!opened.ok) return opened;
   const rig: Rig = opened.value;
   const startedNs = clock.now();
   const sinceMs = (): number => (clock.now() - startedNs) / nsPerMs;
-  const last = lastRates(args.folder ?? world.sessionFolder, args.subject, rig.title);
+  const last = readLastRates(args.folder ?? world.sessionFolder, args.subject, rig.title);
   /** What did not start, by device. */
   const failed = new Map<"spikes" | "eye" | "reward" | "sync", string>();
   let counts = new Float64Array(0);
@@ -85,8 +103,9 @@ export async function openRigCheck(args: RigOpenArgs, world: RigCheckWorld): Pro
   let calibration = rig.config.eye?.calibration ?? null;
   let calibrating: { model: "affine" | "quadratic"; targets: CalibrationState["targets"]; at: number | null; taken: ({ rawX: number; rawY: number; rawSd: number; samples: number } | null)[]; fit: EyeCalibration | null; message: string } | null = null;
   let rewardTest: RigState["rewardTest"] = null;
-  let syncTest: (NonNullable<RigState["syncTest"]> & { readonly sentMs: number; readonly markCount: number }) | null = null;
-  let markCount = 0;
+  let syncTest: RigState["syncTest"] = null;
+  /** The one that runs. */
+  let syncing: SyncTest | null = null;
   let closed = false;
 
   const reward: Reward | null = rig.reward === null ? null : limitReward({ reward: rig.reward, config: rig.config.reward, mlPerS: 1, subject: args.subject, folder: rig.config.reward === null ? null : world.rewardFolder, onLimit: () => undefined });
@@ -107,10 +126,9 @@ export async function openRigCheck(args: RigOpenArgs, world: RigCheckWorld): Pro
         rig.aligner.addPair({ hostNs: event.batch.arrivedHostNs, rigNs: event.batch.watermarkRigNs, kind: "arrival" });
         return;
       case "mark":
-        markCount += 1;
         marks.push({ atMs: sinceMs(), mark: event.mark });
         if (marks.length > marksKept) marks.shift();
-        if (syncTest !== null && syncTest.ok === null && isTestWord(event.mark)) syncTest = { ...syncTest, ok: true, message: `Word ${eventCodes.test} came back after ${(sinceMs() - syncTest.sentMs).toFixed(0)} ms.` };
+        syncing?.mark(event.mark);
         return;
       case "fault":
         if (event.fault.kind === "stale" || event.fault.kind === "lost") sourceFault = event.fault.kind === "stale" ? `No data for ${(event.fault.ageMs / 1000).toFixed(1)} s.` : event.fault.reason;
@@ -121,10 +139,6 @@ export async function openRigCheck(args: RigOpenArgs, world: RigCheckWorld): Pro
       default:
         assertNever(event);
     }
-  }
-
-  function isTestWord(mark: RigMark): boolean {
-    return mark.state && mark.word !== null && mark.word % 256 === eventCodes.test;
   }
 
   function takeEye(batch: EyeBatch): void {
@@ -195,7 +209,7 @@ export async function openRigCheck(args: RigOpenArgs, world: RigCheckWorld): Pro
     return rig.source.channels().map((channel: ChannelInfo, i): RigChannel => {
       const rateHz = seconds > 0 ? (counts[i] ?? 0) / seconds : 0;
       const lastRateHz = last?.rates.get(channel.name) ?? null;
-      return { name: channel.name, area: channel.area, rateHz, lastRateHz, state: seconds * 1000 < compareAfterMs ? "ok" : stateOf(counts[i] ?? 0, rateHz, lastRateHz, seconds) };
+      return { name: channel.name, area: channel.area, rateHz, lastRateHz, state: seconds * 1000 < compareAfterMs ? "ok" : compareRate({ count: counts[i] ?? 0, seconds, lastRateHz, lastSeconds: last?.seconds ?? 0 }) };
     });
   }
 
@@ -215,22 +229,26 @@ export async function openRigCheck(args: RigOpenArgs, world: RigCheckWorld): Pro
     if (program !== null && programStatus !== null) devices.push({ id: "program", label: program.name, ...programStatus.status, ageMs: ageMs(now, programStatus.atNs) });
     devices.push(deviceOf("eye", "Eye", rig.eye?.name ?? null, rig.eye?.status?.() ?? null, now, failed.get("eye"), () => (gaze === null && !rawHeard ? "no sample yet" : gaze?.valid.at(-1) === 1 || raw.at(-1)?.valid === 1 ? "sees the eye" : "does not see the eye")));
     devices.push(deviceOf("reward", "Reward line", reward?.name ?? null, reward?.status?.() ?? null, now, failed.get("reward"), () => "answers"));
-    devices.push(deviceOf("sync", "Event codes", rig.sync?.name ?? null, rig.sync?.status() ?? null, now, failed.get("sync"), () => (syncTest?.ok === true ? "out and back" : "go out")));
+    devices.push(deviceOf("sync", "Event codes", rig.sync?.name ?? null, rig.sync?.status() ?? null, now, failed.get("sync"), () => (syncTest?.parts.some((part) => part.what === "words" && part.ok) === true ? "out and back" : "go out")));
     devices.push(clockDevice(rig));
     devices.push({
       id: "screen", label: "Subject's screen", level: world.screen?.attached === true ? "ok" : args.display.kind === "timed" ? "off" : "warn",
       value: world.screen?.attached === true ? `${world.screen.geometry().refreshHz.toFixed(1)} Hz` : "not open",
       detail: world.screen?.attached === true ? `${world.screen.geometry().widthPx} x ${world.screen.geometry().heightPx} px` : args.display.kind === "timed" ? "none: timed by the engine" : "opens with W, or when the session starts", ageMs: null,
     });
+    const isWindow = args.display.kind === "window";
+    devices.push({ id: "display", label: "Display test", ageMs: null, ...(isWindow ? describeVerdict({ verdict: world.display.last(rigNameOf(args.rig)), rig: rigNameOf(args.rig), status: world.display.status, secondsLeft: world.display.secondsLeft }) : { level: "off" as const, value: "none", detail: args.display.kind === "timed" ? "no screen to test" : "another program shows the images" }) });
     devices.push(disk);
     return devices;
   }
 
   function judge(devices: readonly Device[]): RigState["verdict"] {
-    const worst = devices.find((d) => d.level === "fault") ?? devices.find((d) => d.level === "warn");
-    if (worst !== undefined) return { level: worst.level, message: `${worst.label}: ${worst.detail === "" ? worst.value : worst.detail}` };
-    if (rewardTest?.ok === false) return { level: "fault", message: rewardTest.message };
-    if (syncTest?.ok === false) return { level: "fault", message: syncTest.message };
+    const words = (d: Device): string => `${d.label}: ${d.detail === "" ? d.value : d.detail}`;
+    const broken = devices.find((d) => d.level === "fault");
+    if (broken !== undefined) return { level: "fault", message: words(broken) };
+    for (const test of [rewardTest, syncTest]) if (test?.ok === false) return { level: "fault", message: test.message };
+    const doubtful = devices.find((d) => d.level === "warn");
+    if (doubtful !== undefined) return { level: "warn", message: words(doubtful) };
     if (heardS() * 1000 < compareAfterMs) return { level: "off", message: "Listening" };
     if (rig.eye?.onRaw !== undefined && calibration === null) return { level: "warn", message: "Eye: not calibrated. Calibrate it before the session." };
     return { level: "ok", message: `Ready: ${devices.filter((d) => d.level === "ok").length} devices answer.` };
@@ -336,6 +354,74 @@ export async function openRigCheck(args: RigOpenArgs, world: RigCheckWorld): Pro
     }
   }
 
+  // ---- marks -----------------------------------------------------------------------------------------------------------------
+
+  function pass(ms: number): Promise<void> {
+    return new Promise((resolve) => void clock.setTimer(addMs(clock.now(), ms), resolve));
+  }
+
+  async function testSync(): Promise<void> {
+    if (syncing !== null) throw new FaultError({ code: "syncRunning", message: "The marks are being tested already." });
+    if (calibrating !== null) throw new FaultError({ code: "calibrating", message: "The subject's screen shows the points of the eye calibration: finish or cancel it first." });
+    const { screen } = world;
+    const hasFlashes = screen?.attached === true && args.display.kind !== "external" && args.display.photodiodePx > 0 && world.display.secondsLeft === null;
+    const words = rig.sync;
+    if (!hasFlashes && words === null) throw new FaultError({ code: "noSync", message: `There is nothing to test the marks with: this rig sends no event codes, and ${args.display.photodiodePx === 0 ? "the photodiode patch is switched off" : "the subject's screen is not open to flash the photodiode patch"}. Open the screen with W, or choose event codes.` });
+    const refreshHz = screen?.geometry().refreshHz ?? 60;
+    const frames = Math.max(2, Math.round(refreshHz * 0.05));
+    const test = createSyncTest({ flashes: hasFlashes ? { refreshHz, onFrames: frames, offFrames: frames, photodiodeCode: args.display.photodiodeCode } : null, hasWords: words !== null, ttlLine: args.response.onsetTtlLine });
+    syncing = test;
+    syncTest = { ok: null, message: `${syncTestCount} ${hasFlashes ? "flashes" : "words"} are on their way.`, parts: [] };
+    const sendWord = (): void => {
+      if (words === null) return;
+      const word = test.nextWord();
+      test.sent(word, clock.now());
+      words.send(word);
+    };
+    try {
+      if (hasFlashes) await flash(screen, test, (syncTestCount * 2 * frames * 1000) / refreshHz, sendWord);
+      else for (let i = 0; i < syncTestCount && !closed; i++) {
+        sendWord();
+        await pass(wordSpacingMs);
+      }
+      // Until the stream has come so far that nothing of it is on its way any more.
+      for (let waited = 0; waited < syncWaitMs && !closed && !isPast(test.lastHostNs); waited += syncLookMs) await pass(syncLookMs);
+      if (!closed) syncTest = test.finish(rig.aligner.map());
+    } finally {
+      syncing = null;
+    }
+  }
+
+  function isPast(hostNs: HostTimeNs | null): boolean {
+    const map = rig.aligner.map();
+    return hostNs !== null && map !== null && newestNs !== null && newestNs > map.toRig(hostNs) + 2 * markLatestMs * nsPerMs;
+  }
+
+  /** Settles when the window has shown all flashes, or cannot. */
+  function flash(screen: PointDisplay, test: SyncTest, plannedMs: number, onFlip: () => void): Promise<void> {
+    screen.place(args.display);
+    return new Promise((resolve) => {
+      const over = (): void => {
+        cancel();
+        screen.onReport(() => undefined);
+        resolve();
+      };
+      const cancel = clock.setTimer(addMs(clock.now(), plannedMs + flashesLateMs), () => {
+        screen.abort(0);
+        over();
+      });
+      screen.onReport((report) => {
+        if (report.kind === "onset") {
+          test.flip(report.presentationId, report.flipHostNs);
+          rig.retina?.lit(0, report.presentationId, report.flipHostNs);
+          onFlip();
+        } else if (report.kind === "offset") rig.retina?.lit(null, report.presentationId, report.flipHostNs);
+        else if (report.kind === "end" || report.kind === "lost") over();
+      });
+      screen.run(0, test.flashes);
+    });
+  }
+
   return ok({
     get calibration() {
       return calibration;
@@ -343,19 +429,16 @@ export async function openRigCheck(args: RigOpenArgs, world: RigCheckWorld): Pro
     state() {
       const channels = channelStates();
       const devices = devicesNow(channels);
-      if (syncTest !== null && syncTest.ok === null && sinceMs() - syncTest.sentMs > syncMs) {
-        syncTest = { ...syncTest, ok: false, message: markCount > syncTest.markCount ? `The recording system saw ${markCount - syncTest.markCount} marks, but not word ${eventCodes.test}: are all eight lines connected, and does the rig read words?` : `Word ${eventCodes.test} went out, but the recording system saw nothing within ${syncMs / 1000} s. Check the cable and the digital inputs.` };
-      }
       const shown = calibrating;
       const still = shown === null ? null : fixation();
       return {
-        open: !closed, title: rig.title, openMs: sinceMs(), devices, verdict: judge(devices), channels, comparedWith: last?.file ?? null,
+        open: !closed, title: rig.title, openMs: sinceMs(), devices, verdict: judge(devices), channels, comparedWith: last === null ? null : { file: last.file, startedUtc: last.startedUtc, of: last.of },
         marks: marks.map(({ atMs, mark }) => ({ atMs, kind: mark.kind, line: mark.line, word: mark.word, state: mark.state })),
         gaze: {
           xDeg: [...traceX], yDeg: [...traceY], rawX: raw.at(-1)?.x ?? null, rawY: raw.at(-1)?.y ?? null, seen: (raw.at(-1)?.valid ?? gaze?.valid.at(-1)) === 1,
           canCalibrate: rig.eye?.onRaw !== undefined, isCalibrated: calibration !== null,
         },
-        rewardTest, syncTest: syncTest === null ? null : { ok: syncTest.ok, message: syncTest.message },
+        rewardTest, syncTest,
         calibration: shown === null ? null : {
           state: shown.at === null ? "fitted" : "showing", model: shown.model, targets: shown.targets, at: shown.at, stillness: still?.rawSd ?? null,
           taken: shown.taken.map((t) => (t === null ? null : { rawX: t.rawX, rawY: t.rawY, rawSd: t.rawSd })), fit: shown.fit, message: shown.message,
@@ -373,14 +456,10 @@ export async function openRigCheck(args: RigOpenArgs, world: RigCheckWorld): Pro
         }
         rewardTest = { ok: true, message: pulses === 1 ? `The line was open for ${given.value.pulseMs} ms.` : `${i + 1} of ${pulses} pulses of ${given.value.pulseMs} ms given.` };
         // Between weighed pulses the valve closes whole.
-        if (i + 1 < pulses) await new Promise((resolve) => setTimeout(resolve, 200));
+        if (i + 1 < pulses) await pass(200);
       }
     },
-    sync() {
-      if (rig.sync === null) throw new FaultError({ code: "noSync", message: "This rig sends no event codes. Choose them in the rig's settings." });
-      syncTest = { ok: null, message: `Word ${eventCodes.test} is on its way.`, sentMs: sinceMs(), markCount };
-      rig.sync.send(eventCodes.test);
-    },
+    sync: testSync,
     eye: actOnEye,
     async close() {
       if (closed) return;
@@ -403,9 +482,10 @@ export async function checkRigOnce(args: RigOpenArgs, world: RigCheckWorld & { r
   if (!opened.ok) return opened;
   const check = opened.value;
   try {
-    if (world.sync === true) check.sync();
+    const listening = new Promise((resolve) => setTimeout(resolve, world.listenMs));
     if (world.rewardMs !== undefined) await check.reward(world.rewardMs, 1).catch(() => undefined);
-    await new Promise((resolve) => setTimeout(resolve, world.listenMs));
+    if (world.sync === true) await check.sync();
+    await listening;
     return ok(check.state());
   } catch (error) {
     if (error instanceof FaultError) return { ok: false, error: { code: error.code, message: error.message } };
@@ -413,16 +493,6 @@ export async function checkRigOnce(args: RigOpenArgs, world: RigCheckWorld & { r
   } finally {
     await check.close();
   }
-}
-
-/** A rate has changed where a Poisson process of the last rate would not have done so: six standard deviations, and twofold. */
-function stateOf(count: number, rateHz: number, lastRateHz: number | null, seconds: number): RigChannel["state"] {
-  if (count === 0) return lastRateHz !== null && lastRateHz * seconds > 10 ? "lost" : "silent";
-  if (lastRateHz === null) return "ok";
-  if (lastRateHz === 0) return count > 10 ? "new" : "ok";
-  const expected = lastRateHz * seconds;
-  const far = Math.abs(count - expected) > 6 * Math.sqrt(expected + 1);
-  return far && (rateHz > 2 * lastRateHz || rateHz < lastRateHz / 2) ? "changed" : "ok";
 }
 
 function deviceOf(id: string, label: string, name: string | null, status: ReturnType<NonNullable<Reward["status"]>> | null, now: HostTimeNs, failure: string | undefined, value: () => string): Device {
@@ -454,21 +524,5 @@ async function diskDevice(folder: string): Promise<Device> {
     return { id: "disk", label, level: free < diskWarnBytes ? "warn" : "ok", value: `${(free / 1e9).toFixed(0)} GB free`, detail: folder, ageMs: null };
   } catch (error) {
     return { id: "disk", label, level: "fault", value: "cannot be read", detail: error instanceof Error ? error.message : String(error), ageMs: null };
-  }
-}
-
-/** Rates by channel name in the newest session of this subject on this rig; null where there is none that can be read. */
-function lastRates(folder: string, subject: string, rig: string): { readonly file: string; readonly rates: ReadonlyMap<string, number> } | null {
-  const listed = listSessions(folder);
-  if (!listed.ok) return null;
-  const newest = listed.value.sessions.filter((s) => s.subjectId === subject && s.rig === rig && s.durationS > 10).toSorted((a, b) => b.startedUtc.localeCompare(a.startedUtc))[0];
-  if (newest === undefined) return null;
-  const opened = openSession(newest.file);
-  if (!opened.ok) return null;
-  try {
-    const counts = opened.value.spikeCounts();
-    return { file: newest.file, rates: new Map(opened.value.channels().map((c) => [c.name, (counts[c.index] ?? 0) / newest.durationS])) };
-  } finally {
-    opened.value.close();
   }
 }

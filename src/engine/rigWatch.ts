@@ -69,7 +69,7 @@ export function createRigWatch(world: RigCheckWorld & { readonly emit: (state: R
         return ok(null);
       },
       "rig.sync": async () => {
-        current().sync();
+        await current().sync();
         return ok(null);
       },
       "rig.eye": async (action) => {

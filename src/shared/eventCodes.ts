@@ -18,6 +18,9 @@ export const eventCodes = {
   sessionEnds: 255,
 } as const;
 
+/** Words that a port is tried with, in turn: every line is seen up and down. */
+export const testCodes: readonly number[] = [eventCodes.test, 255 - eventCodes.test];
+
 /** The word of an image's onset. presentationId counts from 1. */
 export function onsetCode(presentationId: number): number {
   return 1 + ((presentationId - 1) % onsetCodes);

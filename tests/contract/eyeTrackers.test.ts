@@ -3,8 +3,6 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { encode } from "@msgpack/msgpack";
-import { Publisher, Reply } from "zeromq";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createAnalogEye, analogEyeOptionsSchema } from "../../src/acquisition/eye/analog.ts";
 import { createEyelink, eyelinkOptionsSchema } from "../../src/acquisition/eye/eyelink.ts";
@@ -19,6 +17,8 @@ import { rigTimeNs } from "../../src/shared/units.ts";
 import type { AnalogBlock, EyeBatch } from "../../src/shared/values.ts";
 import { aLine, anIscan, iscanBytes, socatMissing } from "../support/eye/iscan.ts";
 import type { Iscan, Line } from "../support/eye/iscan.ts";
+import { aPupil } from "../support/eye/pupil.ts";
+import type { Pupil } from "../support/eye/pupil.ts";
 import { passReal } from "../support/passReal.ts";
 import { testEyeTracker } from "./acquisitionSuite.ts";
 
@@ -99,37 +99,16 @@ describe.skipIf(socatMissing !== null)(`ISCAN over a line${socatMissing === null
 
 // ---- Pupil Labs ---------------------------------------------------------------------------------------------------------------
 
-async function aPupil(): Promise<{ readonly port: number; readonly publish: (confidence: number) => void }> {
-  const publisher = new Publisher({ linger: 0 });
-  const remote = new Reply({ linger: 0 });
-  await publisher.bind("tcp://127.0.0.1:*");
-  await remote.bind("tcp://127.0.0.1:*");
-  const portOf = (endpoint: string | null): number => Number(endpoint?.split(":").at(-1));
-  const theirClockS = (): number => performance.now() / 1000 + 1e6;
-  void (async () => {
-    for await (const [ask] of remote) await remote.send(String(ask) === "t" ? String(theirClockS()) : String(portOf(publisher.lastEndpoint)));
-  })().catch(() => undefined);
-  // One after the other: a socket takes one message at a time.
-  let sending: Promise<unknown> = Promise.resolve();
-  const publish = (confidence: number): void => {
-    sending = sending.then(() => publisher.send(["gaze.3d.0.", encode({ topic: "gaze.3d.0.", norm_pos: [0.5, 0.4], confidence, timestamp: theirClockS() })])).catch(() => undefined);
-  };
-  let n = 0;
-  const timer = setInterval(() => {
-    for (let i = 0; i < 4; i++) publish(n++ % 100 < 5 ? 0.2 : 0.95);
-  }, 16);
-  undo.push(() => {
-    clearInterval(timer);
-    publisher.close();
-    remote.close();
-  });
-  return { port: portOf(remote.lastEndpoint), publish };
+async function aTestPupil(): Promise<Pupil> {
+  const pupil = await aPupil();
+  undo.push(() => pupil.dispose());
+  return pupil;
 }
 
 testEyeTracker({
   name: "Pupil Labs",
   async make() {
-    const { port } = await aPupil();
+    const { port } = await aTestPupil();
     const eye = trackerOf(createPupil({ clock, options: pupilOptionsSchema.parse({ port }) }));
     return { eye, pass: passReal, dispose: () => eye.stop() };
   },

@@ -29,7 +29,7 @@ describe("the rig screen", () => {
     const page = await app.openOperator();
     await page.getByTestId("rig-link").click();
     await page.locator("[data-testid=rig-verdict][data-level=ok]").waitFor({ timeout: 30_000 });
-    expect(await page.locator("[data-testid=rig-device]").count()).toBe(7);
+    expect(await page.locator("[data-testid=rig-device]").count()).toBe(8);
     await page.getByTestId("rig-reward").click();
     await page.getByText("The line was open for 120 ms.").waitFor();
     await page.keyboard.press("Escape");
@@ -56,9 +56,17 @@ describe("the rig screen", () => {
       await page.getByTestId("rig-open").click();
       await page.locator("[data-testid=rig-device][data-id=eye][data-level=ok]").waitFor({ timeout: 30_000 });
       await page.locator("[data-testid=rig-device][data-id=screen][data-level=ok]").waitFor({ timeout: 30_000 });
-      // The synthetic rig has no digital port: the word does not come back, and the line says so.
+      // The synthetic rig sees the patch on the screen; no cable leads from the board to its port: the words do not come back, and the line says so.
       await page.getByTestId("rig-sync").click();
+      await page.locator("[data-testid=rig-sync-parts] [data-what=flashes][data-ok=true]").waitFor({ timeout: 40_000 });
+      expect(await page.locator("[data-testid=rig-sync-parts] [data-what=words]").innerText()).toContain("the recording system saw none");
       await page.locator("[data-testid=rig-verdict][data-level=fault]").waitFor({ timeout: 20_000 });
+      await page.getByTestId("rig-sync-kind").selectOption("simulated");
+      await page.getByTestId("rig-open").click();
+      await page.locator("[data-testid=rig-device][data-id=eye][data-level=ok]").waitFor({ timeout: 30_000 });
+      await page.getByTestId("rig-sync").click();
+      await page.locator("[data-testid=rig-sync-parts] [data-what=words][data-ok=true]").waitFor({ timeout: 40_000 });
+      await app.shoot(page, "rig-sync");
       await page.getByTestId("rig-reward").click();
       await page.getByText("The line was open for 120 ms.").waitFor();
       expect(Math.round(board.pulsesMs()[0] ?? 0)).toBe(120);
@@ -87,7 +95,7 @@ describe("the rig screen", () => {
       await page.waitForTimeout(1500);
       await app.shoot(page, "rig-check");
       const saved = rigProfile.parse(JSON.parse(readFileSync(join(rigs, "Room 2.json"), "utf8")));
-      expect(saved.rig).toMatchObject({ kind: "synthetic", eye: { kind: "iscan", calibration: { rejected: [4] } }, reward: { kind: "board", options: { path: board.path } }, sync: { kind: "board" } });
+      expect(saved.rig).toMatchObject({ kind: "synthetic", eye: { kind: "iscan", calibration: { rejected: [4] } }, reward: { kind: "board", options: { path: board.path } }, sync: { kind: "simulated" } });
       expect(saved.rig.eye?.calibration?.rmsDeg).toBeLessThan(0.3);
       await page.getByTestId("rig-use").click();
       await page.getByTestId("rig-screen").waitFor({ state: "detached" });

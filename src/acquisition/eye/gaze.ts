@@ -15,6 +15,8 @@ export interface RawGaze {
   readonly address: string;
   /** Whether the samples are degrees already: a calibration is then not asked for. */
   readonly isDegrees: boolean;
+  /** How the samples' times were brought onto this computer's clock, with what that leaves open; left out where they come with the rig's. */
+  readonly clockWords?: string;
   start(listener: { readonly samples: (batch: RawGazeBatch) => void; readonly problem: (problem: string | null) => void }): Promise<Result<void, Fault>>;
   stop(): Promise<void>;
 }
@@ -50,6 +52,7 @@ export function createGazeTracker(options: GazeTrackerOptions): EyeTracker {
   let lastNs = Number.NEGATIVE_INFINITY;
   let received = 0;
   let unplaced = 0;
+  let isHostTimed = false;
   let rateHz = 0;
   let counted = 0;
   let countedFromNs: number | null = null;
@@ -76,7 +79,8 @@ export function createGazeTracker(options: GazeTrackerOptions): EyeTracker {
     }
     onRaw?.({ clock: batch.clock, timesNs: batch.timesNs.slice(), x: batch.x.slice(), y: batch.y.slice(), valid: batch.valid.slice() });
     received += batch.timesNs.length;
-    const map = batch.clock === "host" ? options.map() : null;
+    isHostTimed = batch.clock === "host";
+    const map = isHostTimed ? options.map() : null;
     if (batch.clock === "host" && map === null) {
       unplaced += batch.timesNs.length;
       return;
@@ -131,6 +135,14 @@ export function createGazeTracker(options: GazeTrackerOptions): EyeTracker {
       yDeg: Float32Array.from(due, (s) => s.y - offsetY),
       valid: Uint8Array.from(due, (s) => (s.valid ? 1 : 0)),
     });
+  }
+
+  /** Where the times of the samples come from, and how far they can be off. */
+  function describeClock(): string {
+    if (!isHostTimed) return "";
+    const map = options.map();
+    const own = raw.clockWords ?? "";
+    return `${own === "" ? "" : `, ${own}`}${map === null ? "" : `, onto the rig's clock ±${map.uncertaintyMs < 1 ? map.uncertaintyMs.toFixed(2) : map.uncertaintyMs.toFixed(1)} ms`}`;
   }
 
   function restart(): void {
@@ -199,19 +211,22 @@ export function createGazeTracker(options: GazeTrackerOptions): EyeTracker {
     },
     status: () => ({
       connected: listener !== null && !isStale && problem === null, address: raw.address, newestHostNs: newest, problem,
-      detail: `${Math.round(rateHz)} samples/s, eye not seen ${Math.round(lostShare * 100)} %${calibration === null && !raw.isDegrees ? ", not calibrated" : calibration === null ? "" : `, calibrated to ${calibration.rmsDeg.toFixed(2)}°`}${unplaced > 0 && received === unplaced ? ", waiting for the rig's clock" : ""}`,
+      detail: `${Math.round(rateHz)} samples/s, eye not seen ${Math.round(lostShare * 100)} %${calibration === null && !raw.isDegrees ? ", not calibrated" : calibration === null ? "" : `, calibrated to ${calibration.rmsDeg.toFixed(2)}°`}${describeClock()}${unplaced > 0 && received === unplaced ? ", waiting for the rig's clock" : ""}`,
     }),
     onProblem(next) {
       onProblem = next;
     },
-    onRaw(next) {
-      onRaw = next;
-    },
-    calibrate(next) {
-      calibration = next;
-      offsetX = 0;
-      offsetY = 0;
-      recent = [];
-    },
+    // Degrees need none.
+    ...(raw.isDegrees ? {} : {
+      onRaw(next: typeof onRaw) {
+        onRaw = next;
+      },
+      calibrate(next: EyeCalibration | null) {
+        calibration = next;
+        offsetX = 0;
+        offsetY = 0;
+        recent = [];
+      },
+    }),
   };
 }

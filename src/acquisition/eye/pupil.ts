@@ -24,11 +24,15 @@ const clockEveryMs = 5000;
 export function createPupil({ clock, options }: { readonly clock: Clock; readonly options: PupilOptions }): RawGaze {
   const remote = `tcp://${options.host}:${options.port}`;
   let stopping: (() => Promise<void>) | null = null;
+  let clockWords = "";
 
   return {
     name: "Pupil Labs",
     address: remote,
     isDegrees: false,
+    get clockWords() {
+      return clockWords;
+    },
     async start(listener) {
       let zmq: typeof import("zeromq");
       try {
@@ -64,6 +68,7 @@ export function createPupil({ clock, options }: { readonly clock: Clock; readonl
           if (Number.isFinite(theirs) && roundNs <= bestRoundNs) {
             bestRoundNs = roundNs;
             offsetNs = sentNs + roundNs / 2 - theirs * nsPerS;
+            clockWords = `the program's clock ±${(roundNs / 2 / nsPerMs).toFixed(2)} ms`;
           }
         }
         bestRoundNs += 0.2 * nsPerMs;

@@ -67,7 +67,7 @@ export function createFeeder({ grid, onBlock, onChannels }: {
           soon();
           return;
         case "mark":
-          marks.push({ tick: tickOf(event.mark.rigNs) - baseTick, kind: event.mark.kind, line: event.mark.line, state: event.mark.state });
+          marks.push({ tick: tickOf(event.mark.rigNs) - baseTick, kind: event.mark.kind, line: event.mark.line, state: event.mark.state, word: event.mark.kind === "strobe" ? event.mark.word : null });
           return;
         case "fault":
           // A jump of the rig's clock: the next block goes on from there.

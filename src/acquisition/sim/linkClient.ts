@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import type { Clock, EyeTracker, Retina, Reward, SpikeSource } from "../../shared/ports.ts";
 import { FaultError, fault, ok } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
+import type { HostTimeNs } from "../../shared/units.ts";
 import type { EyeBatch } from "../../shared/values.ts";
 import { createFrameReader, encodeFrame, fromSimulator, linkVersion } from "./linkFrames.ts";
 import type { FromSimulator, ToSimulator } from "./linkFrames.ts";
@@ -17,6 +18,8 @@ export interface SimulatorLink {
   readonly retina: Retina;
   readonly eye: EyeTracker;
   readonly reward: Reward;
+  /** A word into the digital port of the rig that is simulated. */
+  strobe(word: number, atHostNs: HostTimeNs): void;
   /** The source with the link's life: connected before it starts, closed after it stops; a link that breaks is a fault of the stream. */
   around(source: SpikeSource): SpikeSource;
 }
@@ -165,6 +168,7 @@ export function createSimulatorLink({ clock, host, port, token }: { readonly clo
         say({ kind: "rewardOff" });
       },
     },
+    strobe: (word, atHostNs) => say({ kind: "word", word, atHostNs }),
     around: (source) => ({
       ...source,
       async start(listener) {

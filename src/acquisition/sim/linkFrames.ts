@@ -7,7 +7,7 @@ import { z } from "zod";
 import { err, ok } from "../../shared/result.ts";
 import type { Result } from "../../shared/result.ts";
 
-export const linkVersion = 1;
+export const linkVersion = 2;
 const frameBytesMax = 64 * 1024 * 1024;
 const headerBytesMax = 64 * 1024;
 
@@ -21,6 +21,8 @@ export const toSimulator = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("lit"), imageId: z.number().int().nullable(), presentationId: z.number().int(), atHostNs: ns, where: z.object({ centreXDeg: z.number(), centreYDeg: z.number(), sizeDeg: z.number() }).nullable() }),
   z.object({ kind: z.literal("spot"), visible: z.boolean(), atHostNs: ns }),
   z.object({ kind: z.literal("recentre") }),
+  /** A word is strobed into the digital port. */
+  z.object({ kind: z.literal("word"), word: z.number().int().min(0).max(65_535), atHostNs: ns }),
   z.object({ kind: z.literal("pulse"), id, pulseMs: z.number() }),
   z.object({ kind: z.literal("rewardOff") }),
   z.object({ kind: z.literal("pong"), simulatorNs: ns, hostNs: ns }),

@@ -34,6 +34,7 @@ export function createLinkServer(options: {
   readonly retina: Retina;
   readonly reward: Reward;
   readonly recentre: () => void;
+  readonly strobe: (word: number, atHostNs: HostTimeNs) => void;
   readonly onClient?: (connected: boolean) => void;
 }): LinkServer {
   const { clock, retina, reward } = options;
@@ -87,6 +88,9 @@ export function createLinkServer(options: {
         return;
       case "recentre":
         options.recentre();
+        return;
+      case "word":
+        options.strobe(message.word, toOurs(message.atHostNs));
         return;
       case "pulse": {
         const given = await reward.pulse(message.pulseMs);

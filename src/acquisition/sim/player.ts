@@ -22,6 +22,8 @@ export interface PlayedMark {
   readonly kind: RigMark["kind"];
   readonly line: number;
   readonly state: boolean;
+  /** Of a strobe: the word that was on the port; else null. */
+  readonly word: number | null;
 }
 
 /** Where a player finds its surroundings. */

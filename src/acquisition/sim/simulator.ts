@@ -43,7 +43,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Result<
   const opened = await player.open();
   if (!opened.ok) return opened;
   const link = createLinkServer({
-    clock, host, port: options.linkPort, token: options.token, retina: rig.retina, reward: rig.reward, recentre: () => rig.eye.recentre(),
+    clock, host, port: options.linkPort, token: options.token, retina: rig.retina, reward: rig.reward, recentre: () => rig.eye.recentre(), strobe: rig.strobe,
     ...(options.onClient === undefined ? {} : { onClient: options.onClient }),
   });
   const linked = await link.open();

@@ -1,6 +1,8 @@
 // `evoked rig check`, `record` and `replay-capture`: is the rig there, what does it send, what did it send. Knows nothing about protocols.
+import { join } from "node:path";
 import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
+import { openDisplayVerdicts } from "../../engine/displayVerdicts.ts";
 import { defaultSessionFolder, userRigs } from "../../engine/paths.ts";
 import { createRealClock } from "../../engine/realClock.ts";
 import { checkRigOnce } from "../../engine/rigCheck.ts";
@@ -42,15 +44,16 @@ export function registerCheck(rig: Command): void {
     .option("--subject <id>", "whose last session the rates are compared with", "synthetic")
     .option("--sessions <folder>", "where the sessions are", defaultSessionFolder)
     .option("--reward <ms>", "give one reward pulse of this length", positive)
-    .option("--sync", "send the test word and wait for it to come back")
+    .option("--sync", "send twenty words and say how many come back, how late and how evenly")
     .option("--json", "as one JSON line")
     .action(async (flags: RigFlags & { readonly seconds: number; readonly subject: string; readonly sessions: string; readonly reward?: number; readonly sync?: true }) => {
       const config = await rigOf(flags);
       if (!config.ok) return complain(config.error);
       const { rig: chosen, response, display } = config.value;
+      const verdicts = openDisplayVerdicts(join(userRigs, "displays"));
       const checked = await checkRigOnce(
         { rig: chosen, response, display, subject: flags.subject, folder: null },
-        { clock: createRealClock(), sessionFolder: flags.sessions, rewardFolder: null, screen: null, listenMs: Math.max(6, flags.seconds) * 1000, ...(flags.reward === undefined ? {} : { rewardMs: flags.reward }), sync: flags.sync === true },
+        { clock: createRealClock(), sessionFolder: flags.sessions, rewardFolder: null, screen: null, display: { last: (name) => verdicts.last(name), secondsLeft: null, status: null }, listenMs: Math.max(6, flags.seconds) * 1000, ...(flags.reward === undefined ? {} : { rewardMs: flags.reward }), sync: flags.sync === true },
       );
       if (!checked.ok) return complain(checked.error);
       const state = checked.value;

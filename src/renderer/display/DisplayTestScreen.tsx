@@ -1,5 +1,6 @@
 // The display test, over the start screen: how the subject's screen stands, a test of it, and whether it is good enough for the task.
 // Knows nothing about how frames are measured.
+import "../fullScreen.css";
 import "./displayTest.css";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { ActButton, Key, LevelMark, Panel } from "../operator/parts.tsx";
@@ -12,6 +13,8 @@ interface DisplayTestProps {
   readonly mayOperate: boolean;
   /** What the session's form says now. */
   readonly trial: TrialConfig;
+  /** Of the form, by its name. */
+  readonly rig: string;
   readonly onOpenScreen: () => void;
 }
 
@@ -28,7 +31,7 @@ export function DisplayTestLink(props: DisplayTestProps) {
 
 const pollMs = 500;
 
-function DisplayTestScreen({ client, mayOperate, trial, onOpenScreen, onClose }: DisplayTestProps & { readonly onClose: () => void }) {
+function DisplayTestScreen({ client, mayOperate, trial, rig, onOpenScreen, onClose }: DisplayTestProps & { readonly onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [status, setStatus] = useState<DisplayStatus | null>(null);
   const [last, setLast] = useState<DisplayTestState>({ state: "none" });
@@ -59,18 +62,18 @@ function DisplayTestScreen({ client, mayOperate, trial, onOpenScreen, onClose }:
 
   const begin = useCallback(() => {
     setProblem(null);
-    void client.call("display.test", { seconds: seconds ?? 20, onMs: trial.onMs, offMs: trial.offMs, refreshHz }).then((answer) => {
+    void client.call("display.test", { seconds: seconds ?? 20, onMs: trial.onMs, offMs: trial.offMs, refreshHz, rig }).then((answer) => {
       if (!answer.ok) setProblem(answer.error.message);
       else setLast({ state: "running", secondsLeft: seconds ?? 20 });
     });
-  }, [client, refreshHz, seconds, trial.offMs, trial.onMs]);
+  }, [client, refreshHz, rig, seconds, trial.offMs, trial.onMs]);
 
   const running = last.state === "running";
   const secondsWrong = seconds === null || !(seconds >= 2 && seconds <= 600) ? "Expected 2 to 600 s." : null;
   const attached = status?.attached === true;
   return (
     <dialog
-      ref={dialog} className="display-test" data-testid="display-test" aria-label="Display test"
+      ref={dialog} className="full-screen display-test" data-testid="display-test" aria-label="Display test"
       onKeyDown={(event) => {
         event.stopPropagation();
         if (event.key.toLowerCase() === "w" && !(event.target instanceof HTMLInputElement)) onOpenScreen();

@@ -1,4 +1,5 @@
 // The diverse-set screen, over the start screen: what to choose from, how far the build is, and what came out. Knows nothing about files or networks.
+import "../fullScreen.css";
 import "./diverseSet.css";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { Wordmark } from "../operator/Header.tsx";
@@ -82,7 +83,7 @@ function DiverseSetScreen({ client, mayOperate, onClose }: { readonly client: En
   const networks = [{ value: "", label: "automatic" }, ...encoders.map((e) => ({ value: e.id, label: e.title }))];
   return (
     <dialog
-      ref={dialog} className="diverse-screen" data-testid="diverse-screen" aria-label="Image sets" onKeyDown={(event) => event.stopPropagation()}
+      ref={dialog} className="full-screen diverse-screen" data-testid="diverse-screen" aria-label="Image sets" onKeyDown={(event) => event.stopPropagation()}
       onCancel={(event) => {
         event.preventDefault();
         onClose();

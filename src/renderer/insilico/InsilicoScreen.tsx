@@ -1,5 +1,6 @@
 // The screen of in-silico analyses, over the start screen or a running session: neuron models of recorded sessions, and ablation sweeps with their images.
 // Knows nothing about files or networks.
+import "../fullScreen.css";
 import "./insilico.css";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { ActButton, Key, RewardAnyway } from "../operator/parts.tsx";
@@ -50,7 +51,7 @@ export function InsilicoScreen({ client, mayOperate, onClose }: { readonly clien
 
   return (
     <dialog
-      ref={dialog} className="insilico-screen" data-testid="insilico-screen" aria-label="Fits and ablation" onKeyDown={(event) => {
+      ref={dialog} className="full-screen insilico-screen" data-testid="insilico-screen" aria-label="Fits and ablation" onKeyDown={(event) => {
         // The reward's key reaches the session behind; every other key means what it means here.
         if (event.key !== "F8") event.stopPropagation();
       }}

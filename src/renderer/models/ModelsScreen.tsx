@@ -1,5 +1,6 @@
 // The Models screen, over the start screen: what is there, what is missing for which analysis, check one, get one.
 // Knows nothing about files or networks.
+import "../fullScreen.css";
 import "./models.css";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { ActButton, Key, LevelMark, Panel } from "../operator/parts.tsx";
@@ -59,7 +60,7 @@ function ModelsScreen({ client, mayOperate, onClose }: { readonly client: Engine
   const ready = models.filter((model) => model.state === "builtIn" || model.state === "ready").length;
   return (
     <dialog
-      ref={dialog} className="models-screen" data-testid="models-screen" aria-label="Models" onKeyDown={(event) => event.stopPropagation()}
+      ref={dialog} className="full-screen models-screen" data-testid="models-screen" aria-label="Models" onKeyDown={(event) => event.stopPropagation()}
       onCancel={(event) => {
         event.preventDefault();
         onClose();

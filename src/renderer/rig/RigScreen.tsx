@@ -1,5 +1,6 @@
 // The rig screen, over the start screen: put a rig together, keep it under a name, open it without a session, see every device live, try reward and
 // event codes by hand, calibrate the eye. Knows nothing about drivers.
+import "../fullScreen.css";
 import "./rig.css";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { ActButton, Key, LevelMark, Panel } from "../operator/parts.tsx";
@@ -8,7 +9,7 @@ import { formatAge } from "../operator/format.ts";
 import { DeviceForms } from "./DeviceForms.tsx";
 import { EyePanel } from "./EyePanel.tsx";
 import { RatesPanel } from "./RatesPanel.tsx";
-import { rigConfig } from "../../shared/contract/index.ts";
+import { rigConfig, rigNameOf } from "../../shared/contract/index.ts";
 import { profileOf } from "./rigView.ts";
 import type { AppDescription, Device, EngineClient, EyeAction, RigConfig, RigProfileLine, RigState, SessionConfig } from "../../shared/contract/index.ts";
 
@@ -49,7 +50,7 @@ function RigScreen({ client, app, draft, change, mayOperate, onOpenScreen, onClo
     return () => window.removeEventListener("keydown", swallow, true);
   }, []);
 
-  const openNow = useCallback(() => void open({ rig, response: draft.response, display: draft.display, subject: draft.subject.id, folder: draft.folder }, rig), [open, rig, draft]);
+  const openNow = useCallback(() => void open({ rig, response: draft.response, display: draft.display, subject: draft.subject.id, folder: draft.folder, neurons: { seed: draft.seed, encoder: draft.models.encoder } }, rig), [open, rig, draft]);
   // At first the rig of the form is opened as it is.
   const first = useRef(true);
   useEffect(() => {
@@ -76,6 +77,7 @@ function RigScreen({ client, app, draft, change, mayOperate, onOpenScreen, onClo
     else if (key === "w") onOpenScreen();
     else if (key === "r") act.reward(draft.trial.rewardMs, 1);
     else if (key === "e") act.sync();
+    else if (key === "t") act.display(draft.trial, rig);
     else if (key === "z") act.eye({ action: "recentre" });
     else if (calibrating !== null && event.key === " ") act.eye({ action: "take" });
     else if (calibrating !== null && event.key === "Backspace") act.eye({ action: "back" });
@@ -86,7 +88,7 @@ function RigScreen({ client, app, draft, change, mayOperate, onOpenScreen, onClo
 
   return (
     <dialog
-      ref={dialog} className="rig-screen" data-testid="rig-screen" aria-label="Rig check" onKeyDown={onKey}
+      ref={dialog} className="full-screen rig-screen" data-testid="rig-screen" aria-label="Rig check" onKeyDown={onKey}
       onCancel={(event) => {
         event.preventDefault();
         if (state?.calibration != null) act.eye({ action: "cancel" });
@@ -118,8 +120,12 @@ function RigScreen({ client, app, draft, change, mayOperate, onOpenScreen, onClo
               <TestResult test={state?.rewardTest ?? null} none="One pulse: look whether the valve opens." />
             </div>
             <div className="rig-test">
-              <ActButton data-testid="rig-sync" disabled={!mayOperate || state === null} onClick={() => act.sync()}>Event code <Key>E</Key></ActButton>
-              <TestResult test={state?.syncTest ?? null} none="A word out, and back through the recording system." />
+              <ActButton data-testid="rig-sync" disabled={!mayOperate || state === null || state.syncTest?.ok === null} onClick={() => act.sync()}>Sync test <Key>E</Key></ActButton>
+              <SyncResult state={state} />
+            </div>
+            <div className="rig-test">
+              <ActButton data-testid="rig-display" disabled={!mayOperate || state === null || draft.display.kind !== "window"} onClick={() => act.display(draft.trial, rig)}>Display test <Key>T</Key></ActButton>
+              <span className="quiet">{draft.display.kind === "window" ? "20 s of flashes on the subject's screen, judged for this session's times." : "The session's form says: no window of Evoked's own."}</span>
             </div>
             <Marks state={state} />
           </Panel>
@@ -165,6 +171,13 @@ function TestResult({ test, none }: { readonly test: { readonly ok: boolean | nu
   if (test === null) return <span className="quiet">{none}</span>;
   const level = test.ok === null ? "off" : test.ok ? "ok" : "fault";
   return <span className={level} role="status"><LevelMark level={level} /> {test.message}</span>;
+}
+
+/** Photodiode and words in a line each. */
+function SyncResult({ state }: { readonly state: RigState | null }) {
+  const test = state?.syncTest ?? null;
+  if (test === null || test.parts.length === 0) return <TestResult test={test} none="Flashes the patch on the subject's screen and sends words, where the rig has them; says what came back, how late, how evenly." />;
+  return <span className="rig-sync-parts" data-testid="rig-sync-parts">{test.parts.map((part) => <span key={part.what} className={part.ok ? "ok" : "fault"} role="status" data-what={part.what} data-ok={part.ok}><LevelMark level={part.ok ? "ok" : "fault"} /> {part.message}</span>)}</span>;
 }
 
 function Marks({ state }: { readonly state: RigState | null }) {
@@ -233,6 +246,8 @@ interface RigActs {
   readonly problem: string | null;
   reward(pulseMs: number, pulses: number): void;
   sync(): void;
+  /** Tests the display for the times of these trials, as this rig's. */
+  display(trial: SessionConfig["trial"], rig: RigConfig): void;
   eye(action: EyeAction): void;
   /** The open rig is this one by now, without being opened anew. */
   keep(rig: RigConfig): void;
@@ -263,6 +278,7 @@ function useRig(client: EngineClient): { readonly state: RigState | null; readon
       problem: said,
       reward: (pulseMs, pulses) => void client.call("rig.reward", { pulseMs: Math.max(1, pulseMs), pulses }).then(tell),
       sync: () => void client.call("rig.sync", {}).then(tell),
+      display: ({ onMs, offMs }, rig) => void client.call("display.test", { onMs, offMs, rig: rigNameOf(rig) }).then(tell),
       eye: (action) => void client.call("rig.eye", action).then(tell),
       keep: setOpened,
     },

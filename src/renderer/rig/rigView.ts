@@ -49,8 +49,20 @@ export function withWeighing(weighings: readonly RewardWeighing[], index: number
 
 /** Channels that need a look first, then as the source has them. */
 export function channelsToShow(state: RigState): RigState["channels"] {
-  const order = { lost: 0, changed: 1, new: 2, silent: 3, ok: 4 } as const;
+  const order = { lost: 0, fell: 1, rose: 2, new: 3, silent: 4, ok: 5 } as const;
   return state.channels.toSorted((a, b) => order[a.state] - order[b.state]);
+}
+
+/** What has become of the channels since the last session, in a few words; "" before there is anything to compare with. */
+export function ratesWords({ channels, comparedWith }: RigState): string {
+  if (comparedWith === null || channels.length === 0) return "";
+  const parts = [["lost", "fell silent"], ["fell", "fell"], ["rose", "rose"], ["new", "fire anew"], ["silent", "silent as before"]] as const;
+  const said = parts.flatMap(([state, words]) => {
+    const count = channels.filter((c) => c.state === state).length;
+    return count === 0 ? [] : [`${count} ${words}`];
+  });
+  const same = channels.filter((c) => c.state === "ok").length;
+  return [...said, `${same} as before`].join(" · ");
 }
 
 export function calibrationWords(state: RigState): string {

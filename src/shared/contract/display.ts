@@ -38,6 +38,8 @@ export const displayTestArgs = z.object({
   offMs: z.number().min(0).max(5000).default(150),
   /** The refresh rate that the display is meant to have; null = whatever it has. */
   refreshHz: z.number().min(20).max(1000).nullable().default(null),
+  /** Of which rig this is the screen (`rigNameOf`); left out: not known. */
+  rig: z.string().max(120).optional(),
 }).strict();
 export type DisplayTestArgs = z.infer<typeof displayTestArgs>;
 

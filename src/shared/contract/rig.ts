@@ -93,6 +93,11 @@ export const rigConfig = z.object({
 export type RigConfig = z.infer<typeof rigConfig>;
 export type RigConfigInput = z.input<typeof rigConfig>;
 
+/** What a rig is called where its name is all that is kept of it. */
+export function rigNameOf({ profile, kind }: Pick<RigConfig, "profile" | "kind">): string {
+  return profile ?? kind;
+}
+
 export const rigProfileName = z.string().trim().min(1).max(60).regex(/^[A-Za-z0-9][A-Za-z0-9 ._-]*$/, "expected letters, digits, spaces, . - or _, a letter or digit first");
 
 export const rigProfileSchema = "evoked.rigProfile";

@@ -12,6 +12,8 @@ export const rigOpenArgs = z.object({
   /** Whose last session the rates are compared with. */
   subject: z.string().min(1),
   folder: z.string().nullable().default(null),
+  /** Of the synthetic rig: the neurons that a session with this seed and this encoder would have; left out: some of its own. */
+  neurons: z.object({ seed: z.number().int(), encoder: z.string().min(1) }).optional(),
 }).strict();
 export type RigOpenArgs = z.infer<typeof rigOpenArgs>;
 
@@ -19,8 +21,8 @@ export const rigChannel = z.object({
   name: z.string(), area: z.string(),
   /** Spikes/s since the check began, and in the last session of this subject on this rig; null where there is none. */
   rateHz: z.number(), lastRateHz: z.number().nullable(),
-  /** "lost": it fired in the last session and is silent now; "new": the other way round. */
-  state: z.enum(["ok", "silent", "lost", "new", "changed"]),
+  /** "lost": it fired in the last session and is silent now; "new": the other way round; "rose", "fell": by more than twofold. */
+  state: z.enum(["ok", "silent", "lost", "new", "rose", "fell"]),
 });
 export type RigChannel = z.infer<typeof rigChannel>;
 
@@ -39,7 +41,18 @@ export const calibrationState = z.object({
 });
 export type CalibrationState = z.infer<typeof calibrationState>;
 
-/** A trial of a device by hand; ageMs since it was made. */
+/** What came back of a test of the marks. Delays: mark on the rig's clock less flip or sending, ms; null where nothing was matched. */
+export const syncTestPart = z.object({
+  what: z.enum(["flashes", "words"]),
+  ok: z.boolean(), message: z.string(),
+  sent: z.number(), seen: z.number(),
+  /** Marks that belong to nothing that was sent. */
+  extra: z.number(),
+  delayMsMean: z.number().nullable(), delayMsSd: z.number().nullable(), delayMsMin: z.number().nullable(), delayMsMax: z.number().nullable(),
+});
+export type SyncTestPart = z.infer<typeof syncTestPart>;
+
+/** A trial of a device by hand; ok is null while it runs. */
 const trial = z.object({ ok: z.boolean().nullable(), message: z.string() });
 
 export const rigState = z.object({
@@ -51,13 +64,13 @@ export const rigState = z.object({
   /** One line: fit for a session, or the first reason why not. */
   verdict: z.object({ level: z.enum(["ok", "warn", "fault", "off"]), message: z.string() }),
   channels: z.array(rigChannel),
-  /** File of the session that the rates are compared with; null without one. */
-  comparedWith: z.string().nullable(),
+  /** The session that the rates are compared with, by its baseline before images where there is one; null without one. */
+  comparedWith: z.object({ file: z.string(), startedUtc: z.string(), of: z.enum(["baseline", "session"]) }).nullable(),
   /** Marks and words that the recording system sent, newest last. */
   marks: z.array(z.object({ atMs: z.number(), kind: z.string(), line: z.number(), word: z.number().nullable(), state: z.boolean() })),
   gaze: z.object({ xDeg: z.array(z.number()), yDeg: z.array(z.number()), rawX: z.number().nullable(), rawY: z.number().nullable(), seen: z.boolean(), canCalibrate: z.boolean(), isCalibrated: z.boolean() }),
   rewardTest: trial.nullable(),
-  syncTest: trial.nullable(),
+  syncTest: trial.extend({ parts: z.array(syncTestPart) }).nullable(),
   calibration: calibrationState.nullable(),
 });
 export type RigState = z.infer<typeof rigState>;

@@ -84,7 +84,7 @@ describe("the rig check of an Open Ephys rig", () => {
     closing.push(async () => rmSync(folder, { recursive: true, force: true }));
     const check = async (control: string, httpPort: number) => {
       const { rig, response, display } = sessionConfig.parse({ rig: { kind: "open-ephys", options: { dataPort: Number(player.endpoint.split(":").at(-1)), heartbeatPort: null, httpPort, control, startTimeoutMs: 15_000 } }, display: { kind: "timed" } });
-      return unwrap(await openRigCheck({ rig, response, display, subject: "S", folder }, { clock: createRealClock(), sessionFolder: folder, rewardFolder: null, screen: null }));
+      return unwrap(await openRigCheck({ rig, response, display, subject: "S", folder }, { clock: createRealClock(), sessionFolder: folder, rewardFolder: null, screen: null, display: { last: () => null, secondsLeft: null, status: null } }));
     };
     const program = (opened: RigCheck) => opened.state().devices.find((device) => device.id === "program");
 

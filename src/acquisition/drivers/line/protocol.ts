@@ -178,7 +178,7 @@ export interface LinePacket {
   readonly number: number;
   readonly tick: number;
   readonly spikes: readonly { readonly tick: number; readonly channel: number; readonly unit: number }[];
-  readonly marks: readonly { readonly tick: number; readonly line: number; readonly state: boolean; readonly isPhotodiode: boolean }[];
+  readonly marks: readonly { readonly tick: number; readonly line: number; readonly state: boolean; readonly isPhotodiode: boolean; readonly word?: number | null }[];
   readonly eye: readonly { readonly tick: number; readonly xDeg: number; readonly yDeg: number; readonly valid: boolean }[];
 }
 
@@ -202,7 +202,8 @@ export function encodePacket({ number, tick, spikes, marks, eye }: LinePacket): 
   for (const mark of marks) {
     view.setUint32(at, tick - mark.tick, true);
     view.setUint8(at + 4, mark.line);
-    view.setUint8(at + 5, (mark.state ? 1 : 0) | (mark.isPhotodiode ? 2 : 0));
+    view.setUint8(at + 5, (mark.state ? 1 : 0) | (mark.isPhotodiode ? 2 : 0) | (mark.word == null ? 0 : 4));
+    view.setUint16(at + 6, mark.word ?? 0, true);
     at += 8;
   }
   for (const gaze of eye) {

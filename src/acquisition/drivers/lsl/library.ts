@@ -20,6 +20,8 @@ export interface LslInlet {
   pull(): { readonly values: Float64Array; readonly times: Float64Array; readonly texts: readonly string[] | null } | null;
   /** What to add to time stamps for this computer's LSL clock, s; may take a while the first time. */
   timeCorrection(timeoutS: number): Promise<number | null>;
+  /** The same with how well it is known, s; null where the library is too old to say. */
+  timeCorrectionWithin(timeoutS: number): Promise<{ readonly correctionS: number; readonly uncertaintyS: number | null } | null>;
   close(): void;
 }
 
@@ -93,6 +95,8 @@ function bind(koffi: Pick<typeof import("koffi"), "load" | "decode">, file: stri
   const pullTexts = library.func("double lsl_pull_sample_str(void *inlet, _Out_ void **texts, int count, double timeout, _Out_ int *error)");
   const destroyString = library.func("void lsl_destroy_string(void *text)");
   const timeCorrection = library.func("double lsl_time_correction(void *inlet, double timeout, _Out_ int *error)");
+  // Of liblsl 1.13 and later.
+  const timeCorrectionEx = optional(() => library.func("double lsl_time_correction_ex(void *inlet, _Out_ double *remoteTime, _Out_ double *uncertainty, double timeout, _Out_ int *error)"));
   const createInfo = library.func("void *lsl_create_streaminfo(const char *name, const char *type, int channels, double rate, int format, const char *sourceId)");
   const createOutlet = library.func("void *lsl_create_outlet(void *info, int chunk, int bufferS)");
   const destroyOutlet = library.func("void lsl_destroy_outlet(void *outlet)");
@@ -149,6 +153,14 @@ function bind(koffi: Pick<typeof import("koffi"), "load" | "decode">, file: stri
             const error = [0];
             timeCorrection.async(inlet, timeoutS, error, (problem: unknown, seconds: number) => resolve(isClosed || (problem !== null && problem !== undefined) || error[0] !== 0 ? null : seconds));
           }),
+        timeCorrectionWithin(timeoutS) {
+          if (timeCorrectionEx === null) return this.timeCorrection(timeoutS).then((correctionS) => (correctionS === null ? null : { correctionS, uncertaintyS: null }));
+          return new Promise((resolve) => {
+            const error = [0];
+            const uncertainty = [0];
+            timeCorrectionEx.async(inlet, [0], uncertainty, timeoutS, error, (problem: unknown, correctionS: number) => resolve(isClosed || (problem !== null && problem !== undefined) || error[0] !== 0 ? null : { correctionS, uncertaintyS: uncertainty[0] ?? null }));
+          });
+        },
         close() {
           isClosed = true;
           destroyInlet(inlet);
@@ -168,6 +180,15 @@ function bind(koffi: Pick<typeof import("koffi"), "load" | "decode">, file: stri
       };
     },
   };
+}
+
+/** A function that not every version of the library has; null where this one has not. */
+function optional<T>(find: () => T): T | null {
+  try {
+    return find();
+  } catch {
+    return null;
+  }
 }
 
 /** The whole number that a text writes in decimal digits; NaN where it writes none. */

@@ -51,6 +51,11 @@ function createBlackrockPlayer(world: PlayerWorld): ProtocolPlayer {
     play(block) {
       for (const [i, tick] of block.spikeTicks.entries()) device.spike(tick, block.spikeChannels[i] ?? 0, block.spikeUnits[i] ?? 0);
       for (const mark of block.marks) {
+        // The port set to "16-bit on strobe" gives the word alone.
+        if (mark.word !== null) {
+          device.digital(mark.tick, mark.word, 0, 2);
+          continue;
+        }
         const bit = 1 << (mark.kind === "photodiode" ? photodiodeLine : mark.line);
         word = mark.state ? word | bit : word & ~bit;
         device.digital(mark.tick, word, bit, 1);

@@ -40,7 +40,7 @@ function createBridgePlayer(world: PlayerWorld): ProtocolPlayer {
     heard: () => publisher.heard(),
     play(block) {
       const arrivedHostNs = world.clock.now();
-      for (const { tick, kind, line, state } of block.marks) publisher.take({ kind: "mark", mark: { kind, rigNs: rigTimeNs(tick), line, state, word: null }, arrivedHostNs });
+      for (const { tick, kind, line, state, word } of block.marks) publisher.take({ kind: "mark", mark: { kind, rigNs: rigTimeNs(tick), line, state, word }, arrivedHostNs });
       publisher.take({ kind: "spikes", batch: { timesRigNs: block.spikeTicks, channels: block.spikeChannels, units: block.spikeUnits, watermarkRigNs: rigTimeNs(block.untilTick), arrivedHostNs } });
     },
     async close() {

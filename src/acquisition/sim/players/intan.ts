@@ -11,7 +11,11 @@ import { createWire } from "../wire.ts";
 
 const tickHz = 20_000;
 const framesPerBlock = 128;
-const photodiodeLine = 1;
+/** Digital inputs: a word's bits on 1 to 8, its strobe, the photodiode. */
+const strobeLine = 9;
+const photodiodeLine = 10;
+/** How long a strobe stays up: 1 ms. */
+const strobeTicks = 20;
 const portNames = "ABCDEFGH";
 /** Noise of the amplifier and depth of a spike, µV. */
 const noiseMicrovolts = 10;
@@ -51,6 +55,7 @@ function createIntanPlayer(world: PlayerWorld): ProtocolPlayer {
   /** Spikes whose shape reaches into the next block. */
   let shapes: { readonly tick: number; readonly channel: number }[] = [];
   let word = 0;
+  let strobeEndTick = Infinity;
 
   const wire = createWire<Packet>({
     clock: world.clock,
@@ -139,8 +144,17 @@ function createIntanPlayer(world: PlayerWorld): ProtocolPlayer {
         for (const shape of shapes) if (shape.channel === channel && tick >= shape.tick) microvolts += spikeMicrovolts[tick - shape.tick] ?? 0;
         view.setUint16(at + 4 + 2 * place, Math.max(0, Math.min(65_535, 32_768 + Math.round(microvolts / 0.195))), true);
       }
+      if (tick >= strobeEndTick) {
+        word &= ~(1 << (strobeLine - 1));
+        strobeEndTick = Infinity;
+      }
       for (const mark of block.marks) {
         if (mark.tick !== tick) continue;
+        if (mark.word !== null) {
+          word = (word & ~0xff) | (mark.word & 0xff) | (1 << (strobeLine - 1));
+          strobeEndTick = tick + strobeTicks;
+          continue;
+        }
         const bit = mark.kind === "photodiode" ? photodiodeLine - 1 : mark.line;
         word = mark.state ? word | (1 << bit) : word & ~(1 << bit);
       }

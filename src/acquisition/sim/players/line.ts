@@ -11,6 +11,8 @@ import { createWire } from "../wire.ts";
 
 const tickHz = 1_000_000;
 const defaultPort = 47_600;
+/** Line of a word's strobe. */
+const strobeLine = 8;
 /** Spikes of a packet: it stays below an Ethernet frame. */
 const spikesMax = 160;
 const eyesMax = 80;
@@ -77,7 +79,7 @@ function createLinePlayer(world: PlayerWorld): ProtocolPlayer {
       beating = null;
       heardTick = block.untilTick;
       const spikes = Array.from(block.spikeTicks, (tick, i) => ({ tick, channel: block.spikeChannels[i] ?? 0, unit: block.spikeUnits[i] ?? 0 }));
-      const marks = block.marks.map(({ tick, line, state, kind }) => ({ tick, line, state, isPhotodiode: kind === "photodiode" }));
+      const marks = block.marks.map(({ tick, line, state, kind, word }) => ({ tick, line: kind === "strobe" ? strobeLine : line, state, isPhotodiode: kind === "photodiode", word }));
       // All but the last packet reach to the first spike of the next.
       for (let from = 0; from + spikesMax < spikes.length; from += spikesMax) send(spikes[from + spikesMax]?.tick ?? block.untilTick, { spikes: spikes.slice(from, from + spikesMax), marks: from === 0 ? marks.filter((mark) => mark.tick < (spikes[spikesMax]?.tick ?? 0)) : [] });
       const done = Math.floor(Math.max(0, spikes.length - 1) / spikesMax) * spikesMax;

@@ -1,5 +1,5 @@
 // Plays in the place of a program that sends spikes over the Lab Streaming Layer: one stream with spikes, heartbeats and the photodiode, one
-// with gaze. Conventions: docs/rigs/lsl.md. Knows nothing about the driver that listens.
+// with strobed words, one with gaze. Conventions: docs/rigs/lsl.md. Knows nothing about the driver that listens.
 import { z } from "zod";
 import { ok } from "../../../shared/result.ts";
 import { loadLsl } from "../../drivers/lsl/library.ts";
@@ -25,6 +25,7 @@ function createLslPlayer(world: PlayerWorld): ProtocolPlayer {
   // Every computer of the network hears of it: the name is its own.
   const name = `Evoked synthetic rig ${process.pid}-${made++}`;
   let spikes: LslOutlet | null = null;
+  let markers: LslOutlet | null = null;
   let gaze: LslOutlet | null = null;
 
   const wire = createWire<readonly [values: readonly number[], timeS: number]>({
@@ -40,11 +41,13 @@ function createLslPlayer(world: PlayerWorld): ProtocolPlayer {
       const library = await loadLsl(null);
       if (!library.ok) return library;
       spikes = library.value.openOutlet({ name, type: "Spikes", channelCount: 2, sourceId: name });
+      markers = library.value.openOutlet({ name: `${name} markers`, type: "Markers", channelCount: 1, sourceId: `${name} markers` });
       gaze = library.value.openOutlet({ name: `${name} gaze`, type: "Gaze", channelCount: 3, sourceId: `${name} gaze` });
       return ok(undefined);
     },
     driverOptions: () => ({
       spikesName: name,
+      markersName: `${name} markers`,
       gazeName: `${name} gaze`,
       // The rig's time is in the time stamps themselves.
       timeCorrection: false,
@@ -56,7 +59,10 @@ function createLslPlayer(world: PlayerWorld): ProtocolPlayer {
     },
     play(block) {
       for (const [i, tick] of block.spikeTicks.entries()) wire.send([[block.spikeChannels[i] ?? 0, block.spikeUnits[i] ?? 0], tick / tickHz]);
-      for (const mark of block.marks) wire.send([[photodiodeChannel, mark.state ? 1 : 0], mark.tick / tickHz]);
+      for (const mark of block.marks) {
+        if (mark.word === null) wire.send([[photodiodeChannel, mark.state ? 1 : 0], mark.tick / tickHz]);
+        else markers?.push([mark.word], mark.tick / tickHz);
+      }
       wire.send([[heartbeatChannel, 0], block.untilTick / tickHz]);
     },
     eye(batch) {
@@ -65,8 +71,10 @@ function createLslPlayer(world: PlayerWorld): ProtocolPlayer {
     async close() {
       wire.drain();
       spikes?.close();
+      markers?.close();
       gaze?.close();
       spikes = null;
+      markers = null;
       gaze = null;
     },
   };

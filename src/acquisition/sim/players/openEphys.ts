@@ -9,8 +9,9 @@ import { createWire } from "../wire.ts";
 const tickHz = 30_000;
 /** As many as it takes for the driver to tell a lost spike from a lost block of data. */
 const continuousChannels = 4;
-/** TTL line that carries the photodiode. */
-const photodiodeLine = 1;
+/** TTL lines: a word's bits on 0 to 7, its strobe, the photodiode. */
+const strobeLine = 8;
+const photodiodeLine = 9;
 const stream = "Synthetic";
 const sourceNode = 100;
 const waveformSamples = 40;
@@ -129,12 +130,12 @@ function createOpenEphysPlayer(world: PlayerWorld): ProtocolPlayer {
         ]);
       }
       for (const mark of block.marks) {
-        const line = mark.kind === "photodiode" ? photodiodeLine : mark.line;
+        const line = mark.kind === "photodiode" ? photodiodeLine : mark.kind === "strobe" ? strobeLine : mark.line;
         const payload = new Uint8Array(10);
         const view = new DataView(payload.buffer);
         view.setUint8(0, line);
         view.setUint8(1, mark.state ? 1 : 0);
-        view.setBigUint64(2, mark.state ? 1n << BigInt(line) : 0n, true);
+        view.setBigUint64(2, (mark.state ? 1n << BigInt(line) : 0n) | BigInt(mark.word ?? 0), true);
         wire.send([eventEnvelope, header({ type: "event", content: { stream, source_node: sourceNode, type: 3, sample_num: mark.tick }, data_size: payload.length }), payload]);
       }
       const samples = block.untilTick - block.fromTick;

@@ -9,8 +9,9 @@ import { createWire } from "../wire.ts";
 import { portOf } from "./openEphys.ts";
 
 const tickHz = 30_000;
-/** TTL lines of the photodiode and of the pulse that tells the time. */
-const photodiodeLine = 1;
+/** TTL lines of a word's strobe, of the photodiode and of the pulse that tells the time. */
+const strobeLine = 8;
+const photodiodeLine = 9;
 const clockLine = 7;
 const stream = "Synthetic";
 const sourceNode = 103;
@@ -53,8 +54,8 @@ function createOpenEphysEventsPlayer(world: PlayerWorld): ProtocolPlayer {
     wire.send([code, encode.encode(JSON.stringify(fields, null, 2))]);
   }
 
-  function sendTtl(tick: number, line: number, state: boolean): void {
-    send(ttlCode, { event_type: "ttl", stream, source_node: sourceNode, sample_rate: tickHz, sample_number: tick, line, state });
+  function sendTtl(tick: number, line: number, state: boolean, word: number | null = null): void {
+    send(ttlCode, { event_type: "ttl", stream, source_node: sourceNode, sample_rate: tickHz, sample_number: tick, line, state, ...(word === null ? {} : { word }) });
   }
 
   async function listen(socket: XPublisher): Promise<void> {
@@ -109,7 +110,7 @@ function createOpenEphysEventsPlayer(world: PlayerWorld): ProtocolPlayer {
           sample_rate: tickHz, sample_number: tick, sorted_id: block.spikeUnits[i] ?? 0, amp1: 100,
         });
       }
-      for (const mark of block.marks) sendTtl(mark.tick, mark.kind === "photodiode" ? photodiodeLine : mark.line, mark.state);
+      for (const mark of block.marks) sendTtl(mark.tick, mark.kind === "photodiode" ? photodiodeLine : mark.kind === "strobe" ? strobeLine : mark.line, mark.state, mark.word);
       if (block.untilTick <= block.fromTick) return;
       isClockHigh = !isClockHigh;
       sendTtl(block.untilTick, clockLine, isClockHigh);

@@ -20,6 +20,7 @@ import { DiverseSetLink } from "../../diverseSet/DiverseSetScreen.tsx";
 import { ModelsLink } from "../../models/ModelsScreen.tsx";
 import { RigLink } from "../../rig/RigScreen.tsx";
 import type { RendererClient } from "../../client.ts";
+import { rigNameOf } from "../../../shared/contract/index.ts";
 import type { AppDescription, Check, OptionSpec, SessionConfig, SessionSummary } from "../../../shared/contract/index.ts";
 import type { Notice } from "../commands.ts";
 
@@ -75,7 +76,7 @@ export function StartScreen(props: StartScreenProps) {
         <Wordmark />
         <span className="quiet">{app === null ? "" : `Version ${app.version}. Models run on: ${app.provider}.`}</span>
         <span className="grow" />
-        <DisplayTestLink client={props.client} mayOperate={mayOperate} trial={draft.trial} onOpenScreen={props.onOpenScreen} />
+        <DisplayTestLink client={props.client} mayOperate={mayOperate} trial={draft.trial} rig={rigNameOf(draft.rig)} onOpenScreen={props.onOpenScreen} />
         <RigLink client={props.client} app={app} draft={draft} change={change} mayOperate={mayOperate} onOpenScreen={props.onOpenScreen} />
         <InsilicoLink client={props.client} mayOperate={mayOperate} />
         <DiverseSetLink client={props.client} mayOperate={mayOperate} />
