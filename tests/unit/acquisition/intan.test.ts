@@ -1,11 +1,15 @@
 // Intan RHX: its recorded bytes, its time stamps' tricks, and spikes found in waveforms.
 import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
+import { openIntanControl } from "../../../src/acquisition/drivers/intan/control.ts";
 import { createThresholdDetector } from "../../../src/acquisition/drivers/intan/detector.ts";
 import { createIntanDecoder } from "../../../src/acquisition/drivers/intan/decoder.ts";
 import { intanOptionsSchema } from "../../../src/acquisition/drivers/intan/options.ts";
 import { createSpikeParser, createWaveformParser, parseReturn } from "../../../src/acquisition/drivers/intan/protocol.ts";
 import { createRng } from "../../../src/shared/rng.ts";
+import type { Result } from "../../../src/shared/result.ts";
 import { hostTimeNs } from "../../../src/shared/units.ts";
 import type { SourceEvent } from "../../../src/shared/values.ts";
 
@@ -187,6 +191,71 @@ describe("the Intan decoder", () => {
     expect(parseReturn("Return: Run", "RunMode")).toBeNull();
     expect(parseReturn("Unrecognized parameter", "RunMode")).toBeNull();
     expect(parseReturn("Return: RunMode StopReturn: SampleRateHertz 20000", "samplerateHertz")).toBe("20000");
+  });
+
+  it("finds the value in every answer that RHX 3.4.0 gave, and none in its complaints", () => {
+    const asked: readonly (readonly [string, string])[] = JSON.parse(fixture("intan-rhx-3.4.0-commands.json").toString("utf8"));
+    const values = Object.fromEntries(asked.filter(([command]) => command.startsWith("get ")).map(([command, reply]) => [command.slice(4, -1), parseReturn(reply, command.slice(4, -1))]));
+    expect(values).toMatchObject({
+      RunMode: "Stop", SampleRateHertz: "20000", TCPNumberDataBlocksPerWrite: "1", "A-000.TCPDataOutputEnabled": "False", "A-000.TCPDataOutputEnabledSpike": "True", "DIGITAL-IN-01.TCPDataOutputEnabled": "False",
+      "DIGITAL-IN-1.TCPDataOutputEnabled": null, TCPSpikeDataOutputConnectionStatus: "Disconnected", TCPWaveformDataOutputConnectionStatus: "Pending",
+    });
+    expect(asked.filter(([, reply]) => reply.startsWith("Return: TCPDataOutputEnabled"))).not.toEqual([]);
+  });
+});
+
+function had<T>(result: Result<T, string>): T {
+  if (!result.ok) throw new Error(result.error);
+  return result.value;
+}
+
+/** RHX's command port: one client at a time, and shut for good once that one is gone. */
+async function anRhx(): Promise<{ readonly port: number; readonly heard: string[]; hangUp(): void }> {
+  const heard: string[] = [];
+  const clients: Socket[] = [];
+  const server = createServer((socket) => {
+    clients.push(socket);
+    server.close();
+    socket.on("data", (piece) => {
+      const command = piece.toString("latin1");
+      heard.push(command);
+      const [verb = "", parameter = ""] = command.replace(";", "").split(" ");
+      if (verb === "get") socket.write(`Return: ${parameter.slice(parameter.lastIndexOf(".") + 1)} ${parameter.startsWith("TCP") ? (heard.filter((one) => one.startsWith("execute")).length < 3 ? "Connected" : "Pending") : "true"}`);
+    });
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const address = server.address();
+  return { port: typeof address === "object" && address !== null ? address.port : 0, heard, hangUp: () => clients.forEach((client) => client.destroy()) };
+}
+
+describe("RHX's remote control", () => {
+  it("is kept from one use to the next, as RHX hears nobody else once it is left", async () => {
+    const rhx = await anRhx();
+    const world = { host: "127.0.0.1", port: rhx.port, timeoutMs: 5000, onEnd: () => undefined };
+    const check = had(await openIntanControl(world));
+    expect(await check.set("A-003.TCPDataOutputEnabledSpike", "true")).toEqual({ ok: true, value: undefined });
+    expect(await openIntanControl(world)).toEqual({ ok: false, error: "this program uses it already" });
+    check.close();
+    const session = had(await openIntanControl(world));
+    expect(await session.get("RunMode")).toEqual({ ok: true, value: "true" });
+    session.close();
+    rhx.hangUp();
+    let again = await openIntanControl(world);
+    for (let tries = 0; again.ok && tries < 100; tries++) {
+      again.value.close();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      again = await openIntanControl(world);
+    }
+    expect(again).toEqual({ ok: false, error: "the connection was refused" });
+  });
+
+  it("waits until RHX listens at a data port that it has not seen left yet", async () => {
+    const rhx = await anRhx();
+    const control = had(await openIntanControl({ host: "127.0.0.1", port: rhx.port, timeoutMs: 5000, onEnd: () => undefined }));
+    expect(await control.listen("Waveform")).toEqual({ ok: true, value: undefined });
+    expect(rhx.heard.filter((one) => one === "execute ConnectTCPWaveformDataOutput;")).toHaveLength(3);
+    control.close();
+    rhx.hangUp();
   });
 });
 

@@ -8,6 +8,8 @@ import type { Result } from "../../../shared/result.ts";
 export interface TcpConnection {
   write(text: string): void;
   close(): void;
+  /** Whether it holds up the end of this process. */
+  holds(process: boolean): void;
 }
 
 /** Errors: why it could not be made, for the end of a sentence. */
@@ -43,6 +45,7 @@ export function openTcp(options: {
       resolve(
         ok({
           write: (text) => void socket.write(text),
+          holds: (process) => void (process ? socket.ref() : socket.unref()),
           close() {
             isOver = true;
             socket.destroy();

@@ -156,11 +156,15 @@ export function createSpikeParser(): StreamParser<SpikeRecord> {
   };
 }
 
-/** Value of "Return: SampleRateHertz 20000" for "SampleRateHertz", the newest where there are several; null where there is none. Names compare without case. */
+/**
+ * Value of "Return: SampleRateHertz 20000" for "SampleRateHertz", the newest where there are several; null where there is none. Names compare without
+ * case. Asked for "A-000.TCPDataOutputEnabled", RHX says "Return: TCPDataOutputEnabled True": the channel is not in its answer.
+ */
 export function parseReturn(reply: string, parameter: string): string | null {
+  const names = [parameter, parameter.slice(parameter.lastIndexOf(".") + 1)].map((name) => name.toLowerCase());
   for (const answer of reply.split(/Return:\s*/i).slice(1).toReversed()) {
     const [name, ...value] = answer.trim().replace(/;$/, "").split(/\s+/);
-    if (name?.toLowerCase() === parameter.toLowerCase() && value.length > 0) return value.join(" ");
+    if (names.includes(name?.toLowerCase() ?? "") && value.length > 0) return value.join(" ");
   }
   return null;
 }

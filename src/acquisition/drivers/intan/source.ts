@@ -107,10 +107,14 @@ export function createIntanSource({ clock, options, tap }: { readonly clock: Clo
     const blocks = options.blocksPerWrite === null ? await control.get("TCPNumberDataBlocksPerWrite") : ok(String(options.blocksPerWrite));
     const rateHz = Number(rate.value);
     if (!(rateHz > 0)) return err(`expected a sample rate, got "${rate.value}"`);
-    if (options.waveformPort !== null) control.execute("ConnectTCPWaveformDataOutput");
-    await pause();
-    if (options.spikePort !== null) control.execute("ConnectTCPSpikeDataOutput");
-    await pause();
+    if (options.waveformPort !== null) {
+      const listens = await control.listen("Waveform");
+      if (!listens.ok) return listens;
+    }
+    if (options.spikePort !== null) {
+      const listens = await control.listen("Spike");
+      if (!listens.ok) return listens;
+    }
     return ok({ control, rateHz, writeBlocks: blocks.ok ? Math.max(1, Number(blocks.value) || 1) : defaultBlocksPerWrite, startsRun: isStopped && options.setUp });
   }
 
@@ -237,7 +241,7 @@ export function createIntanSource({ clock, options, tap }: { readonly clock: Clo
       try {
         const ready = await setUp();
         const refused = (reason: string) =>
-          fault("noAnswer", `Expected Intan RHX at ${options.host}, but ${reason}. In RHX open Network, Remote TCP Control, and press Connect at Commands, Waveform Output and Spike Output; then check host and ports of the rig.`);
+          fault("noAnswer", `Expected Intan RHX at ${options.host}, but ${reason}. In RHX open Network, Remote TCP Control, and press Connect at Commands${options.commandPort === null ? ", Waveform Output and Spike Output" : " (it stops listening whenever a program leaves it)"}; then check host and ports of the rig.`);
         if (!ready.ok) return refused(ready.error);
         const { control, rateHz, writeBlocks, startsRun } = ready.value;
         const current: Running = {

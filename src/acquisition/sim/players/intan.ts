@@ -75,6 +75,8 @@ function createIntanPlayer(world: PlayerWorld): ProtocolPlayer {
   reset();
 
   function valueOf(parameter: string): string {
+    if (/^TCPWaveformDataOutputConnectionStatus$/i.test(parameter)) return waveform === null ? "Pending" : "Connected";
+    if (/^TCPSpikeDataOutputConnectionStatus$/i.test(parameter)) return spike === null ? "Pending" : "Connected";
     return parameters.get(parameter.toLowerCase()) ?? "False";
   }
 
@@ -83,8 +85,9 @@ function createIntanPlayer(world: PlayerWorld): ProtocolPlayer {
     if (verb === "") return;
     switch (verb.toLowerCase()) {
       case "get":
-        if (/^DIGITAL-IN-(?!01\b)/i.test(parameter)) socket.write("Error - Unrecognized parameter");
-        else socket.write(`Return: ${parameter} ${valueOf(parameter)}`);
+        if (/^DIGITAL-IN-(?!01\b)/i.test(parameter)) socket.write("Unrecognized parameter");
+        // RHX leaves the channel out of its answer.
+        else socket.write(`Return: ${parameter.slice(parameter.lastIndexOf(".") + 1)} ${valueOf(parameter)}`);
         return;
       case "set": {
         const value = rest.join(" ");
