@@ -9,6 +9,9 @@ import type { Fault, Result } from "../shared/result.ts";
 import type { HostTimeNs } from "../shared/units.ts";
 import { createSourceEye } from "./eye/source.ts";
 import { createOpenEphysCodes, openEphysCodesOptionsSchema } from "./drivers/open-ephys/codes.ts";
+import { blackrockCodesOptionsSchema, createBlackrockCodes } from "./drivers/blackrock/codes.ts";
+import { blackrockDevices, blackrockOptionsSchema } from "./drivers/blackrock/options.ts";
+import { createLslCodes, lslCodesOptionsSchema } from "./drivers/lsl/codes.ts";
 import { analogEyeOptionsSchema, createAnalogEye } from "./eye/analog.ts";
 import { createEyelink, eyelinkOptionsSchema } from "./eye/eyelink.ts";
 import { createGazeTracker } from "./eye/gaze.ts";
@@ -129,6 +132,27 @@ export const syncRegistry: readonly SyncKind[] = [
     kind: "open-ephys", title: "Messages to the Open Ephys GUI", description: "Each code as a text message over the GUI's HTTP server, recorded there with a time of its own; no wire is needed.",
     options: openEphysCodesOptionsSchema,
     make: (options, _config, world) => ok(createOpenEphysCodes({ clock: world.clock, options })),
+  }),
+  syncKind({
+    kind: "blackrock", title: "Comments in the Blackrock system", description: "Each code as a comment, stored by the system with its own time and sent back; no wire is needed.",
+    options: blackrockCodesOptionsSchema,
+    make({ host, sendPort, protocol }, _config, world) {
+      const rig = world.rig.kind === "blackrock" ? blackrockOptionsSchema.safeParse(world.rig.options) : null;
+      const own = rig?.success === true ? rig.data : null;
+      const usual = blackrockDevices[own?.device ?? "nsp"];
+      return ok(createBlackrockCodes({
+        clock: world.clock,
+        options: {
+          host: host ?? own?.host ?? usual.host, sendPort: sendPort ?? own?.sendPort ?? usual.sendPort,
+          protocol: protocol !== "auto" ? protocol : own === null || own.protocol === "auto" ? "4.1" : own.protocol,
+        },
+      }));
+    },
+  }),
+  syncKind({
+    kind: "lsl", title: "Markers of the Lab Streaming Layer", description: "Each code as a number in a marker stream of Evoked's own, for LabRecorder and whatever else records LSL; no wire is needed.",
+    options: lslCodesOptionsSchema,
+    make: (options, _config, world) => ok(createLslCodes({ clock: world.clock, options })),
   }),
   syncKind({
     kind: "simulated", title: "Digital port of the simulation", description: "Words into the digital input of the synthetic rig or of a simulator, which sends them back as a recording system with a strobed port does.",

@@ -108,7 +108,8 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
   const openedRig = unwrap(openRig(config.rig, { clock, seed: config.seed, encoder, ...(options.resumeFile === undefined ? {} : { pastChannels: channelsOf(options.resumeFile) }) }));
   const external = openExternalTask({ config, rig: openedRig, clock, sessionId: () => id });
   const { rig, display } = external ?? { rig: openedRig, display: options.display };
-  if (rig.truth !== null) checkTargets(configured, rig.truth.channels.length);
+  // Sorted units become channels as they fire: how many there will be is not known.
+  if (rig.truth !== null && config.rig.channels.units.length === 0) checkTargets(configured, rig.truth.channels.length + config.rig.channels.merges.length);
   const threads: EvolutionThread[] = [];
   let noteThreads: (opened: readonly EvolutionThread[]) => void = () => undefined;
   const openThreads = (settings: EvolutionStep, firstThread: number): readonly EvolutionThread[] => {

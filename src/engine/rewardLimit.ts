@@ -49,6 +49,8 @@ export function limitReward(options: RewardLimitOptions): LimitedReward {
   let day = dayOf(today());
   let dayMl = file === null ? 0 : readDay(file, day);
   let told = "";
+  /** A line that a crash cut short is left alone: the first of this run begins a new one. */
+  let isBegun = false;
 
   const limits = (): readonly { readonly what: string; readonly given: number; readonly max: number }[] => [
     ...(sessionMlMax === null ? [] : [{ what: "of this session", given: sessionMl, max: sessionMlMax }]),
@@ -76,7 +78,8 @@ export function limitReward(options: RewardLimitOptions): LimitedReward {
     if (file !== null) {
       try {
         mkdirSync(options.folder ?? "", { recursive: true });
-        appendFileSync(file, `${JSON.stringify({ utc: today().toISOString(), ms: pulseMs, ml: Math.round(ml * 1e6) / 1e6 })}\n`);
+        appendFileSync(file, `${isBegun ? "" : "\n"}${JSON.stringify({ utc: today().toISOString(), ms: pulseMs, ml: Math.round(ml * 1e6) / 1e6 })}\n`);
+        isBegun = true;
       } catch (error) {
         tell({ severity: "warn", stop: false, message: `The day's reward of ${options.subject} could not be noted in ${file}: ${error instanceof Error ? error.message : String(error)}. It is counted for this session only.` });
         return;
@@ -104,7 +107,7 @@ export function limitReward(options: RewardLimitOptions): LimitedReward {
       const given = await reward.pulse(pulseMs);
       // Where it cannot be told whether it was given, it counts: a limit errs on the subject's side.
       if (given.ok) count(given.value.pulseMs);
-      else if (given.error.code === "rewardUnknown" || given.error.code === "rewardNoAnswer") count(pulseMs);
+      else if (given.error.code === "rewardUnknown" || given.error.code === "rewardNoAnswer" || given.error.code === "rewardStopped") count(pulseMs);
       return given;
     },
     get totals() {

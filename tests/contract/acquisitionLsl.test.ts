@@ -2,6 +2,7 @@
 import koffi from "koffi";
 import { describe, expect, it } from "vitest";
 import { openSource } from "../../src/acquisition/index.ts";
+import { createLslCodes, lslCodesOptionsSchema } from "../../src/acquisition/drivers/lsl/codes.ts";
 import { loadLsl } from "../../src/acquisition/drivers/lsl/library.ts";
 import { createLslSource } from "../../src/acquisition/drivers/lsl/source.ts";
 import { lslOptionsSchema } from "../../src/acquisition/drivers/lsl/options.ts";
@@ -67,6 +68,36 @@ if (missing === null) {
       expect(events.find((event) => event.kind === "mark")).toMatchObject({ mark: { kind: "strobe", word: 77 } });
       expect(gaze[0]).toMatchObject({ clock: "rig", valid: Uint8Array.of(0) });
       expect(events.flatMap((event) => (event.kind === "fault" ? [event.fault.kind] : []))).toEqual(["malformed"]);
+    }, 60_000);
+
+    it("gets Evoked's own event codes back as words of the marker stream that they go out on, in order and stamped when they were sent", async () => {
+      const lsl = unwrap(await loadLsl(null));
+      const clock = createRealClock();
+      const name = `test codes ${process.pid}`;
+      const spikes = lsl.openOutlet({ name: `${name} s`, type: "Spikes", channelCount: 2, sourceId: `${name} s` });
+      const codes = createLslCodes({ clock, options: lslCodesOptionsSchema.parse({ name }) });
+      unwrap(await codes.start());
+      const source = createLslSource({ clock, options: lslOptionsSchema.parse({ spikesName: `${name} s`, markersName: name, staleMs: 40_000, startTimeoutMs: 15_000, timeCorrection: false }) });
+      const words: [number | null, number][] = [];
+      unwrap(await source.start((event) => {
+        if (event.kind === "mark") words.push([event.mark.word, event.mark.rigNs]);
+      }));
+      const end = performance.now() + 30_000;
+      while ((!spikes.hasConsumers() || !codes.status().detail.startsWith("a recorder listens")) && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
+      const fromNs = lsl.localClockS() * 1e9;
+      for (const code of [250, 5, 1, 200]) codes.send(code);
+      const untilNs = lsl.localClockS() * 1e9;
+      // Marks wait for the stream's clock, which the spike stream is.
+      while (words.length < 4 && performance.now() < end) {
+        spikes.push([-1, 0], lsl.localClockS());
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      expect(codes.status().detail).toBe("a recorder listens, 4 codes");
+      await source.stop();
+      await codes.stop();
+      spikes.close();
+      expect(words.map(([word]) => word)).toEqual([250, 5, 1, 200]);
+      for (const [, rigNs] of words) expect(rigNs >= fromNs - 1 && rigNs <= untilNs + 1).toBe(true);
     }, 60_000);
 
     it("takes the codes of a marker stream of texts, and counts the texts that are none", async () => {

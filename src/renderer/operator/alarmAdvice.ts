@@ -22,7 +22,7 @@ const advices: Readonly<Record<string, Advice>> = {
   overflow: { title: "Spikes dropped", meanwhile: shownAgain, todo: ["Raise the spike thresholds: a channel may be noisy.", "Close other programs on this computer."] },
   malformed: { title: "Bad packets", meanwhile: "They are left out and counted.", todo: ["Check that the recording system's version is one that Evoked knows (docs/rigs).", "Check that nothing else sends to the same port."] },
   disorder: { title: "Data out of order", meanwhile: "What came late is put where it belongs or counted.", todo: ["Once is no harm.", "Often: check the network to the rig, and that one program alone sends to this port."] },
-  lateSpikes: { title: "Late spikes", meanwhile: shownAgain, todo: ["Once is no harm.", "Often: the network or the recording computer holds data back; close other programs there."] },
+  lateSpikes: { title: "Late spikes", meanwhile: "They are recorded and counted by analyses; what was decided without them stays.", todo: ["Once is no harm.", "Often: the network or the recording computer holds data back; close other programs there."] },
   externalFolder: { title: "Task folder", meanwhile: trialsWait, todo: ["Is the agreed folder there, and may both programs write to it?", "Check the drive or network share that it is on."] },
   externalMissing: { title: "Image not shown", meanwhile: shownAgain, todo: ["Look at the other program: did it skip an image of the block?", "Does its task read the whole manifest?"] },
   externalRepeated: { title: "Image shown twice", meanwhile: "The first showing counts.", todo: ["Look at the other program: does it repeat images of a block by itself?"] },

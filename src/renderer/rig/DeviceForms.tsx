@@ -3,7 +3,7 @@ import { useState } from "react";
 import { ActButton, Panel } from "../operator/parts.tsx";
 import { ChoiceField, NumberField, OptionFields, SwitchField, TextField } from "../operator/start/fields.tsx";
 import { fitRewardFlow, rewardMl } from "../../shared/rewardFlow.ts";
-import { chooseEye, chooseReward, chooseSync, mergesFromText, mergesToText, ownDevice, unitsFromText, withDeviceOption, withWeighing } from "./rigView.ts";
+import { chooseEye, chooseReward, chooseSync, mergesFromText, mergesToText, ownDevice, sameList, unitsFromText, withDeviceOption, withWeighing } from "./rigView.ts";
 import type { AppDescription, RigConfig, RigState, SessionConfig } from "../../shared/contract/index.ts";
 
 interface FormsProps {
@@ -65,8 +65,11 @@ function withOptionOfRig(rig: RigConfig, name: string, value: unknown): RigConfi
 }
 
 function ChannelFields({ rig, onChange }: Pick<FormsProps, "rig" | "onChange">) {
-  const [units, setUnits] = useState(rig.channels.units.join(" "));
-  const [merges, setMerges] = useState(mergesToText(rig.channels.merges));
+  const [typedUnits, setUnits] = useState("");
+  const [typedMerges, setMerges] = useState("");
+  // What is typed is shown as it is typed for as long as it says what the rig has; a rig that was loaded says it itself.
+  const units = sameList(unitsFromText(typedUnits), rig.channels.units) ? typedUnits : rig.channels.units.join(" ");
+  const merges = sameList(mergesFromText(typedMerges), rig.channels.merges) ? typedMerges : mergesToText(rig.channels.merges);
   return (
     <details open={rig.channels.units.length + rig.channels.merges.length > 0}>
       <summary>Units and merges as targets</summary>

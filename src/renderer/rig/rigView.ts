@@ -39,6 +39,11 @@ export function mergesToText(merges: ChannelsConfig["merges"]): string {
   return merges.map((m) => (m.name === m.members.join(" + ") ? m.name : `${m.name} = ${m.members.join(" + ")}`)).join("\n");
 }
 
+/** Of plain data, in the same order. */
+export function sameList(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
 export function unitsFromText(text: string): string[] {
   return text.split(/[\s,;]+/).map((t) => t.trim()).filter((t) => t !== "");
 }

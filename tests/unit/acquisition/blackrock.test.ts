@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { loadAddon } from "../../../src/acquisition/native/addon.ts";
 import { RecordWriter, batchOf, recordKinds, recordWords } from "../../../src/acquisition/native/records.ts";
+import { createBlackrockCodes } from "../../../src/acquisition/drivers/blackrock/codes.ts";
 import { createBlackrockParser } from "../../../src/acquisition/drivers/blackrock/parser.ts";
 import { blackrockProtocols, channelInfoPayload, detectProtocol, processorInfoPayload, readChannelInfo, readHead, readProcessorInfo, runLevels, writePacket } from "../../../src/acquisition/drivers/blackrock/packets.ts";
 import { createRng } from "../../../src/shared/rng.ts";
@@ -412,6 +413,18 @@ describe.each(addon.ok ? (["addon", "node"] as const) : (["node"] as const))("th
       watermark = event.batch.watermarkRigNs;
     }
   }, 30_000);
+
+  it.each(["3.11", "4.0", "4.1"] as const)("gets event codes back that went out as comments (%s)", async (protocol) => {
+    const { made, events } = await aRunning({ protocol });
+    const codes = createBlackrockCodes({ clock: made.clock, options: { host: "127.0.0.1", sendPort: made.device.port(), protocol } });
+    unwrap(await codes.start());
+    closing.push(() => codes.stop());
+    for (const code of [250, 5]) codes.send(code);
+    const words = () => events.flatMap((event) => (event.kind === "mark" ? [[event.mark.kind, event.mark.line, event.mark.word]] : []));
+    await until(() => words().length === 2);
+    expect(words()).toEqual([["ttl", 255, 250], ["ttl", 255, 5]]);
+    expect(codes.status()).toMatchObject({ connected: true, problem: null, detail: "2 comments" });
+  });
 
   it("survives a restart of the device", async () => {
     const { made, events, spikes, kinds } = await aRunning();

@@ -59,6 +59,8 @@ describe("the limit of a subject's reward", () => {
     expect(second.line.totals).toMatchObject({ sessionMl: 0, dayMl: expect.closeTo(0.6, 6) });
     for (let i = 0; i < 6; i++) await second.line.pulse(100);
     expect(second.given).toHaveLength(4);
+    // The pulse after the cut line is not lost with it.
+    expect(aLine({ config: { calibration: [], sessionMlMax: null, dayMlMax: 1 }, folder: first.folder, today: () => today }).line.totals.dayMl).toBeCloseTo(1, 6);
     today = new Date(2026, 10, 29, 8);
     expect(second.line.totals.dayMl).toBe(0);
     expect((await second.line.pulse(100)).ok).toBe(true);

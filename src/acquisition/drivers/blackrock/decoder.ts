@@ -12,7 +12,7 @@ import type { RecordBatch } from "../../native/records.ts";
 import { nsPerMs, rigTimeNs } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
 import type { RigMark, SourceFault } from "../../../shared/values.ts";
-import { packetTypes, readHead, readSystemInfo, runLevels } from "./packets.ts";
+import { commentLine, packetTypes, readCommentCode, readHead, readSystemInfo, runLevels } from "./packets.ts";
 import type { BlackrockProtocol } from "./packets.ts";
 
 export interface BlackrockDecoderOptions {
@@ -281,6 +281,13 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
 
   function takeBlob(bytes: Uint8Array, arrived: HostTimeNs): void {
     const head = bytes.length === 0 ? null : readHead(options.protocol, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0);
+    if (head?.type === packetTypes.commentRep) {
+      const word = readCommentCode(options.protocol, bytes.subarray(head.headSize));
+      // By network: not as sharp as a strobe, and on a line of its own.
+      // Its time says nothing about the stream's: a comment before the first data has no place on it.
+      if (word !== null && base !== null) outlet.mark({ kind: "ttl", rigNs: rigTimeNs(toNs(head.timeLow, head.timeHigh)), line: commentLine, state: true, word }, arrived);
+      return;
+    }
     if (head === null || head.type !== packetTypes.sysRepRunLevel) return;
     const info = readSystemInfo(bytes.subarray(head.headSize));
     if (info === null) return;

@@ -98,10 +98,16 @@ export function createBlackrockDevice(options: DeviceOptions): BlackrockDevice {
     packets += 1;
   }
 
-  function answer(bytes: Uint8Array): void {
+  function answer(bytes: Uint8Array, from: { readonly address: string; readonly port: number }): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const head = readHead(protocol, view, 0);
     if (head === null || head.headSize + head.payloadSize !== bytes.length || head.channel !== configurationChannel) return;
+    if (head.type === packetTypes.commentSet) {
+      // Whoever sent it: all that listen get it, with the device's time.
+      add(configurationChannel, packetTypes.commentRep, bytes.slice(head.headSize), newest);
+      return;
+    }
+    peer = from;
     if (head.type === packetTypes.sysSetRunLevel) {
       const wanted = readSystemInfo(bytes.subarray(head.headSize));
       if (wanted === null) return;
@@ -134,8 +140,7 @@ export function createBlackrockDevice(options: DeviceOptions): BlackrockDevice {
           made.on("error", () => undefined);
           made.setSendBufferSize(4 * 1024 * 1024);
           made.on("message", (bytes, from) => {
-            peer = { address: from.address, port: from.port };
-            answer(bytes);
+            answer(bytes, { address: from.address, port: from.port });
           });
           socket = made;
           boundPort = made.address().port;

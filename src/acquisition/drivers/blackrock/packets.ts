@@ -12,9 +12,11 @@ export const packetTypes = {
   sysRep: 0x10,
   sysRepRunLevel: 0x12,
   procRep: 0x21,
+  commentRep: 0x31,
   chanRep: 0x40,
   requestConfiguration: 0x88,
   sysSetRunLevel: 0x92,
+  commentSet: 0xb1,
 } as const;
 
 export const runLevels = { startup: 10, hardReset: 20, standby: 30, reset: 40, running: 50, stressed: 60, error: 70, shutdown: 80 } as const;
@@ -90,6 +92,36 @@ export function runLevelRequest(protocol: BlackrockProtocol, runLevel: number): 
 
 export function configurationRequest(protocol: BlackrockProtocol): Uint8Array {
   return writePacket(protocol, { time: 1n, channel: configurationChannel, type: packetTypes.requestConfiguration, payload: new Uint8Array() });
+}
+
+/** Line of the marks that comments are: no digital input has it. */
+export const commentLine = 255;
+
+/** Bytes of a comment's payload before its text: character set, then time and colour, in 3.11 one word for either. */
+const commentHeadSizes = { "3.11": 8, "4.0": 16, "4.1": 16 } as const;
+const commentTextSize = 128;
+const commentPattern = /^Evoked (\d{1,3})$/;
+
+/** "Note this in the recording": the device stamps the comment with its own clock, stores it, and sends it to everybody. */
+export function commentRequest(protocol: BlackrockProtocol, text: string): Uint8Array {
+  const payload = new Uint8Array(commentHeadSizes[protocol] + commentTextSize);
+  const bytes = new TextEncoder().encode(text);
+  if (bytes.length >= commentTextSize) throw new Error(`expected a comment of less than ${commentTextSize} bytes, got ${bytes.length}`);
+  payload.set(bytes, commentHeadSizes[protocol]);
+  return writePacket(protocol, { time: 0n, channel: configurationChannel, type: packetTypes.commentSet, payload });
+}
+
+/** The event code as a comment's text. */
+export function commentOfCode(code: number): string {
+  return `Evoked ${code}`;
+}
+
+/** The event code in a comment's payload; null where it is a comment of somebody else. */
+export function readCommentCode(protocol: BlackrockProtocol, payload: Uint8Array): number | null {
+  const text = payload.subarray(commentHeadSizes[protocol]);
+  const end = text.indexOf(0);
+  const [, code] = commentPattern.exec(new TextDecoder("latin1").decode(end < 0 ? text : text.subarray(0, end))) ?? [];
+  return code === undefined ? null : Number(code);
 }
 
 /** Payload of a system packet: tick rate in the first word, run level in the fifth. */

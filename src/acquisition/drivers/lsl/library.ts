@@ -36,7 +36,8 @@ export interface Lsl {
   localClockS(): number;
   resolve(property: "name" | "type", value: string, timeoutS: number): Promise<readonly LslStream[]>;
   openInlet(stream: LslStream): LslInlet;
-  openOutlet(options: { readonly name: string; readonly type: string; readonly channelCount: number; readonly sourceId: string }): LslOutlet;
+  /** Numbers as float64, or as int32 (`isInt`), at an irregular rate. */
+  openOutlet(options: { readonly name: string; readonly type: string; readonly channelCount: number; readonly sourceId: string; readonly isInt?: boolean }): LslOutlet;
 }
 
 const candidates: Readonly<Record<string, readonly string[]>> = {
@@ -48,6 +49,8 @@ const chunkSamples = 4096;
 const streamsMax = 64;
 /** cft_double64 of lsl_c.h. */
 const doubleFormat = 2;
+/** cft_int32 of lsl_c.h. */
+const intFormat = 4;
 /** cft_string of lsl_c.h. */
 const textFormat = 3;
 /** lsl_lost_error of lsl_c.h. */
@@ -167,8 +170,8 @@ function bind(koffi: Pick<typeof import("koffi"), "load" | "decode">, file: stri
         },
       };
     },
-    openOutlet({ name, type, channelCount, sourceId }) {
-      const outlet: unknown = createOutlet(createInfo(name, type, channelCount, 0, doubleFormat, sourceId), 0, bufferedS);
+    openOutlet({ name, type, channelCount, sourceId, isInt = false }) {
+      const outlet: unknown = createOutlet(createInfo(name, type, channelCount, 0, isInt ? intFormat : doubleFormat, sourceId), 0, bufferedS);
       const sample = new Float64Array(channelCount);
       return {
         push(values, timeS) {
