@@ -59,7 +59,7 @@ export function channelsToShow(state: RigState): RigState["channels"] {
 }
 
 /** What has become of the channels since the last session, in a few words; "" before there is anything to compare with. */
-export function ratesWords({ channels, comparedWith }: RigState): string {
+export function ratesWords({ channels, comparedWith }: Pick<RigState, "channels" | "comparedWith">): string {
   if (comparedWith === null || channels.length === 0) return "";
   const parts = [["lost", "fell silent"], ["fell", "fell"], ["rose", "rose"], ["new", "fire anew"], ["silent", "silent as before"]] as const;
   const said = parts.flatMap(([state, words]) => {

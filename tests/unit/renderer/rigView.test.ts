@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chooseReward, chooseSync, mergesFromText, mergesToText, ratesWords, sameList, unitsFromText } from "../../../src/renderer/rig/rigView.ts";
 import { rigConfig } from "../../../src/shared/contract/index.ts";
-import type { RigChannel, RigState } from "../../../src/shared/contract/index.ts";
+import type { RigChannel } from "../../../src/shared/contract/index.ts";
 
 describe("merges as text", () => {
   it("are one a line, with a name of their own or that of their members", () => {
@@ -36,7 +36,7 @@ describe("a device that is changed", () => {
 
 it("rates are summed up by what has become of the channels, worst first", () => {
   const channels = (["ok", "ok", "lost", "rose", "fell", "fell", "silent"] as const).map((state, i): RigChannel => ({ name: `CH${i}`, area: "", rateHz: 1, lastRateHz: 1, state }));
-  const state = { channels, comparedWith: { file: "a", startedUtc: "", of: "baseline" } } as unknown as RigState;
+  const state: Parameters<typeof ratesWords>[0] = { channels, comparedWith: { file: "a", startedUtc: "", of: "baseline" } };
   expect(ratesWords(state)).toBe("1 fell silent · 2 fell · 1 rose · 1 silent as before · 2 as before");
   expect(ratesWords({ ...state, comparedWith: null })).toBe("");
 });
