@@ -7,6 +7,8 @@ import type { ChannelFigures } from "./channels.ts";
 export interface ChannelWatch {
   /** Looks once for each second of the stream. */
   look(watermarkRigNs: number): void;
+  /** Nothing comes on these channels any more, and rightly so: targets whose units were sorted anew. */
+  leave(indices: readonly number[]): void;
 }
 
 /** A channel must have been well for so long before its change is one, s of the stream. */
@@ -15,13 +17,14 @@ const wellForS = 5;
 const activeHz = 0.5;
 const namesMax = 6;
 
-export function createChannelWatch(options: { readonly channels: ChannelFigures; readonly alarms: Alarms; readonly nameOf: (index: number) => string }): ChannelWatch {
+export function createChannelWatch(options: { readonly channels: Pick<ChannelFigures, "rates" | "statuses">; readonly alarms: Pick<Alarms, "raise" | "clear">; readonly nameOf: (index: number) => string }): ChannelWatch {
   const { channels, alarms, nameOf } = options;
   /** Seconds for which a channel has been well, and its spikes in them. */
   const wellS: number[] = [];
   const spikes: number[] = [];
   let nextNs = -Infinity;
   const told = new Map<string, string>();
+  const left = new Set<number>();
 
   function tell(code: string, changed: readonly number[], what: string, advice: string): void {
     const before = told.get(code) ?? "";
@@ -42,6 +45,7 @@ export function createChannelWatch(options: { readonly channels: ChannelFigures;
       const silent: number[] = [];
       const noisy: number[] = [];
       for (const [index, status] of channels.statuses().entries()) {
+        if (left.has(index)) continue;
         if (status === "ok") {
           wellS[index] = (wellS[index] ?? 0) + 1;
           spikes[index] = (spikes[index] ?? 0) + (rates[index] ?? 0);
@@ -54,6 +58,9 @@ export function createChannelWatch(options: { readonly channels: ChannelFigures;
       }
       tell("channelSilent", silent, "silent", "check the headstage and its cable. Results on them count as no spikes.");
       tell("channelNoisy", noisy, "noisy", "look for interference; responses on them are not to be trusted.");
+    },
+    leave(indices) {
+      for (const index of indices) left.add(index);
     },
   };
 }

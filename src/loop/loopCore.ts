@@ -429,6 +429,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
       case "unitsResorted": {
         // What is on the screen was half measured with the old sorting.
         presentations.lossInLast(1000);
+        channelWatch.leave(input.replaced.map((r) => r.from));
         const moved = (steps.evolution?.threads ?? []).filter((t) => input.replaced.some((r) => r.from === t.target));
         const again = steps.moveTargets(new Map(input.replaced.map((r) => [r.from, r.to])));
         log("unitsResorted", `The operator sorted units anew: ${input.replaced.map((r) => channelName(r.to)).join(", ") || "no target"} ${input.replaced.length === 1 ? "begins" : "begin"} anew${again > 0 ? `; ${again} presentations of this block are shown again` : ""}.`, "info", "operator", { replaced: input.replaced });

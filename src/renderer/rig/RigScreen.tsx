@@ -36,7 +36,7 @@ export function RigLink(props: RigLinkProps) {
 function RigScreen({ client, app, draft, change, mayOperate, onOpenScreen, onClose }: RigLinkProps & { readonly onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [rig, setRig] = useState<RigConfig>(() => rigConfig.parse(draft.rig));
-  const { state, problem, opened, open, act } = useRig(client);
+  const { state, problem, opened, isOpening, open, act } = useRig(client);
   const profiles = useProfiles(client);
   const changed = opened !== null && JSON.stringify(opened) !== JSON.stringify(rig);
 
@@ -98,7 +98,7 @@ function RigScreen({ client, app, draft, change, mayOperate, onOpenScreen, onClo
       <header className="top">
         <Wordmark />
         <h2>Rig check</h2>
-        <Verdict state={state} problem={problem ?? act.problem} changed={changed} />
+        <Verdict state={state} problem={problem ?? act.problem} changed={changed} isOpening={isOpening} />
         <span className="grow" />
         <ActButton data-testid="rig-open" disabled={!mayOperate} className={changed || state === null ? "primary" : ""} onClick={openNow}>{state === null ? "Open the rig" : "Open again"} <Key>O</Key></ActButton>
         <ActButton data-testid="rig-screen-open" disabled={!mayOperate} onClick={onOpenScreen}>Subject's screen <Key>W</Key></ActButton>
@@ -149,7 +149,8 @@ function RigScreen({ client, app, draft, change, mayOperate, onOpenScreen, onClo
 }
 
 /** One line: green, or the reason. */
-function Verdict({ state, problem, changed }: { readonly state: RigState | null; readonly problem: string | null; readonly changed: boolean }) {
+function Verdict({ state, problem, changed, isOpening }: { readonly state: RigState | null; readonly problem: string | null; readonly changed: boolean; readonly isOpening: boolean }) {
+  if (isOpening) return <p className="rig-verdict off" role="status" data-testid="rig-verdict" data-level="off"><LevelMark level="off" /> Opening the rig</p>;
   if (problem !== null) return <p className="rig-verdict fault" role="alert" data-testid="rig-verdict" data-level="fault"><LevelMark level="fault" /> {problem}</p>;
   if (state === null) return <p className="rig-verdict off" data-testid="rig-verdict" data-level="off"><LevelMark level="off" /> The rig is closed</p>;
   if (changed) return <p className="rig-verdict warn" data-testid="rig-verdict" data-level="warn"><LevelMark level="warn" /> The form was changed: what is shown is the rig before. Open it again with O.</p>;
@@ -253,11 +254,12 @@ interface RigActs {
   keep(rig: RigConfig): void;
 }
 
-function useRig(client: EngineClient): { readonly state: RigState | null; readonly problem: string | null; readonly opened: RigConfig | null; readonly open: (args: Parameters<typeof client.call<"rig.open">>[1], rig: RigConfig) => Promise<void>; readonly act: RigActs } {
+function useRig(client: EngineClient): { readonly state: RigState | null; readonly problem: string | null; readonly opened: RigConfig | null; readonly isOpening: boolean; readonly open: (args: Parameters<typeof client.call<"rig.open">>[1], rig: RigConfig) => Promise<void>; readonly act: RigActs } {
   const [state, setState] = useState<RigState | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const [said, setSaid] = useState<string | null>(null);
   const [opened, setOpened] = useState<RigConfig | null>(null);
+  const [isOpening, setOpening] = useState(false);
   useEffect(() => client.on("rig", setState), [client]);
   useEffect(() => {
     if (said === null) return;
@@ -266,14 +268,16 @@ function useRig(client: EngineClient): { readonly state: RigState | null; readon
   }, [said]);
   const open = useCallback(async (args: Parameters<typeof client.call<"rig.open">>[1], rig: RigConfig) => {
     setProblem(null);
+    setOpening(true);
     const answer = await client.call("rig.open", args);
+    setOpening(false);
     setState(answer.ok ? answer.value : null);
     setProblem(answer.ok ? null : answer.error.message);
     setOpened(answer.ok ? rig : null);
   }, [client]);
   const tell = (answer: { readonly ok: true } | { readonly ok: false; readonly error: { readonly message: string } }): void => setSaid(answer.ok ? null : answer.error.message);
   return {
-    state, problem, opened, open,
+    state, problem, opened, isOpening, open,
     act: {
       problem: said,
       reward: (pulseMs, pulses) => void client.call("rig.reward", { pulseMs: Math.max(1, pulseMs), pulses }).then(tell),
