@@ -60,7 +60,7 @@ const windowWaitMs = 20_000;
 
 const idleSnapshot: Snapshot = {
   phase: "idle", session: null, channels: [], response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 },
-  live: null, curve: [], gallery: [], log: [], reports: [], views: [], stepReports: [], failure: null,
+  live: null, curve: [], gallery: [], log: [], reports: [], views: [], stepReports: [], failure: null, timing: null, agesMs: null,
 };
 
 interface Running {
@@ -356,6 +356,10 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       if (replaced === undefined) return fault("noUnits", "This rig has no units as targets: name channels whose units are targets, or merges with units, on the rig screen before the session.");
       session.loop.unitsResorted(replaced);
       return ok({ replaced: replaced.length });
+    },
+    "session.endBreak": async () => {
+      current().session.loop.endBreak();
+      return ok(null);
     },
     "session.skipGeneration": async () => {
       current().session.loop.skipGeneration();

@@ -63,7 +63,7 @@ export function reviewSnapshot(reader: SessionReader): Snapshot {
       devices: [],
       alarms: [],
       targets,
-      trialState: "stopped",
+      trialState: "stopped", breakLeftMs: null,
       plan: reviewPlan(reader, config),
     },
     curve: generations.map((g) => ({
@@ -80,6 +80,7 @@ export function reviewSnapshot(reader: SessionReader): Snapshot {
     views: ended.flatMap((e) => (e.view === null ? [] : [e.view])),
     stepReports: ended.map((e) => e.report),
     reports: events.flatMap((e) => (e.code === "report" ? [reportOf(e.dataJson)] : [])),
+    timing: null, agesMs: null,
     failure: summary.state === "interrupted" ? "This session was interrupted: everything up to the interruption is here." : null,
   };
 }

@@ -191,6 +191,7 @@ function timelineOf(reader: SessionReader): SessionTimeline {
   const generations = reader.generations();
   return {
     durationMs, generations: generations.map((g) => ({ thread: g.thread, generation: g.generation, atMs: at(g) })),
+    steps: [...Map.groupBy(reader.steps().filter((s) => s.state === "begun"), (s) => s.step)].flatMap(([step, [first]]) => (first === undefined ? [] : [{ step, protocol: first.protocol, title: first.title, atMs: at(first) }])),
     presentationsMs: reader.presentations().map(at), resumedMs: starts.slice(1), notReplayable: whyNot(reader, generations.map((g) => g.optimizer)),
   };
 }

@@ -1,9 +1,10 @@
 // What windows are told about a running session: a snapshot when they attach, decimated events after. Knows nothing about transport or SQL.
 import type { EventName, EventPayload, Snapshot } from "../shared/contract/index.ts";
-import type { Alarm, ChannelState, CurvePoint, Device, GalleryItem, Live, LogEntry, Phase, PresentationEvent, SessionConfig, StepReport, StepView } from "../shared/contract/index.ts";
+import type { Alarm, ChannelState, CurvePoint, Device, GalleryItem, Live, LogEntry, Phase, PresentationEvent, SessionConfig, StepReport, StepView, StreamAges } from "../shared/contract/index.ts";
 import type { ClosedLoop } from "../loop/closedLoop.ts";
 import type { GenerationResult, LoopListener, SettledPresentation } from "../loop/loopTypes.ts";
 import type { SessionRecordBody } from "../shared/records.ts";
+import { createFrameTimings } from "./frameTiming.ts";
 import { fitRewardFlow, rewardMl } from "../shared/rewardFlow.ts";
 import { msBetween, nsPerMs } from "../shared/units.ts";
 import type { HostTimeNs } from "../shared/units.ts";
@@ -48,8 +49,15 @@ const viewEveryMs = 1000;
 const trialsKept = 40;
 
 export function createTelemetry(options: TelemetryOptions): Telemetry {
-  const { config, emit } = options;
+  const { config } = options;
   const startNs = options.now();
+  const saidNs = new Map<EventName, HostTimeNs>();
+  const emit: Emit = (event, payload) => {
+    saidNs.set(event, options.now());
+    options.emit(event, payload);
+  };
+  const timings = createFrameTimings();
+  let timingChanged = false;
   const sinceStartMs = (hostNs: number): number => (hostNs - startNs) / nsPerMs;
   let phase: Phase = "starting";
   let failure: string | null = null;
@@ -176,6 +184,11 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
     emit("presentation", event);
   }
 
+  function ages(): StreamAges {
+    const of = (event: EventName): number | null => ageMs(options.now(), saidNs.get(event) ?? null);
+    return { live: of("live"), eye: of("eye"), screen: of("screen"), presentation: of("presentation"), generation: of("generation"), view: of("stepView"), log: of("log"), report: of("stepReport"), timing: of("frameTiming") };
+  }
+
   function allViews(): StepView[] {
     const running = loop?.views() ?? [];
     const known = new Map([...endedViews, ...running.map((v): [number, StepView] => [v.step, v])]);
@@ -197,6 +210,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       alarms: l.alarms.active.map((a): Alarm => ({ code: a.code, severity: a.severity, sinceMs: sinceStartMs(a.sinceHostNs), message: a.message, count: a.count })),
       targets: [...status.targets],
       trialState: status.trialState,
+      breakLeftMs: status.breakEndsNs === null ? null : Math.max(0, (status.breakEndsNs - options.now()) / nsPerMs),
       plan: status.plan,
     };
   }
@@ -204,6 +218,8 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
   return {
     listener,
     onRecord(body, hostNs) {
+      timings.add(body);
+      if (body.kind === "flip") timingChanged = true;
       if (body.kind === "reward" && body.delivered) {
         reward.pulses += 1;
         reward.totalMs += body.pulseMs;
@@ -248,6 +264,8 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       views: allViews(),
       stepReports: [...stepReports],
       failure,
+      timing: timings.view(),
+      agesMs: ages(),
     }),
     responses: (channel, last) => responses.filter((r) => r.channel === channel).slice(-last),
     ofGeneration: (thread, generation) => generations.get(`${thread}/${generation}`) ?? [],
@@ -257,6 +275,9 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       const now = options.now() / nsPerMs;
       if (now - viewsMs < viewEveryMs && now >= viewsMs) return;
       viewsMs = now;
+      const timing = timingChanged ? timings.view() : null;
+      timingChanged = false;
+      if (timing !== null) emit("frameTiming", timing);
       for (const view of loop.views()) if (!endedViews.has(view.step)) emit("stepView", view);
     },
   };

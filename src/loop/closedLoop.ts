@@ -60,6 +60,8 @@ export interface ClosedLoop {
   resume(): void;
   stop(why?: string): void;
   /** The rest of the block under way is given up. */
+  /** Ends the subject's break; changes nothing where there is none. */
+  endBreak(): void;
   skipGeneration(): void;
   skipStep(): void;
   /** null = the step under way. */
@@ -322,6 +324,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
     pause: () => give({ kind: "pause" }),
     resume: () => give({ kind: "resume" }),
     stop: (why = "The operator stopped the session.") => give({ kind: "stop", why }),
+    endBreak: () => give({ kind: "endBreak" }),
     skipGeneration: () => give({ kind: "skipGeneration" }),
     skipStep: () => give({ kind: "skipStep" }),
     repeatStep(step) {

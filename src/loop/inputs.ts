@@ -58,6 +58,7 @@ const smallInput = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("pause") }),
   z.object({ kind: z.literal("resume") }),
   z.object({ kind: z.literal("stop"), why: z.string() }),
+  z.object({ kind: z.literal("endBreak") }),
   z.object({ kind: z.literal("skipGeneration") }),
   z.object({ kind: z.literal("skipStep") }),
   z.object({ kind: z.literal("repeatStep"), step: z.number().nullable() }),

@@ -110,6 +110,8 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   let refreshHz = 60;
   let trial: TrialState = initialTrialState(resume?.nextTrialId ?? 1, resume?.counters);
   let rewardMs = resume?.rewardMs ?? options.trial.rewardMs;
+  /** When the break under way is over, or the last one was. */
+  let breakEndsNs = now;
   let imagesWanted = false;
   let started = false;
   let paused = false;
@@ -236,6 +238,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
           effects.abort(action.trialId);
           break;
         case "timer":
+          if (trial.name === "break") breakEndsNs = action.atHostNs;
           effects.trialTimer(action.atHostNs, action.token);
           break;
         case "reward":
@@ -409,6 +412,11 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
       case "stop":
         log("stop", input.why, "info", "operator");
         end("stopped", `Stopped in ${steps.where}: ${input.why}`);
+        return;
+      case "endBreak":
+        if (trial.name !== "break") return;
+        log("breakEnded", "The operator ended the break before its time.", "info", "operator");
+        step({ kind: "endBreak", atHostNs: now });
         return;
       case "skipGeneration":
         if (ending === null) steps.skipBlock();
@@ -639,6 +647,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         imageInBlock: steps.current?.block.settled ?? 0, imagesInBlock: steps.current?.block.planned ?? 0, presentations: p.settled, excluded: p.excluded,
         targets: [...steps.targets], rewardMs, matchedMarks: p.matchedMarks, unmatchedMarks: p.unmatchedMarks,
         lagMs: p.lagMs, lateFrames: p.lateFrames, lateSpikes: p.lateSpikes, wrongDurations: p.wrongDurations, framesDropped: p.framesDropped, framesRepeated: p.framesRepeated, calibration, holdFraction: fixation.holdFraction,
+        breakEndsNs: trial.name === "break" ? breakEndsNs : null,
       };
     },
   };

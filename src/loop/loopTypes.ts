@@ -4,7 +4,7 @@ import type { PlanState, PlanStep, StepReport, StepView } from "../shared/contra
 import type { ConvergenceReport } from "../evolve/index.ts";
 import type { VisualPlacement } from "../shared/ports.ts";
 import type { DisplayCalibrationRecord } from "../shared/records.ts";
-import type { RigTimeNs } from "../shared/units.ts";
+import type { HostTimeNs, RigTimeNs } from "../shared/units.ts";
 import type { ExcludedBecause, EyeBatch, OnsetSource, TrialOutcome } from "../shared/values.ts";
 import type { CarryOver, EvolutionResume, ProtocolImage } from "./protocols/protocol.ts";
 import type { StepSetup } from "./steps.ts";
@@ -122,4 +122,6 @@ export interface LoopStatus {
   /** null until the display has been looked at. */
   readonly calibration: DisplayCalibrationRecord | null;
   readonly holdFraction: number | null;
+  /** When the break under way is over; null where there is none. */
+  readonly breakEndsNs: HostTimeNs | null;
 }

@@ -65,6 +65,8 @@ export type TrialEvent = { readonly atHostNs: HostTimeNs } & (
   | { readonly kind: "displayEnd"; readonly trialId: number; readonly aborted: boolean }
   | { readonly kind: "displayLost" }
   | { readonly kind: "rewardDone" }
+  /** The operator ends the break before its time. */
+  | { readonly kind: "endBreak" }
 );
 
 export type TrialAction =
@@ -148,6 +150,8 @@ export function stepTrial(state: TrialState, event: TrialEvent, timing: TrialTim
       return state.name === "images" || state.name === "blanking" ? finish({ ...state, ending: state.ending ?? "displayFault" }, event.atHostNs, timing) : { state, actions: [] };
     case "rewardDone":
       return state.name === "reward" ? finish({ ...state, ending: "correct" }, event.atHostNs, timing) : { state, actions: [] };
+    case "endBreak":
+      return state.name === "break" ? waitImages({ ...state, trialId: state.trialId + 1, timerToken: state.timerToken + 1 }) : { state, actions: [] };
     default:
       return assertNever(event);
   }

@@ -108,12 +108,13 @@ describe("the closed loop", () => {
     expect(after.every((p) => (p.excluded === null ? p.onsetSource === "photodiode" : p.excluded === "fixationBroken"))).toBe(true);
   });
 
-  it("pauses between trials, resumes, skips a generation, changes the target and stops when told to", async () => {
+  it("pauses between trials, resumes, ends a break, skips a generation, changes the target and stops when told to", async () => {
     let trials = 0;
     const run = await simulate({
       seed: 81,
-      config: { evolution: { generations: 6 } },
+      config: { evolution: { generations: 6 }, trial: { breakAfterTrials: 9, breakMs: 600_000 } },
       act: (loop, record) => {
+        if (loop.status.trialState === "break") loop.endBreak();
         if (record.kind !== "trial") return;
         trials += 1;
         if (trials === 5) {
@@ -127,7 +128,7 @@ describe("the closed loop", () => {
     });
     expect(run.ended.reason).toBe("stopped");
     expect(run.of("generation").some((g) => g.targetChannel === 40)).toBe(true);
-    expect(run.of("event").map((e) => e.code)).toEqual(expect.arrayContaining(["paused", "resumed", "setTarget", "skip", "stop", "stopped"]));
+    expect(run.of("event").map((e) => e.code)).toEqual(expect.arrayContaining(["paused", "resumed", "breakEnded", "setTarget", "skip", "stop", "stopped"]));
   });
 
   it("gives every reward of a hand on the button, also while a pulse runs, and none after the end", async () => {

@@ -36,6 +36,8 @@ export function createSyntheticEye(options: {
   readonly eye: EyeOptions;
   /** Rig time as the rig reports it, jumps included. */
   readonly toRig: (hostNs: HostTimeNs) => RigTimeNs;
+  /** What the tracker makes of the eye now; "silent": it sends nothing at all. Injected faults. */
+  readonly track?: () => "ok" | "lost" | "silent";
 }): SyntheticEye {
   const { clock, rng, eye, toRig } = options;
   const periodNs = 1e9 / eye.sampleRateHz;
@@ -147,6 +149,7 @@ export function createSyntheticEye(options: {
     if (listener === null) return;
     const untilHostNs = clock.now() - eye.delayMs * nsPerMs;
     const dueCount = Math.max(0, Math.floor((untilHostNs - startHostNs) / periodNs) + 1 - sampleCount);
+    const track = options.track?.() ?? "ok";
     if (dueCount > 0) {
       const timesRigNs = new Float64Array(dueCount);
       const xDeg = new Float32Array(dueCount);
@@ -161,13 +164,13 @@ export function createSyntheticEye(options: {
         }
         const isSeen = step();
         timesRigNs[i] = toRig(hostTimeNs(hostNs));
-        valid[i] = isSeen ? 1 : 0;
+        valid[i] = isSeen && track === "ok" ? 1 : 0;
         // What a lost track reports is meaningless; a tracker gives its last value.
         xDeg[i] = x - offsetX;
         yDeg[i] = y - offsetY;
         sampleCount++;
       }
-      listener({ timesRigNs, xDeg, yDeg, valid });
+      if (track !== "silent") listener({ timesRigNs, xDeg, yDeg, valid });
     }
     cancelTimer = clock.setTimer(addMs(clock.now(), eye.batchMs), emit);
   }

@@ -4,6 +4,7 @@ import { wireFaultSchema } from "../sim/wire.ts";
 import { areaNames } from "./truth.ts";
 
 const atMs = z.number().min(0).meta({ description: "Time after the start of the source.", unit: "ms" });
+const durationMs = z.number().positive().meta({ description: "How long it lasts.", unit: "ms" });
 const presentationId = z.number().int().meta({ description: "Presentation during which it happens." });
 const channel = z.number().int().min(0).meta({ description: "Channel index." });
 
@@ -15,6 +16,11 @@ export const rigFaultSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("noiseOnChannel"), atMs, channel }),
   z.strictObject({ kind: z.literal("clockJump"), atMs, jumpMs: z.number() }),
   z.strictObject({ kind: z.literal("malformedPacket"), atMs }),
+  z.strictObject({ kind: z.literal("noSpikes"), atMs, durationMs }),
+  z.strictObject({ kind: z.literal("noMarks"), atMs, durationMs }),
+  z.strictObject({ kind: z.literal("eyeNotSeen"), atMs, durationMs }),
+  z.strictObject({ kind: z.literal("eyeSilent"), atMs, durationMs }),
+  z.strictObject({ kind: z.literal("rewardDead"), atMs, durationMs }),
   z.strictObject({ kind: z.literal("spikesLost"), presentationId }),
   z.strictObject({ kind: z.literal("markLost"), presentationId }),
   z.strictObject({ kind: z.literal("markDoubled"), presentationId }),

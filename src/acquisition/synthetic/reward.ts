@@ -8,6 +8,8 @@ import type { HostTimeNs } from "../../shared/units.ts";
 export function createSyntheticReward(options: {
   readonly clock: Clock;
   readonly pulseMsMax: number;
+  /** The board does not answer: an injected fault. */
+  readonly isDead?: () => boolean;
   readonly onDelivered: (delivered: { readonly atHostNs: HostTimeNs; readonly pulseMs: number }) => void;
 }): Reward {
   const { clock, pulseMsMax } = options;
@@ -19,6 +21,7 @@ export function createSyntheticReward(options: {
       if (!(pulseMs > 0 && pulseMs <= pulseMsMax)) {
         return fault("rewardOutOfRange", `Expected a reward pulse of more than 0 and at most ${pulseMsMax} ms, got ${pulseMs} ms. Choose a length in that range.`);
       }
+      if (options.isDead?.() === true) return fault("rewardNoAnswer", "Expected the reward line to answer, but the synthetic rig was told that it does not. Nothing was given.");
       if (endPulse !== null) return fault("rewardBusy", "Expected the reward line to be off, but a pulse is running. Wait for its end, or turn the line off.");
       const startHostNs = clock.now();
       return await new Promise((resolve) => {

@@ -148,6 +148,8 @@ export function createSyntheticRig(options: {
   let malformedPackets = 0;
   let newestHostNs: HostTimeNs | null = null;
   let isDropping = 0;
+  /** Faults that last: how many of each are on. */
+  const lasting = { noSpikes: 0, noMarks: 0, eyeNotSeen: 0, eyeSilent: 0, rewardDead: 0 };
   let staleSinceRigNs: number | null = null;
   const stalls: { readonly fromInnerNs: number; readonly toInnerNs: number }[] = [];
   const silenced = new Set<number>();
@@ -206,7 +208,7 @@ export function createSyntheticRig(options: {
       if (i === taken.count) break;
       const unit = taken.units[i] ?? 0;
       const channel = channelOf[unit] ?? 0;
-      if (silenced.has(channel)) continue;
+      if (silenced.has(channel) || lasting.noSpikes > 0) continue;
       timesRigNs[count] = onTick(timeNs) + shiftNs;
       channels[count] = channel;
       unitIds[count++] = sortedUnitOf[unit] ?? 0;
@@ -318,6 +320,19 @@ export function createSyntheticRig(options: {
           report({ kind: "clockJump", jumpMs: rigFault.jumpMs, atRigNs: reported(atNs) });
         });
         return;
+      case "noSpikes":
+      case "noMarks":
+      case "eyeNotSeen":
+      case "eyeSilent":
+      case "rewardDead": {
+        const { kind, durationMs } = rigFault;
+        schedule(atNs, () => {
+          note(kind, atNs, `for ${durationMs} ms`);
+          lasting[kind] += 1;
+        });
+        schedule(atNs + Math.round(durationMs * nsPerMs), () => void (lasting[kind] -= 1));
+        return;
+      }
       case "malformedPacket":
         schedule(atNs, () => {
           note("malformedPacket", atNs, "1 packet");
@@ -392,6 +407,7 @@ export function createSyntheticRig(options: {
       if (state) note("markLost", atInnerNs, `no mark for presentation ${presentationId}`);
       return;
     }
+    if (lasting.noMarks > 0) return;
     const markNs = settings.markJitterMs === 0 ? atInnerNs : atInnerNs + Math.round(settings.markJitterMs * nsPerMs * markRng.gaussian());
     schedule(markNs, () => emitMark("photodiode", markNs, state));
     if (state && isHit("markDoubled")) {
@@ -469,7 +485,7 @@ export function createSyntheticRig(options: {
 
   const rewards: { readonly atRigNs: RigTimeNs; readonly pulseMs: number }[] = [];
   const toRig = (hostNs: HostTimeNs) => reported(innerRigNs(hostNs));
-  const eye = createSyntheticEye({ clock, rng: rng.fork("eye"), eye: settings.eye, toRig });
+  const eye = createSyntheticEye({ clock, rng: rng.fork("eye"), eye: settings.eye, toRig, track: () => (lasting.eyeSilent > 0 ? "silent" : lasting.eyeNotSeen > 0 ? "lost" : "ok") });
 
   return {
     source: {
@@ -507,6 +523,7 @@ export function createSyntheticRig(options: {
         silenced.clear();
         buzzing.clear();
         isDropping = 0;
+        Object.assign(lasting, { noSpikes: 0, noMarks: 0, eyeNotSeen: 0, eyeSilent: 0, rewardDead: 0 });
         for (const rigFault of settings.faults) layOut(rigFault);
         newListener({ kind: "channels", channels: population.channels });
         cancelTick = clock.setTimer(hostTimeNs(clock.now() + settings.batchMs * nsPerMs), tick);
@@ -535,6 +552,7 @@ export function createSyntheticRig(options: {
     reward: createSyntheticReward({
       clock,
       pulseMsMax: settings.rewardMsMax,
+      isDead: () => lasting.rewardDead > 0,
       onDelivered: ({ atHostNs, pulseMs }) => rewards.push({ atRigNs: toRig(atHostNs), pulseMs }),
     }),
     retina: { see, lit, fixationSpot: eye.fixationSpot },

@@ -15,6 +15,7 @@ import { RasterPanel } from "./panels/RasterPanel.tsx";
 import { ResultDialog, ResultPanel, reportsShown } from "./panels/ResultPanel.tsx";
 import { RigPanel } from "./panels/RigPanel.tsx";
 import { ScreenPanel } from "./panels/ScreenPanel.tsx";
+import { TimingPanel } from "./panels/TimingPanel.tsx";
 import { TrialsPanel } from "./panels/TrialsPanel.tsx";
 import { ActButton, Confirm, Key, RewardContext } from "./parts.tsx";
 import { NotesDialog } from "./replay/NotesDialog.tsx";
@@ -65,6 +66,8 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
   const replaying = useUi((s) => s.replaying);
   const unlinked = useUi((s) => s.link === "down");
   const ended = phase === "finished" || phase === "failed";
+  // A file holds every flip; its replay shows how the display kept time.
+  const timed = review === null || replaying;
   const targets = useUi(targetsOf);
   const ofStep = useUi(selectStepThreads);
   const threads = useMemo(() => (ofStep === "" ? threadsOf(curve, targets) : ofStep.split(",").map(Number)), [curve, targets, ofStep]);
@@ -115,6 +118,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       case "rewardLonger": return void deeds.changePulse(10);
       case "recentre": return void deeds.recentre();
       case "skip": return phase === "running" || phase === "paused" ? setOpen("skip") : undefined;
+      case "endBreak": return void deeds.endBreak();
       case "repeatStep": return currentStep(store.get()) === null ? undefined : setOpen("repeat");
       case "stepEarlier": return lookBy(-1);
       case "stepLater": return lookBy(1);
@@ -136,6 +140,8 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
       case "last": return review === null ? choose(null) : review.player.toEnd();
       case "stepBack": return review?.player.step(-1);
       case "stepForward": return review?.player.step(1);
+      case "beginBack": return review?.player.stepPlan(-1);
+      case "beginForward": return review?.player.stepPlan(1);
       case "slower": return review?.player.changeSpeed(-1);
       case "faster": return review?.player.changeSpeed(1);
       case "verify": return review === null ? undefined : void deeds.verify([review.file]);
@@ -185,7 +191,7 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
         : <><ReviewHeader client={client} review={review} mayOperate={mayOperate} run={run} /><Transport player={review.player} notice={props.notice} run={run} /></>}
       <main>
         <div className="column left">
-          {review === null || replaying ? <><ScreenPanel /><GazePanel acting={acting !== null} /></> : <><ReviewScreenPanel items={gallery} standing={standing} /><SessionFacts /></>}
+          {review === null || replaying ? <><ScreenPanel commands={acting} /><GazePanel acting={acting !== null} /></> : <><ReviewScreenPanel items={gallery} standing={standing} /><SessionFacts /></>}
           <TrialsPanel commands={acting} />
         </div>
         {evolution ? (
@@ -193,12 +199,12 @@ export function Console(props: { readonly client: RendererClient; readonly deeds
             {reported ? <ReportPanel onAll={() => setOpen("reports")} /> : <ResultPanel thread={thread} onThread={setThread} onAll={() => setOpen("result")} />}
             <CurvePanel threads={threads} thread={thread} marked={review === null ? chosen : null} onThread={setThread} />
             <GalleryPanel thread={thread} role={role} chosen={standing} onChoose={choose} onOpen={() => setOpen("generation")} onRole={setRole} />
-            <RasterPanel client={client} looked={cursor} />
+            <div className="responses"><RasterPanel client={client} looked={cursor} />{timed ? <TimingPanel /> : null}</div>
           </div>
         ) : (
           <div className="column middle of-step">
             <StepPanel looked={cursor} onLook={setCursor} onReport={() => setOpen("reports")} />
-            <RasterPanel client={client} looked={cursor} />
+            <div className="responses"><RasterPanel client={client} looked={cursor} />{timed ? <TimingPanel /> : null}</div>
           </div>
         )}
         <div className="column right">

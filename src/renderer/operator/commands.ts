@@ -21,6 +21,7 @@ export interface Deeds {
   reward(): Promise<void>;
   changePulse(byMs: number): Promise<void>;
   recentre(): Promise<void>;
+  endBreak(): Promise<void>;
   skipBlock(): Promise<void>;
   skipStep(): Promise<void>;
   /** A copy of the step runs after the one under way. */
@@ -69,6 +70,10 @@ export function createDeeds(client: EngineClient, store: UiStore, notify: (notic
     async recentre() { await report(client.call("eye.recentre", {}), () => "The present gaze is the centre now."); },
     async skipBlock() { await report(client.call("session.skipBlock", {})); },
     async skipStep() { await report(client.call("session.skipStep", {})); },
+    async endBreak() {
+      if (store.get().snapshot?.live?.trialState !== "break") notify({ severity: "info", text: "There is no break to end." });
+      else await report(client.call("session.endBreak", {}), () => "The break is over.");
+    },
     async repeatStep(step) { await report(client.call("session.repeatStep", { step }), () => "The step will be repeated after the one under way."); },
     note: (text) => report(client.call("session.note", { text })),
     setTarget: (thread, channel) => report(client.call("session.setTarget", { thread, channel }), () => "New target from the next generation on."),

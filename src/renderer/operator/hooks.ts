@@ -1,6 +1,6 @@
 // Small hooks: theme, time that passes, canvases that follow the store. Knows nothing about panels.
 import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
-import { lateForBeatMs, useStore } from "./store.ts";
+import { beatOf, lateForBeatMs, subscribeTick, tickCount, untilNext, useStore } from "./store.ts";
 import { currentPalette, currentTheme, onTheme } from "./draw/palette.ts";
 import type { Area } from "./draw/area.ts";
 import type { Theme } from "./draw/palette.ts";
@@ -10,21 +10,9 @@ export function useTheme(): Theme {
   return useSyncExternalStore(onTheme, currentTheme);
 }
 
-const tickListeners = new Set<() => void>();
-let tick = 0;
-setInterval(() => {
-  tick += 1;
-  for (const listener of tickListeners) listener();
-}, 500);
-
-function subscribeTick(listener: () => void): () => void {
-  tickListeners.add(listener);
-  return () => void tickListeners.delete(listener);
-}
-
 /** Renders twice a second whatever happens: ages grow when nothing arrives. Returns ms on this window's clock. */
 export function useNowMs(): number {
-  useSyncExternalStore(subscribeTick, () => tick);
+  useSyncExternalStore(subscribeTick, tickCount);
   return performance.now();
 }
 
@@ -40,7 +28,8 @@ export function useMedia(query: string): boolean {
 
 /**
  * A canvas drawn anew when `select` gives another value, the size changes or the theme does: at most once per animation frame,
- * and past React. `everyMs` spaces the drawings of what nobody reads ten times a second; `also` names another reason to draw.
+ * and past React. `everyMs` spaces the drawings of what nobody reads ten times a second, all of one pace in one frame; `also` names another
+ * reason to draw.
  */
 export function useLiveCanvas<T>(select: (state: UiState) => T, draw: (area: Area, value: T) => void, everyMs = 0, also?: (listener: () => void) => () => void): React.RefCallback<HTMLCanvasElement> {
   const store = useStore();
@@ -52,7 +41,7 @@ export function useLiveCanvas<T>(select: (state: UiState) => T, draw: (area: Are
     let shown: { readonly value: T } | null = null;
     let frame = 0;
     let timer: ReturnType<typeof setTimeout> | null = null;
-    let drawnMs = -Infinity;
+    let drawnIn = -1;
 
     const paint = (): void => {
       frame = 0;
@@ -68,7 +57,7 @@ export function useLiveCanvas<T>(select: (state: UiState) => T, draw: (area: Are
       if (timer !== null) clearTimeout(timer);
       timer = null;
       shown = { value: select(store.get()) };
-      drawnMs = performance.now();
+      drawnIn = beatOf(everyMs);
       draw({ context, widthPx: width, heightPx: height, palette: currentPalette() }, shown.value);
     };
     const request = (): void => {
@@ -76,12 +65,11 @@ export function useLiveCanvas<T>(select: (state: UiState) => T, draw: (area: Are
     };
     const changed = (): void => {
       if (shown !== null && Object.is(select(store.get()), shown.value)) return;
-      const waitMs = everyMs - (performance.now() - drawnMs);
-      if (waitMs <= 0) return request();
+      if (everyMs === 0 || beatOf(everyMs) !== drawnIn) return request();
       timer ??= setTimeout(() => {
         timer = null;
         request();
-      }, waitMs + lateForBeatMs);
+      }, untilNext(everyMs) + lateForBeatMs);
     };
 
     const stopStore = store.subscribe(changed);

@@ -21,10 +21,10 @@ export interface KeyBinding {
 
 export type Action =
   | "start" | "togglePause" | "stop" | "reward" | "rewardShorter" | "rewardLonger" | "recentre" | "skip" | "target" | "note"
-  | "theme" | "help" | "back" | "forward" | "first" | "last" | "openGeneration" | "openScreen" | "alarms" | "log" | "quantity"
+  | "theme" | "help" | "endBreak" | "back" | "forward" | "first" | "last" | "openGeneration" | "openScreen" | "alarms" | "log" | "quantity"
   | "galleryRole" | "thread" | "play" | "close" | "newSession" | "resumeRecorded"
   | "repeatStep" | "stepEarlier" | "stepLater" | "stepNow" | "reports" | "insilico" | "stepAdd" | "stepRemove" | "stepCopy" | "stepSooner" | "stepAfter"
-  | "stepBack" | "stepForward" | "slower" | "faster" | "whatIf" | "verify" | "laterNote" | "browse" | "search" | "open" | "mark" | "markAll" | "export" | "import";
+  | "beginBack" | "beginForward" | "stepBack" | "stepForward" | "slower" | "faster" | "whatIf" | "verify" | "laterNote" | "browse" | "search" | "open" | "mark" | "markAll" | "export" | "import";
 
 export const bindings: readonly KeyBinding[] = [
   { action: "start", keys: ["enter"], shown: ["Enter"], does: "Start the session", places: ["start"], footer: "start" },
@@ -43,6 +43,7 @@ export const bindings: readonly KeyBinding[] = [
   { action: "rewardLonger", keys: ["=", "+"], shown: ["="], does: "Reward 10 ms longer", places: ["console"], always: true },
   { action: "recentre", keys: ["c"], shown: ["C"], does: "Make the present gaze the centre", places: ["console"], footer: "recentre gaze" },
   { action: "skip", keys: ["s"], shown: ["S"], does: "Skip the rest of this block or generation, or the whole step (asks which)", places: ["console"], footer: "skip" },
+  { action: "endBreak", keys: ["o"], shown: ["O"], does: "End the subject's break now", places: ["console"] },
   { action: "repeatStep", keys: ["b"], shown: ["B"], does: "Repeat this step after it has ended (asks)", places: ["console"] },
   { action: "stepEarlier", keys: ["pageup"], shown: ["PgUp"], does: "Look at the step before", places: ["console", "review"], watcher: true },
   { action: "stepLater", keys: ["pagedown"], shown: ["PgDn"], does: "Look at the step after", places: ["console", "review"], watcher: true },
@@ -65,6 +66,8 @@ export const bindings: readonly KeyBinding[] = [
   { action: "play", keys: [" "], shown: ["Space"], does: "Replay from here (from the beginning, where it stands at the end), or hold", places: ["review"], footer: "replay", watcher: true },
   { action: "stepBack", keys: [","], shown: [","], does: "One presentation back", places: ["review"], watcher: true },
   { action: "stepForward", keys: ["."], shown: ["."], does: "One presentation on", places: ["review"], footer: "step", watcher: true },
+  { action: "beginBack", keys: ["["], shown: ["["], does: "Replay: to the beginning of this step of the plan, or of the one before", places: ["review"], watcher: true },
+  { action: "beginForward", keys: ["]"], shown: ["]"], does: "Replay: to the beginning of the next step of the plan", places: ["review"], watcher: true },
   { action: "slower", keys: ["-", "_"], shown: ["-"], does: "Slower, down to 0.1 times", places: ["review"], watcher: true },
   { action: "faster", keys: ["=", "+"], shown: ["="], does: "Faster, up to what the machine can do", places: ["review"], footer: "faster", watcher: true },
   { action: "verify", keys: ["k"], shown: ["K"], does: "Verify: recompute every decision and compare it with the recording", places: ["review", "sessions"], footer: "verify" },

@@ -4,7 +4,7 @@ import { formatAge } from "./format.ts";
 import { useNowMs } from "./hooks.ts";
 import { useImage } from "./images.ts";
 import { phaseOf, type AgeOf } from "./uiState.ts";
-import { useUi } from "./store.ts";
+import { useStore, useUi } from "./store.ts";
 import type { Level } from "../../shared/contract/index.ts";
 
 export function Key({ children }: { readonly children: ReactNode }) {
@@ -25,20 +25,25 @@ export function Panel(props: { readonly name: string; readonly title: ReactNode;
 }
 
 /** After how long a stream's silence is not normal while a session runs, ms. */
-const lateAfterMs: Readonly<Record<AgeOf, number>> = { live: 1000, eye: 1000, screen: 12_000, presentation: 20_000, generation: Number.POSITIVE_INFINITY, view: 20_000 };
+const lateAfterMs: Readonly<Record<AgeOf, number>> = { live: 1000, eye: 1000, screen: 12_000, presentation: 20_000, generation: Number.POSITIVE_INFINITY, view: 20_000, log: Number.POSITIVE_INFINITY, report: Number.POSITIVE_INFINITY, timing: 20_000 };
+
+/** After how long the engine's own silence makes everything late, ms: it speaks ten times a second. */
+const silentAfterMs = 2000;
 
 /** How old a panel's data is, when that is over a second. */
 function Age({ of }: { readonly of: AgeOf }) {
   const nowMs = useNowMs();
-  const atMs = useUi((s) => s.ages[of]);
+  const atMs = useStore().get().ages[of];
   const phase = useUi(phaseOf);
   const linkDown = useUi((s) => s.link === "down");
+  // Read at the tick, not at every event.
+  const liveMs = useStore().get().ages.live;
   const going = phase === "running" || phase === "paused" || phase === "stopping";
   if (atMs === null || !going) return null;
   const ageMs = nowMs - atMs;
   if (ageMs < 1000) return null;
-  const late = linkDown || (phase === "running" && ageMs > lateAfterMs[of]);
-  return <span className={late ? "age late" : "age"}>{late ? "▲ " : ""}{formatAge(ageMs)} old</span>;
+  const late = linkDown || nowMs - (liveMs ?? nowMs) > silentAfterMs || (phase === "running" && ageMs > lateAfterMs[of]);
+  return <span className={late ? "age late" : "age"} data-testid="age">{late ? "▲ " : ""}{formatAge(ageMs)} old</span>;
 }
 
 const levelMarks: Readonly<Record<Level, { readonly mark: string; readonly word: string }>> = {

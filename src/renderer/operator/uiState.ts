@@ -24,6 +24,9 @@ export interface Ages {
   readonly presentation: number | null;
   readonly generation: number | null;
   readonly view: number | null;
+  readonly log: number | null;
+  readonly report: number | null;
+  readonly timing: number | null;
 }
 
 export type AgeOf = keyof Ages;
@@ -53,14 +56,14 @@ export interface UiState {
   readonly skipped: number;
 }
 
-const noAges: Ages = { live: null, eye: null, screen: null, presentation: null, generation: null, view: null };
+const noAges: Ages = { live: null, eye: null, screen: null, presentation: null, generation: null, view: null, log: null, report: null, timing: null };
 
 export const emptyState: UiState = {
   link: "connecting", linkSinceMs: 0, app: null, snapshot: null, presentations: [], screen: null, gaze: null, ages: noAges, file: null, atGeneration: null, thread: 0, replaying: false, step: null, skipped: 0,
 };
 
 /** Events that the console is made of. */
-type ConsoleEvent = Extract<EventName, "session" | "live" | "eye" | "screen" | "presentation" | "generation" | "log" | "stepView" | "stepReport" | "linkSlow">;
+type ConsoleEvent = Extract<EventName, "session" | "live" | "eye" | "screen" | "presentation" | "generation" | "log" | "stepView" | "stepReport" | "frameTiming" | "linkSlow">;
 
 export type UiEvent = { readonly [E in ConsoleEvent]: { readonly event: E; readonly payload: EventPayload<E> } }[ConsoleEvent];
 
@@ -110,7 +113,15 @@ function takeSnapshot(state: UiState, snapshot: Snapshot, atMs: number): UiState
   const kept = same ? state : { ...state, presentations: [], screen: null, gaze: null, thread: 0, step: null, skipped: 0, ages: noAges };
   const live = snapshot.live === null ? kept.ages.live : atMs;
   const generation = snapshot.curve.length === 0 ? null : (kept.ages.generation ?? atMs);
-  return { ...kept, snapshot: { ...snapshot, log: snapshot.log.slice(-logMax) }, ages: { ...kept.ages, live, generation } };
+  return { ...kept, snapshot: { ...snapshot, log: snapshot.log.slice(-logMax) }, ages: { ...kept.ages, generation, ...agesOf(snapshot, atMs), live } };
+}
+
+/** What the engine says of the streams' ages: as old in a window that was opened this moment as in one that has been open all along. */
+function agesOf({ agesMs }: Snapshot, atMs: number): Partial<Ages> {
+  if (agesMs === null) return {};
+  const at = (ageMs: number | null): number | null => (ageMs === null ? null : atMs - ageMs);
+  const { eye, screen, presentation, generation, view, log, report, timing } = agesMs;
+  return { eye: at(eye), screen: at(screen), presentation: at(presentation), generation: at(generation), view: at(view), log: at(log), report: at(report), timing: at(timing) };
 }
 
 function foldEvent(state: UiState, action: UiEvent, atMs: number): UiState {
@@ -134,11 +145,13 @@ function foldEvent(state: UiState, action: UiEvent, atMs: number): UiState {
     case "generation":
       return { ...state, snapshot: { ...snapshot, curve: addPoint(snapshot.curve, action.payload.point), gallery: addImages(snapshot.gallery, action.payload.gallery) }, ages: { ...ages, generation: atMs } };
     case "log":
-      return { ...state, snapshot: { ...snapshot, log: addEntry(snapshot.log, action.payload) } };
+      return { ...state, snapshot: { ...snapshot, log: addEntry(snapshot.log, action.payload) }, ages: { ...ages, log: atMs } };
     case "stepView":
       return { ...state, snapshot: { ...snapshot, views: addOfStep(snapshot.views, action.payload) }, ages: { ...ages, view: atMs } };
     case "stepReport":
-      return { ...state, snapshot: { ...snapshot, stepReports: addOfStep(snapshot.stepReports, action.payload) } };
+      return { ...state, snapshot: { ...snapshot, stepReports: addOfStep(snapshot.stepReports, action.payload) }, ages: { ...ages, report: atMs } };
+    case "frameTiming":
+      return { ...state, snapshot: { ...snapshot, timing: action.payload }, ages: { ...ages, timing: atMs } };
     case "linkSlow":
       return { ...state, skipped: state.skipped + action.payload.skipped };
   }

@@ -76,6 +76,8 @@ export const methods = {
   "session.repeatStep": method<null>()("operate", z.object({ step: z.number().int().min(0).nullable().default(null) }).strict()),
   /** Images for the first step, running or to come, that takes them. Answers how many wait now. */
   "session.queueImages": method<{ queued: number }>()("operate", plan.queueImagesArgs),
+  /** Ends the subject's break now; changes nothing where there is none. */
+  "session.endBreak": method<null>()("operate", none),
   "session.note": method<null>()("operate", z.object({ text: z.string().trim().min(1).max(4000) }).strict()),
   "eye.recentre": method<null>()("operate", none),
   "reward.pulse": method<{ pulseMs: number }>()("operate", z.object({ pulseMs: z.number().int().min(1).max(1000) }).strict()),
@@ -202,6 +204,7 @@ export const events = {
   presentation: state.presentationEvent,
   generation: state.generationEvent,
   log: state.logEntry,
+  frameTiming: state.frameTiming,
   /** What a step has so far: at most once a second while it runs. */
   stepView: plan.stepView,
   /** A step ended. */
@@ -209,7 +212,7 @@ export const events = {
   /** Only to the window that replays: where it stands. After a seek (`jumped`) it fetches `replay.snapshot`. */
   replay: state.replayStatus,
   /** Only to the window that replays: an event of the recorded session, as windows got it then. */
-  replayed: z.object({ event: z.enum(["live", "eye", "screen", "presentation", "generation", "log", "session", "stepView", "stepReport"]), payload: z.unknown() }),
+  replayed: z.object({ event: z.enum(["live", "eye", "screen", "presentation", "generation", "log", "session", "stepView", "stepReport", "frameTiming"]), payload: z.unknown() }),
   /** A download of a model: a few times a second, then once with its end. */
   modelFetch,
   /** A build of a diverse set moved on or ended. */

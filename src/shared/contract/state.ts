@@ -88,9 +88,34 @@ export const live = z.object({
   targets: z.array(z.number()),
   /** What the trial controller is doing, e.g. "waitFixation", "hold", "images", "interTrial". */
   trialState: z.string(),
+  /** What is left of the break under way, ms; null where there is none. */
+  breakLeftMs: z.number().nullable().default(null),
   plan: planState,
 });
 export type Live = z.infer<typeof live>;
+
+/** How long ago each stream last said something when this was taken, ms; null = never. */
+export const streamAges = z.object({
+  live: z.number().nullable(), eye: z.number().nullable(), screen: z.number().nullable(), presentation: z.number().nullable(), generation: z.number().nullable(),
+  view: z.number().nullable(), log: z.number().nullable(), report: z.number().nullable(), timing: z.number().nullable(),
+});
+export type StreamAges = z.infer<typeof streamAges>;
+
+/** How the display has kept time since the session began. Once a second while images are shown. */
+export const frameTiming = z.object({
+  /** Presentations whose frames are known, and those of them with a late frame or another number of frames than planned. */
+  images: z.number(), missed: z.number(),
+  refreshHz: z.number().nullable(),
+  /** Flip less its planned time, ms, of the last images, newest last; at most 150. */
+  deviationMs: z.array(z.number()),
+  /** Of the same images: whether frames were missed. */
+  wasMissed: z.array(z.boolean()),
+  /** Of all images: the largest deviation of either sign, ms. */
+  deviationMsMax: z.number(),
+  /** From the flip to the light as the rig saw it: images by lag, in bins of `binMs` from `fromMs` on; those beyond are in the outer bins. */
+  lag: z.object({ fromMs: z.number(), binMs: z.number(), counts: z.array(z.number()), n: z.number(), meanMs: z.number(), sdMs: z.number() }),
+});
+export type FrameTiming = z.infer<typeof frameTiming>;
 
 export const snapshot = z.object({
   phase,
@@ -109,6 +134,10 @@ export const snapshot = z.object({
   reports: z.array(z.object({ thread: z.number(), verdict: z.enum(["rose", "unclear", "endedBelowStart", "noData"]), sentences: z.array(z.string()) })),
   /** Why the last session failed or stopped early; null otherwise. */
   failure: z.string().nullable(),
+  /** null before an image was shown, and of a recorded session. */
+  timing: frameTiming.nullable().default(null),
+  /** null of a recorded session. */
+  agesMs: streamAges.nullable().default(null),
 });
 export type Snapshot = z.infer<typeof snapshot>;
 

@@ -80,6 +80,8 @@ export interface SessionNotes {
 export interface SessionTimeline {
   readonly durationMs: number;
   readonly generations: readonly { readonly thread: number; readonly generation: number; readonly atMs: number }[];
+  /** Where each step of the plan began, in order; empty in sessions of before there were steps. */
+  readonly steps: readonly { readonly step: number; readonly protocol: string; readonly title: string; readonly atMs: number }[];
   /** When each presentation was settled, in order. */
   readonly presentationsMs: readonly number[];
   /** When a resumed session was taken up again. */

@@ -278,7 +278,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
       devices: devices(),
       alarms: options.alarms ? alarms() : [],
       targets: [...targets],
-      plan: options.plan === null ? emptyPlan : fakePlanState(step, plain() ? Math.min(1173, generation * 38 + imageInBlock) : settled, phase === "finished" || phase === "review"), trialState: trial.state === "on" || trial.state === "off" ? "images" : trial.state,
+      plan: options.plan === null ? emptyPlan : fakePlanState(step, plain() ? Math.min(1173, generation * 38 + imageInBlock) : settled, phase === "finished" || phase === "review"), breakLeftMs: null, trialState: trial.state === "on" || trial.state === "off" ? "images" : trial.state,
     };
   }
 
@@ -301,7 +301,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
     return {
       phase, session, channels: phase === "idle" ? [] : [...channels],
       response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 },
-      live: phase === "idle" ? null : makeLive(), curve: [...curve], gallery: [...gallery], log: [...log], reports: [...reports], failure,
+      live: phase === "idle" ? null : makeLive(), curve: [...curve], gallery: [...gallery], log: [...log], reports: [...reports], failure, timing: null, agesMs: null,
       views: options.plan === null ? [] : fakeSteps.flatMap((_, at) => (at > step ? [] : (viewOf(at) ?? []))),
       stepReports: options.plan === null ? [] : fakeSteps.flatMap((_, at) => (at < step || phase === "finished" ? (fakeStepReport(at) ?? []) : [])),
     };
@@ -379,6 +379,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
       addLog(`The operator chose ${channels[channel]?.name ?? channel} as the target from the next generation on.`);
       return ok(null);
     },
+    "session.endBreak": async () => ok(null),
     "session.skipGeneration": async () => {
       addLog(`The operator skipped the rest of generation ${generation}.`, "warn");
       imageInBlock = imagesInBlock() - 1;

@@ -32,7 +32,7 @@ export function aStandInEngine(): StandIn {
   };
   const snapshot = (): Snapshot => ({
     phase, session: null, channels: [], response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 },
-    live: null, curve: [], gallery: [], log: [], reports: [], views: [], stepReports: [], failure: null,
+    live: null, curve: [], gallery: [], log: [], reports: [], views: [], stepReports: [], failure: null, timing: null, agesMs: null,
   });
   const handlers: Handlers<Caller> = {
     "app.describe": (_, caller) => noted("app.describe", caller, { version: "0.0.0", host: "web", sessionFolder: "sessions", rigs: [], eyes: [], rewards: [], syncs: [], optimizers: [], models: [], provider: "cpu", mayOperate: caller.access.includes("operate") }),
@@ -53,6 +53,7 @@ export function aStandInEngine(): StandIn {
     "session.dismiss": (_, caller) => noted("session.dismiss", caller, null),
     "session.setTarget": (_, caller) => noted("session.setTarget", caller, null),
     "session.unitsResorted": (_, caller) => noted("session.unitsResorted", caller, { replaced: 0 }),
+    "session.endBreak": (_, caller) => noted("session.endBreak", caller, null),
     "session.skipGeneration": (_, caller) => noted("session.skipGeneration", caller, null),
     "session.skipBlock": (_, caller) => noted("session.skipBlock", caller, null),
     "session.skipStep": (_, caller) => noted("session.skipStep", caller, null),
@@ -100,7 +101,7 @@ export function aStandInEngine(): StandIn {
     "replay.control": (_, caller) => noted("replay.control", caller, null),
     "replay.snapshot": (_, caller) => noted("replay.snapshot", caller, snapshot()),
     "replay.responses": (_, caller) => noted("replay.responses", caller, []),
-    "sessions.timeline": (_, caller) => noted("sessions.timeline", caller, { durationMs: 0, generations: [], presentationsMs: [], resumedMs: [], notReplayable: null }),
+    "sessions.timeline": (_, caller) => noted("sessions.timeline", caller, { durationMs: 0, generations: [], presentationsMs: [], resumedMs: [], notReplayable: null, steps: [] }),
     "sessions.notes": (_, caller) => noted("sessions.notes", caller, { recorded: [], later: [] }),
     "sessions.note": (_, caller) => noted("sessions.note", caller, { recorded: [], later: [] }),
     "sessions.mergeNotes": (_, caller) => noted("sessions.mergeNotes", caller, { recorded: [], later: [] }),
@@ -174,7 +175,7 @@ export function aLive(generation: number): Live {
     trials: { correct: 0, broken: 0, noFixation: 0, other: 0, recent: [] },
     reward: { pulses: 0, manualPulses: 0, totalMs: 0, totalMl: 0, pulseMs: 120 },
     channels: { rateHz: perChannel, evokedHz: perChannel, tuning: perChannel, status: perChannel.map(() => "ok" as const) },
-    devices: [], alarms: [], targets: [0], trialState: "images", plan: emptyPlan,
+    devices: [], alarms: [], targets: [0], trialState: "images", breakLeftMs: null, plan: emptyPlan,
   };
 }
 

@@ -277,6 +277,22 @@ describe("injected faults", () => {
     expect(after(buzzed)).toBeGreaterThan(230);
   });
 
+  it("last for their time: a stream without spikes, a photodiode without marks, a reward line without an answer", async () => {
+    const whole = await show({}, { presentations: eightPresentations, images });
+    const faults = [{ kind: "noSpikes", atMs: 200, durationMs: 300 }, { kind: "noMarks", atMs: 0, durationMs: 900 }, { kind: "rewardDead", atMs: 0, durationMs: 60_000 }].map((fault) => rigFaultSchema.parse(fault));
+    const shown = await show({ options: { faults } }, { presentations: eightPresentations, images });
+    const [noMarks, noSpikes] = shown.rig.truth.faults().toSorted((a, b) => a.kind.localeCompare(b.kind));
+    if (noMarks?.kind !== "noMarks" || noSpikes === undefined) throw new Error(`expected both faults, got ${shown.rig.truth.faults().map((f) => f.kind).join()}`);
+    const within = (spike: { readonly timeRigNs: number }): boolean => spike.timeRigNs >= noSpikes.atRigNs + 30 * nsPerMs && spike.timeRigNs < noSpikes.atRigNs + 270 * nsPerMs;
+    expect(whole.spikes.some(within)).toBe(true);
+    expect(shown.spikes.some(within)).toBe(false);
+    expect(shown.spikes.filter((s) => s.timeRigNs > noSpikes.atRigNs + 400 * nsPerMs)).toEqual(whole.spikes.filter((s) => s.timeRigNs > noSpikes.atRigNs + 400 * nsPerMs));
+    expect(shown.marks.length).toBeGreaterThan(0);
+    expect(shown.marks.every((mark) => mark.rigNs >= noMarks.atRigNs + 900 * nsPerMs)).toBe(true);
+    expect(await shown.rig.reward.pulse(100)).toMatchObject({ ok: false, error: { code: "rewardNoAnswer" } });
+    expect(shown.rig.truth.rewards()).toEqual([]);
+  });
+
   it("jump the clock, after which all times are shifted", async () => {
     const whole = await show({}, { presentations: [], images: [], tailMs: 1000 });
     const jumped = await show(at({ kind: "clockJump", atMs: 400, jumpMs: 1234 }), { presentations: [], images: [], tailMs: 1000 });

@@ -174,6 +174,8 @@ describe("timeline", () => {
     const timeline = unwrap(await tools.handlers["sessions.timeline"]({ file }, operator));
     expect(timeline.generations.map((g) => g.generation)).toEqual([0, 1, 2]);
     expect(timeline.notReplayable).toBeNull();
+    expect(timeline.steps.map(({ step, protocol }) => ({ step, protocol }))).toEqual([{ step: 0, protocol: "evolution" }]);
+    expect(timeline.steps[0]?.atMs).toBeLessThan(timeline.presentationsMs[0] ?? 0);
     expect(timeline.presentationsMs).toEqual(timeline.presentationsMs.toSorted((a, b) => a - b));
     expect(timeline.presentationsMs.at(-1)).toBeLessThanOrEqual(timeline.durationMs);
     await tools.close();

@@ -178,6 +178,19 @@ describe("the trial state machine", () => {
     expect(rewardAfter(1, { rewardMs: 100, rewardGrowMs: 30, rewardMsMax: 50 })).toBe(100);
   });
 
+  it("ends a break at the operator's word, once, and takes none for it at any other time", () => {
+    const resting: TrialState = { ...initialTrialState(7), name: "break", timerToken: 4 };
+    const ended = stepTrial(resting, { kind: "endBreak", atHostNs: hostTimeNs(0) }, timing);
+    expect(ended.state).toMatchObject({ name: "waitImages", trialId: 8 });
+    expect(ended.actions).toEqual([{ kind: "requestImages" }]);
+    // The break's own timer means nothing any more.
+    expect(stepTrial(ended.state, { kind: "timer", token: 4, atHostNs: hostTimeNs(0) }, timing)).toEqual({ state: ended.state, actions: [] });
+    expect(stepTrial({ ...resting, pauseWanted: true }, { kind: "endBreak", atHostNs: hostTimeNs(0) }, timing).state.name).toBe("stopped");
+    for (const name of ["stopped", "waitImages", "waitFixation", "hold", "images", "blanking", "reward", "interTrial", "timeOut"] as const) {
+      expect(stepTrial({ ...resting, name }, { kind: "endBreak", atHostNs: hostTimeNs(0) }, timing)).toEqual({ state: { ...resting, name }, actions: [] });
+    }
+  });
+
   it("takes a break after so many trials, without a spot, and goes on by itself", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 5 }), (breakAfterTrials) => {

@@ -132,7 +132,7 @@ describe("what the console shows of a plan", () => {
   const at = (stepIndex: number): UiState => {
     const views = [0, 1, 2, 3, 4].slice(0, stepIndex + 1).flatMap((i) => fakeView(i, i < stepIndex ? 1 : 0.5, channels, 3, 30, [86]) ?? []);
     const live = { plan: fakePlanState(stepIndex, 10, false), targets: stepIndex >= 2 ? [86] : [], progress: { generation: 3 } } as unknown as NonNullable<Snapshot["live"]>;
-    return { ...emptyState, snapshot: { phase: "running", session: null, channels: [...channels], response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 }, live, curve: [], gallery: [], log: [], views, stepReports: [], reports: [], failure: null } };
+    return { ...emptyState, snapshot: { phase: "running", session: null, channels: [...channels], response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 }, live, curve: [], gallery: [], log: [], views, stepReports: [], reports: [], failure: null, timing: null, agesMs: null } };
   };
 
   it("follows the step under way until another is looked at, and comes back to it", () => {

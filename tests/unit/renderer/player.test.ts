@@ -11,10 +11,10 @@ const point = (generation: number): CurvePoint => ({ thread: 0, generation, evol
 const snapshotTo = (generations: number): Snapshot => ({
   phase: "review", session: { id: "s", file: "f", subject: "otto", startedUtc: "", seed: 1, rig: "", generator: "", optimizer: "", provider: "" }, channels: [],
   response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 }, live: { ...aLive(generations), phase: "review" },
-  curve: Array.from({ length: generations }, (_, g) => point(g)), gallery: [], log: [], reports: [], views: [], stepReports: [], failure: null,
+  curve: Array.from({ length: generations }, (_, g) => point(g)), gallery: [], log: [], reports: [], views: [], stepReports: [], failure: null, timing: null, agesMs: null,
 });
 const timeline: SessionTimeline = {
-  durationMs: 4000, generations: [0, 1, 2].map((generation) => ({ thread: 0, generation, atMs: 1000 * (generation + 1) })), presentationsMs: [200, 500, 900, 1400, 1900, 2400, 2900, 3500], resumedMs: [], notReplayable: null,
+  durationMs: 4000, generations: [0, 1, 2].map((generation) => ({ thread: 0, generation, atMs: 1000 * (generation + 1) })), presentationsMs: [200, 500, 900, 1400, 1900, 2400, 2900, 3500], resumedMs: [], notReplayable: null, steps: [],
 };
 
 async function aPlayer(given: Partial<SessionTimeline> = {}) {
@@ -122,6 +122,18 @@ describe("a recorded session", () => {
     player.step(1);
     await settle();
     expect(asked().filter((a) => a !== "pause")).toEqual(["seek 1400", "seek 900", "seek 500", "seek 200", "seek 0", "step"]);
+  });
+
+  it("goes to where the steps of the plan begin", async () => {
+    const { player, calls, settle } = await aPlayer({ durationMs: 20_000, steps: [0, 5000, 12_000].map((atMs, step) => ({ step, protocol: "rfMapping", title: "", atMs })) });
+    player.seek(6000);
+    await settle();
+    for (const by of [1, -1, -1] as const) {
+      player.stepPlan(by);
+      await settle();
+    }
+    // From the middle of the second: on to the third, back to the second, and again back to the first.
+    expect(calls.flatMap((c) => (c.args["action"] === "seek" ? [c.args["positionMs"]] : []))).toEqual([6000, 12_000, 5000, 0]);
   });
 
   it("says why there is no replay, and an imported session is never asked for one", async () => {

@@ -7,7 +7,7 @@ function aLive(over: Partial<Live> = {}): Live {
   return {
     phase: "running", progress: { generation: 3, generations: 30, imageInBlock: 1, imagesInBlock: 38, presentations: 100, excluded: 0, elapsedMs: 60_000, remainingMs: null },
     trials: { correct: 1, broken: 0, noFixation: 0, other: 0, recent: ["correct"] }, reward: { pulses: 1, manualPulses: 0, totalMs: 120, totalMl: 0.1, pulseMs: 120 },
-    channels: { rateHz: [1, 2], evokedHz: [3, 4], tuning: [0.1, 0.2], status: ["ok", "ok"] }, devices: [], alarms: [], targets: [1], trialState: "images", plan: emptyPlan, ...over,
+    channels: { rateHz: [1, 2], evokedHz: [3, 4], tuning: [0.1, 0.2], status: ["ok", "ok"] }, devices: [], alarms: [], targets: [1], trialState: "images", breakLeftMs: null, plan: emptyPlan, ...over,
   };
 }
 
@@ -15,7 +15,7 @@ function aSnapshot(over: Partial<Snapshot> = {}): Snapshot {
   return {
     phase: "running", session: { id: "s1", file: "/s1", subject: "a", startedUtc: "2026-01-01T00:00:00Z", seed: 1, rig: "r", generator: "g", optimizer: "o", provider: "CPU" },
     channels: [{ index: 0, name: "CH1", area: "V1", row: 0, column: 0 }, { index: 1, name: "CH2", area: "PIT", row: 0, column: 0 }],
-    response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 }, live: aLive(), curve: [], gallery: [], log: [], reports: [], views: [], stepReports: [], failure: null, ...over,
+    response: { windowStartMs: 70, windowEndMs: 170, onMs: 100, offMs: 150, fixationWindowDeg: 1 }, live: aLive(), curve: [], gallery: [], log: [], reports: [], views: [], stepReports: [], failure: null, timing: null, agesMs: null, ...over,
   };
 }
 
@@ -179,5 +179,15 @@ describe("a channel's name", () => {
     expect(channelLabel({ name: "CH1", area: "" })).toBe("CH1");
     expect(channelLabel(undefined, 5)).toBe("channel 5");
     expect(channelLabel(undefined)).toBe("no target");
+  });
+});
+
+describe("ages", () => {
+  it("of a window that was opened this moment are what the engine says, and grow from there", () => {
+    const agesMs = { live: 40, eye: 20, screen: 600, presentation: 900, generation: 14_000, view: 700, log: 61_000, report: null, timing: 800 };
+    const state = foldState(emptyState, { type: "snapshot", snapshot: aSnapshot({ agesMs }), atMs: 100_000 });
+    expect(state.ages).toEqual({ live: 100_000, eye: 99_980, screen: 99_400, presentation: 99_100, generation: 86_000, view: 99_300, log: 39_000, report: null, timing: 99_200 });
+    const entry = { id: 9, atMs: 1, severity: "info" as const, code: "note", message: "x" };
+    expect(foldState(state, { type: "event", event: "log", payload: entry, atMs: 100_500 }).ages).toEqual({ ...state.ages, log: 100_500 });
   });
 });

@@ -3,7 +3,7 @@ import { memo, useCallback } from "react";
 import { drawGaze, type GazeView } from "../draw/gaze.ts";
 import { useLiveCanvas } from "../hooks.ts";
 import { Key, Panel } from "../parts.tsx";
-import { useStore, useUiPaced } from "../store.ts";
+import { useStore, useUi, useUiPaced } from "../store.ts";
 import type { Area } from "../draw/area.ts";
 import type { UiState } from "../uiState.ts";
 
@@ -12,7 +12,7 @@ const selectGaze = (s: UiState): UiState["gaze"] => s.gaze;
 export const GazePanel = memo(function GazePanel({ acting }: { readonly acting: boolean }) {
   const store = useStore();
   const draw = useCallback((area: Area, gaze: GazeView["gaze"]) => drawGaze(area, { gaze, windowDeg: store.get().snapshot?.response.fixationWindowDeg ?? 1 }), [store]);
-  const canvas = useLiveCanvas(selectGaze, draw, 80);
+  const canvas = useLiveCanvas(selectGaze, draw);
   return (
     <Panel name="gaze" title="Gaze" age="eye" aside={<><GazeWords />{acting ? <span><Key>C</Key> recentre</span> : null}</>}>
       <canvas ref={canvas} data-testid="gaze" role="img" aria-label="Gaze and fixation window" />
@@ -29,7 +29,7 @@ const selectWords = (s: UiState): string => {
 const selectHold = (s: UiState): number | null => s.gaze?.holdFraction ?? null;
 
 function GazeWords() {
-  const where = useUiPaced(selectWords, 200);
+  const where = useUi(selectWords);
   const hold = useUiPaced(selectHold, 500);
   return (
     <>

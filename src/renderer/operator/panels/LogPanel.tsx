@@ -12,7 +12,7 @@ export const LogPanel = memo(function LogPanel({ commands }: { readonly commands
   const log = useUi((s) => s.snapshot?.log ?? none);
   return (
     <Panel
-      name="log" title="Log"
+      name="log" title="Log" age="log"
       aside={<>
         {commands === null ? null : <ActButton className="chip" onClick={() => commands.run("note")}>add a note <Key>M</Key></ActButton>}
         <span><Key>L</Key> whole log</span>

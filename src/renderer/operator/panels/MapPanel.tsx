@@ -52,7 +52,7 @@ export const MapPanel = memo(function MapPanel(props: {
   const thread = useUi((s) => s.thread);
   // Drawn anew at once when another evolution is looked at.
   const drawFor = useCallback((area: Area, snapshot: UiState["snapshot"]) => draw(area, snapshot), [draw, thread]);
-  const canvas = useLiveCanvas(selectChannels, drawFor, 300);
+  const canvas = useLiveCanvas(selectChannels, drawFor, 250);
   const onPoint = (event: React.MouseEvent<HTMLCanvasElement>): void => {
     const box = event.currentTarget.getBoundingClientRect();
     const layout = layoutMap(store.get().snapshot?.channels ?? [], box.width, box.height);

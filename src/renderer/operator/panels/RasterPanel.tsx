@@ -25,7 +25,7 @@ export const RasterPanel = memo(function RasterPanel({ client, looked }: { reado
     const response = store.get().snapshot?.response;
     drawPsth(area, { presentations, response: response ?? { windowStartMs: 70, windowEndMs: 170, onMs: 100 } });
   }, [store]);
-  const canvas = useLiveCanvas(select, draw, 400);
+  const canvas = useLiveCanvas(select, draw, 250);
   const label = useUi((s) => {
     const channel = other ?? target;
     return channel === null ? "" : channelLabel(s.snapshot?.channels.find((c) => c.index === channel), channel);
@@ -40,7 +40,7 @@ export const RasterPanel = memo(function RasterPanel({ client, looked }: { reado
   const title = useMemo(() => (choosing && other === null ? <>{label} <span className="quiet">until a target is chosen</span></> : other === null ? <>Target <b className="target-name">{label}</b></> : <>{label} <span className="quiet">not the target</span></>), [choosing, other, label]);
   return (
     <Panel
-      name="raster" title={title} {...(file === null && fetched === null ? { age: "presentation" as const } : {})}
+      name="raster" title={title} {...(file === null ? { age: "presentation" as const } : {})}
       aside={<>
         {kinds.includes("evolved") ? <span className="legend-evolved">{modelled ? "model's" : "evolved"}</span> : null}{kinds.includes("reference") ? <span className="legend-reference">reference</span> : null}{kinds.includes("plain") ? <span className="legend-plain">images</span> : null}<span className="legend-window">response window</span>
         <span className={onset === null || measured ? "quiet" : "caution"}>last {shown.length}, newest lowest{onset === null ? "" : `, aligned to ${onsetWords[onset] ?? onset}`}</span>

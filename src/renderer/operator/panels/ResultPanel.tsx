@@ -30,7 +30,7 @@ export const ResultPanel = memo(function ResultPanel({ thread, onThread, onAll }
   const [first = "", ...rest] = report.sentences;
   return (
     <Panel
-      name="result" title="Result"
+      name="result" title="Result" age="report"
       aside={<>
         {reports.length < 2 ? null : reports.map((r) => (
           <ActButton key={r.thread} className={r.thread === report.thread ? "chip on" : "chip"} onClick={() => onThread(r.thread)} title={verdicts[r.verdict].word}>

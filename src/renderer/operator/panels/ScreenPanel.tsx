@@ -5,16 +5,17 @@ import { kindOf, kindWords } from "../draw/psth.ts";
 import { formatRate } from "../format.ts";
 import { useLiveCanvas } from "../hooks.ts";
 import { useImages } from "../images.ts";
-import { Panel, SessionImage } from "../parts.tsx";
+import { ActButton, Key, Panel, SessionImage } from "../parts.tsx";
 import { useStore, useUi, useUiPaced } from "../store.ts";
 import type { Area } from "../draw/area.ts";
+import type { Commands } from "../commands.ts";
 import { phaseOf, type UiState } from "../uiState.ts";
 
 const shownImages = 5;
 
 const trialWords: Readonly<Record<string, string>> = {
   waitFixation: "waiting for the gaze", waitImages: "next images on their way", break: "break", hold: "holding fixation", images: "showing images", interTrial: "between trials",
-  timeout: "time-out", reward: "reward", paused: "paused", idle: "idle",
+  timeOut: "time-out", reward: "reward", blanking: "images taken off", stopped: "no trials",
 };
 
 /** The mirror runs this far behind: an image that is on for 100 ms must reach this window before its turn. */
@@ -38,15 +39,15 @@ function useDelayedScreen(): Delayed {
       if (screen === heard) return;
       heard = screen;
       if (screen?.imageId != null) images.get(snapshot?.session?.id ?? "", file, screen.imageId);
-      setTimeout(() => {
+      store.drawAt(performance.now() + mirrorDelayMs, () => {
         shown = screen;
         for (const listener of listeners) listener();
-      }, mirrorDelayMs);
+      });
     };
     return {
       get: () => shown,
       subscribe(listener) {
-        const stop = store.subscribe(listen);
+        const stop = store.onEvery(listen);
         listeners.add(listener);
         return () => {
           stop();
@@ -59,7 +60,7 @@ function useDelayedScreen(): Delayed {
 
 const selectNothing = (): null => null;
 
-export const ScreenPanel = memo(function ScreenPanel() {
+export const ScreenPanel = memo(function ScreenPanel({ commands }: { readonly commands: Commands | null }) {
   const images = useImages();
   const store = useStore();
   const delayed = useDelayedScreen();
@@ -71,7 +72,7 @@ export const ScreenPanel = memo(function ScreenPanel() {
   }, [delayed, images, store]);
   const canvas = useLiveCanvas(selectNothing, draw, 0, delayed.subscribe);
   return (
-    <Panel name="screen" title="On the subject's screen" age="screen" aside={<Where />}>
+    <Panel name="screen" title="On the subject's screen" age="screen" aside={<><Where />{commands === null ? null : <EndBreak commands={commands} />}</>}>
       <div className="mirror"><canvas ref={canvas} data-testid="screen-mirror" role="img" aria-label="Mirror of the subject's screen" title={`Mirror, ${mirrorDelayMs / 1000} s behind the screen`} /></div>
       <LastImages />
     </Panel>
@@ -83,10 +84,17 @@ function Where() {
   return <span>{place}</span>;
 }
 
+/** Only while there is a break. */
+function EndBreak({ commands }: { readonly commands: Commands }) {
+  const resting = useUi((s) => phaseOf(s) === "running" && s.snapshot?.live?.trialState === "break");
+  return resting ? <ActButton className="chip" data-testid="end-break" onClick={() => commands.run("endBreak")}>end it now <Key>O</Key></ActButton> : null;
+}
+
 const selectPlace = (s: UiState): string => {
   const phase = phaseOf(s);
   if (phase !== "running" && phase !== "paused" && !s.replaying) return "";
   const state = s.snapshot?.live?.trialState ?? "";
+  if (state === "break") return `break, ${Math.ceil((s.snapshot?.live?.breakLeftMs ?? 0) / 1000)} s left`;
   if (s.screen !== null && s.screen.imageInTrial > 0 && state === "images") return `image ${s.screen.imageInTrial} of ${s.screen.imagesInTrial}`;
   return trialWords[state] ?? state;
 };

@@ -45,7 +45,7 @@ export const StepPanel = memo(function StepPanel(props: StepPanelProps) {
 
 function BeforePanel({ step }: { readonly step: StepState }) {
   return (
-    <Panel name="step" title={<b className="target-name">{titleOf(step)}</b>}>
+    <Panel name="step" age="live" title={<b className="target-name">{titleOf(step)}</b>}>
       <div className="before-step" data-testid="step-waiting" data-protocol={step.protocol}>
         <p className="asks">{protocolWords[step.protocol].asks}</p>
         <p className="quiet">{step.state === "waiting" ? `This step has not begun${step.planned > 0 ? `: ${formatCount(step.planned)} images are planned` : ""}.` : step.message === "" ? "The first responses are on their way." : step.message}</p>
@@ -59,7 +59,7 @@ function ViewPanel({ step, view, looked, onLook }: StepPanelProps & { readonly s
   const words = protocolWords[view.protocol];
   return (
     <Panel
-      name="step" {...(step.state === "running" ? { age: "view" as const } : {})}
+      name="step" age="view"
       title={<><b className="target-name">{titleOf(step)}</b> <span className="asks">{words.asks}</span></>}
       aside={<span className="quiet">{step.message}</span>}
     >
@@ -85,7 +85,7 @@ export const ReportPanel = memo(function ReportPanel({ onAll }: { readonly onAll
   const [first = "", ...rest] = report.sentences;
   return (
     <Panel
-      name="report" title={report.outcome === "skipped" ? "Report, skipped before its end" : "Report"}
+      name="report" age="report" title={report.outcome === "skipped" ? "Report, skipped before its end" : "Report"}
       aside={<ActButton className="chip" data-testid="whole-report" onClick={onAll}>in full{report.tables.length > 0 ? ", with its tables" : ""} <Key>P</Key></ActButton>}
     >
       <div className="step-report" data-testid="step-report" data-step={step.index + 1} data-outcome={report.outcome}>

@@ -8,6 +8,7 @@ import { useUi } from "../store.ts";
 import type { Action } from "../keys.ts";
 import type { Notice } from "../commands.ts";
 import type { Alarm } from "../../../shared/contract/index.ts";
+import { protocolWords } from "../plan/protocols.ts";
 import { speeds, type Player, type PlayerState } from "./player.ts";
 
 export function usePlayer(player: Player): PlayerState {
@@ -133,11 +134,46 @@ const Scrubber = memo(function Scrubber({ player, state, positionMs }: { readonl
     >
       <div className="track"><i style={{ transform: `scaleX(${share})` }} />{state.seeking === null ? null : <em style={{ transform: `scaleX(${share * state.seeking})` }} />}</div>
       <Marks timeline={timeline} />
+      <StepMarks timeline={timeline} at={at} onChoose={(ms) => player.seek(ms)} />
       <span className="thumb" style={{ left: `${share * 100}%` }} />
       {draggedMs === null ? null : <span className="bubble" style={{ left: `${share * 100}%` }}>{formatDuration(draggedMs)}{generation === null ? "" : ` · gen ${generation}`}</span>}
     </div>
   );
 });
+
+/** Where each step of the plan begins, by name; a click goes there. Of a session of one evolution there is nothing to tell apart. */
+function StepMarks({ timeline, at, onChoose }: { readonly timeline: PlayerState["timeline"]; readonly at: number; readonly onChoose: (ms: number) => void }) {
+  if (timeline === null || timeline.durationMs <= 0 || timeline.steps.length < 2) return null;
+  const { steps, durationMs } = timeline;
+  const current = steps.findLast((s) => s.atMs <= at)?.step ?? null;
+  return (
+    <div className="step-marks" data-testid="step-marks" data-step={current === null ? "" : current + 1}>
+      {steps.map((s, i) => {
+        const share = s.atMs / durationMs;
+        const title = titleOfMark(s);
+        return (
+          <button
+            key={s.step} type="button" tabIndex={-1} className={s.step === current ? "step-mark on" : "step-mark"} style={{ left: `${share * 100}%`, width: `${((steps[i + 1]?.atMs ?? durationMs) / durationMs - share) * 100}%` }}
+            data-testid={`step-mark-${s.step + 1}`} title={`${s.step + 1} ${title}, from ${formatDuration(s.atMs)}: [ and ] go from step to step`}
+            // Not a drag of the scrubber that lies under it.
+            onPointerDown={(event) => { event.stopPropagation(); event.preventDefault(); }} onClick={() => onChoose(s.atMs)}
+          >
+            {s.step + 1} {title}
+          </button>
+        );
+      })}
+    </div>
+  );
+}
+
+function titleOfMark(step: { readonly protocol: string; readonly title: string }): string {
+  if (step.title !== "") return step.title;
+  return isProtocol(step.protocol) ? protocolWords[step.protocol].short : step.protocol;
+}
+
+function isProtocol(name: string): name is keyof typeof protocolWords {
+  return Object.hasOwn(protocolWords, name);
+}
 
 /** A tick at the end of every generation, numbers where there is room. */
 const Marks = memo(function Marks({ timeline }: { readonly timeline: PlayerState["timeline"] }) {

@@ -34,6 +34,8 @@ export interface Player {
   changeSpeed(by: 1 | -1): void;
   step(by: 1 | -1): void;
   stepGeneration(by: 1 | -1): void;
+  /** To where the next step of the plan begins, or this one or the one before. */
+  stepPlan(by: 1 | -1): void;
   /** Shows what is recorded of a generation at once, and then everything as it stood at its end. */
   standAt(generation: number): void;
   /** While the scrubber is dragged: the recorded generation at that time. */
@@ -44,6 +46,9 @@ export interface Player {
   toEnd(): void;
   close(): void;
 }
+
+/** So short after a step's beginning, "the step before" is meant. */
+const beginsMs = 1500;
 
 /** A held arrow key goes through the recorded generations; the replay follows when it rests. */
 const restMs = 300;
@@ -180,6 +185,7 @@ export function createPlayer(options: { readonly client: EngineClient; readonly 
       else if (event === "generation") fold(events.generation.safeParse(payload), (p) => store.dispatch({ type: "event", event: "generation", payload: p, atMs }));
       else if (event === "log") fold(events.log.safeParse(payload), (p) => store.dispatch({ type: "event", event: "log", payload: p, atMs }));
       else if (event === "stepView") fold(events.stepView.safeParse(payload), (p) => store.dispatch({ type: "event", event: "stepView", payload: p, atMs }));
+      else if (event === "frameTiming") fold(events.frameTiming.safeParse(payload), (p) => store.dispatch({ type: "event", event: "frameTiming", payload: p, atMs }));
       else if (event === "stepReport") fold(events.stepReport.safeParse(payload), (p) => store.dispatch({ type: "event", event: "stepReport", payload: p, atMs }));
     }),
     client.onLink((up) => {
@@ -241,6 +247,13 @@ export function createPlayer(options: { readonly client: EngineClient; readonly 
       const at = position();
       const next = by > 0 ? generations.find((g) => timeOf(g) > at + 0.5) : generations.findLast((g) => timeOf(g) < at - 0.5);
       if (next !== undefined) standAt(next);
+    },
+    stepPlan(by) {
+      const at = position();
+      const begins = (state.timeline?.steps ?? []).map((s) => s.atMs);
+      // A little past a beginning means this step's own: as a second press of "back" goes on to the one before.
+      const next = by > 0 ? begins.find((t) => t > at + 0.5) : begins.findLast((t) => t < at - beginsMs);
+      if (next !== undefined) void goTo(next);
     },
     standAt,
     preview(positionMs) {
