@@ -7,6 +7,7 @@ export default defineConfig({
     root: resolve(import.meta.dirname, "..", ".."),
     include: ["tests/e2ePlan/**/*.test.ts"],
     pool: "forks",
+    fileParallelism: false,
     // What one test leaves, the next one goes on with.
     bail: 1,
     testTimeout: 120_000,

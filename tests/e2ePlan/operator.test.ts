@@ -1,0 +1,160 @@
+// What an operator does and meets in a session, by keys and clicks: notes, pause, a break ended early, target, skip and repeat; the live views and reports of
+// localisation, images and a lab's own protocol; alarms with what to do, each provoked by a fault of the synthetic rig; an engine that stands still.
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openApp } from "../e2e/app.ts";
+import type { TestApp } from "../e2e/app.ts";
+import type { Locator, Page } from "playwright-core";
+
+const references = join(process.cwd(), "models", "references");
+
+/** Fast trials, a steady animal, breaks, and one fault after the other once the session runs. */
+const draft = {
+  seed: 11,
+  rig: {
+    kind: "synthetic",
+    options: {
+      gainSpread: 0, driftAmplitude: 0, eye: { engagement: 1, breaksPerS: 0, blinksPerS: 0 },
+      faults: [
+        { kind: "rewardDead", atMs: 1000, durationMs: 15_000 }, { kind: "noMarks", atMs: 20_000, durationMs: 15_000 }, { kind: "eyeNotSeen", atMs: 40_000, durationMs: 10_000 },
+        { kind: "noSpikes", atMs: 55_000, durationMs: 15_000 }, { kind: "eyeSilent", atMs: 75_000, durationMs: 10_000 },
+      ],
+    },
+  },
+  display: { kind: "timed" as const },
+  response: { streamTimeoutMs: 5000 },
+  trial: { imagesPerTrial: 4, onMs: 100, offMs: 60, holdMs: 50, interTrialMs: 150, timeoutMs: 100, fixationWindowDeg: 5, graceMs: 300, rewardMs: 60, breakAfterTrials: 40, breakMs: 1_200_000 },
+  plan: [
+    { protocol: "images" as const, title: "", folder: references, imageCount: 6, repeats: 40 },
+    { protocol: "evolution" as const, title: "", generations: 2, threads: [{ populationSize: 6, target: 40 }], referencesPerGeneration: 2, repeats: 1 },
+    { protocol: "localisation" as const, title: "", discCount: 4, discRepeats: 1, intactRepeats: 2, maskedRepeats: 2 },
+    { protocol: "lab" as const, title: "", name: "sizeTuning", folder: references, settings: { steps: 3, repeats: 2 } },
+  ],
+};
+
+let app: TestApp;
+let page: Page;
+
+beforeAll(async () => {
+  process.env["EVOKED_PROTOCOLS"] = join(process.cwd(), "tests", "fixtures", "protocols");
+  app = await openApp(draft);
+  page = await app.openOperator();
+});
+afterAll(() => app.close());
+
+const at = (testid: string): Locator => page.locator(`[data-testid="${testid}"]`);
+const step = (n: number, state: string): Locator => page.locator(`[data-testid="strip-step-${n}"][data-state="${state}"]`);
+const logged = (text: string): Promise<void> => at("log").getByText(text).first().waitFor({ timeout: 60_000 });
+
+/** The alarm is on the line under the header or behind it, says what to do, and ends. */
+async function alarm(code: string, title: string): Promise<void> {
+  await page.keyboard.press("a");
+  const line = page.locator(`[data-testid="alarm"][data-code="${code}"]`);
+  await line.waitFor({ timeout: 90_000 });
+  expect(await line.textContent()).toContain(title);
+  expect(await line.locator("ol li").count()).toBeGreaterThan(0);
+  await app.shoot(page, `alarm-${code}`);
+  await line.waitFor({ state: "detached", timeout: 90_000 });
+  await page.keyboard.press("Escape");
+}
+
+test("Enter starts the plan; the images' live view fills", async () => {
+  await page.locator('[data-testid="check"]:not([data-level="off"])').waitFor();
+  await page.keyboard.press("Enter");
+  await page.locator('[data-testid="phase"][data-phase="running"]').waitFor({ timeout: 90_000 });
+  await page.locator('[data-testid="step-view"][data-protocol="images"]').waitFor({ timeout: 60_000 });
+});
+
+test("each alarm of the rig comes with what to do, and ends by itself", async () => {
+  await alarm("reward", "Reward line");
+  await alarm("syncLost", "Sync lost");
+  await alarm("eyeLost", "Eye lost");
+  await alarm("noSpikes", "No spikes");
+  await alarm("eyeLost", "Eye lost");
+}, 400_000);
+
+test("a break says how long it lasts, and is ended by a key", async () => {
+  await at("end-break").waitFor({ timeout: 90_000 });
+  await app.shoot(page, "break");
+  await page.keyboard.press("o");
+  await logged("The operator ended the break");
+  await at("end-break").waitFor({ state: "detached" });
+});
+
+test("a note, a pause, another target, and the rest of a step skipped", async () => {
+  await page.keyboard.press("m");
+  await at("note-text").fill("moved the lamp");
+  await page.keyboard.press("Enter");
+  await logged("moved the lamp");
+  await page.keyboard.press("Space");
+  await page.locator('[data-testid="phase"][data-phase="paused"]').waitFor();
+  await app.shoot(page, "paused");
+  await page.keyboard.press("Space");
+  await page.locator('[data-testid="phase"][data-phase="running"]').waitFor();
+  await app.shoot(page, "images-step");
+  await page.keyboard.press("s");
+  await at("skip-dialog").waitFor();
+  await app.shoot(page, "skip");
+  await at("skip-step").click();
+  await step(1, "skipped").waitFor({ timeout: 60_000 });
+  await step(2, "running").waitFor({ timeout: 60_000 });
+  await page.keyboard.press("t");
+  await page.keyboard.press("ArrowLeft");
+  await app.shoot(page, "target");
+  await page.keyboard.press("Enter");
+  await logged("The operator chose");
+});
+
+test("localisation and the lab's own protocol show what they have, and report; a step is repeated", async () => {
+  // A break may fall anywhere.
+  const onwards = setInterval(() => void at("end-break").count().then((n) => (n > 0 ? page.keyboard.press("o") : undefined)).catch(() => undefined), 3000);
+  try {
+    await page.locator('[data-testid="step-view"][data-protocol="localisation"]').waitFor({ timeout: 240_000 });
+    await page.keyboard.press("b");
+    await at("confirm-dialog").or(page.locator("dialog")).first().waitFor();
+    await app.shoot(page, "repeat");
+    await page.keyboard.press("Escape");
+    await step(3, "done").waitFor({ timeout: 240_000 });
+    await at("strip-step-3").locator("button").click();
+    await at("step-report").waitFor();
+    await app.shoot(page, "localisation");
+    await page.keyboard.press("Backspace");
+    await page.locator('[data-testid="step-view"][data-protocol="lab"]').waitFor({ timeout: 120_000 });
+    await app.shoot(page, "lab-step");
+  } finally {
+    clearInterval(onwards);
+  }
+}, 600_000);
+
+test("with an engine that stands still, every panel says how old it is", async () => {
+  const engine = engineProcess();
+  process.kill(engine, "SIGSTOP");
+  try {
+    await at("silence").waitFor({ timeout: 30_000 });
+    await page.waitForTimeout(1500);
+    const panels = await page.locator("main .panel").evaluateAll((all) => all.map((p) => ({ panel: p.getAttribute("data-testid"), age: p.querySelector(".age")?.textContent ?? null, late: p.querySelector(".age.late") !== null })));
+    await app.shoot(page, "engine-stalled");
+    expect(panels.length).toBeGreaterThanOrEqual(8);
+    expect(panels.filter((p) => p.age === null || !p.late)).toEqual([]);
+  } finally {
+    process.kill(engine, "SIGCONT");
+  }
+  await at("silence").waitFor({ state: "detached", timeout: 30_000 });
+});
+
+/** The engine runs in a child of this process, the models in a child of it. */
+function engineProcess(): number {
+  const children = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+    try {
+      const parent = Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ")[1]);
+      return parent === process.pid && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(join("engine", "process")) ? [Number(pid)] : [];
+    } catch {
+      // It ended meanwhile.
+      return [];
+    }
+  });
+  const [engine] = children;
+  if (engine === undefined) throw new Error("expected the engine as a child of this process, got none");
+  return engine;
+}
