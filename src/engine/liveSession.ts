@@ -9,6 +9,7 @@ import type { ClosedLoop, ClosedLoopOptions, OpenLibrary } from "../loop/closedL
 import type { LoopListener } from "../loop/loopTypes.ts";
 import type { EvolutionThread } from "../loop/thread.ts";
 import type { Models } from "../models/client.ts";
+import { diskThresholds } from "../session/diskWatch.ts";
 import { checkWritable } from "../session/folder.ts";
 import { createSession, resumeSession } from "../session/writer.ts";
 import type { SessionWriter } from "../session/writer.ts";
@@ -26,7 +27,7 @@ import type { ChannelInfo, ImageBatch } from "../shared/values.ts";
 import { openSession } from "../session/reader.ts";
 import { loadLabProtocols } from "./labProtocols.ts";
 import { placementOf, screenOf, sessionPlacementOf } from "./placement.ts";
-import { defaultProtocolFolder, userRigs } from "./paths.ts";
+import { defaultProtocolFolder, diskLowBytes, userRigs } from "./paths.ts";
 import { appVersion } from "./version.ts";
 import { createRecorder } from "./recorder.ts";
 import { readResumePoint, readStart, resumePointOf, setupsOf, sourcesOf, wentOnCode } from "./resume.ts";
@@ -122,11 +123,12 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
 
   const startedUtc = past?.startedUtc ?? new Date().toISOString();
   const id = past?.id ?? randomUUID();
+  const disk = diskLowBytes === null ? {} : { disk: { ...diskThresholds, lowBytes: diskLowBytes } };
   const store = unwrap(
     await clock.hold(
       options.resumeFile === undefined
-        ? createSession({ folder: options.sessionFolder, info: describeSession(config, { id, startedUtc, rig: rig.title, hostKind: options.hostKind }) })
-        : resumeSession(options.resumeFile, { startedUtc: new Date().toISOString(), appVersion, hostKind: options.hostKind }),
+        ? createSession({ folder: options.sessionFolder, info: describeSession(config, { id, startedUtc, rig: rig.title, hostKind: options.hostKind }), ...disk })
+        : resumeSession(options.resumeFile, { startedUtc: new Date().toISOString(), appVersion, hostKind: options.hostKind }, disk),
     ),
   );
   const recorder = createRecorder({ clock, store, firstSeq: store.nextSeq });

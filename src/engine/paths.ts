@@ -21,6 +21,8 @@ export const builtInReferences = join(builtInModels, "references");
 export const defaultSessionFolder = process.env["EVOKED_SESSIONS"] ?? join(homedir(), "Evoked", "sessions");
 /** Session plans that the user saved. */
 export const defaultPlanFolder = process.env["EVOKED_PLANS"] ?? join(homedir(), "Evoked", "plans");
+/** Free space below which the operator is warned, bytes; null = as the session file's writer has it (2 GiB). EVOKED_DISK_LOW_GB names another. */
+export const diskLowBytes: number | null = Number(process.env["EVOKED_DISK_LOW_GB"] ?? "") > 0 ? Number(process.env["EVOKED_DISK_LOW_GB"]) * 1e9 : null;
 /** Protocols of the lab's own. */
 export const defaultProtocolFolder = process.env["EVOKED_PROTOCOLS"] ?? join(homedir(), "Evoked", "protocols");
 /** Models that the user imports or fetches. */

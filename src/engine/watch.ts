@@ -1,8 +1,8 @@
-// Conditions that no single report tells: the eye is not seen, marks have stopped, images fail by late frames, the writer falls behind. Fed with what
+// Conditions that no single report tells: the eye is not seen, marks have stopped, images fail by late frames, the writer falls behind, the disk fills. Fed with what
 // happens, asked ten times a second; says which alarm begins and which is over, once each. Knows nothing about windows, files or the loop.
 
 export interface WatchAlarm {
-  readonly code: "eyeLost" | "syncLost" | "framesDropped" | "queue";
+  readonly code: "eyeLost" | "syncLost" | "framesDropped" | "queue" | "disk";
   readonly severity: "warn" | "fault";
   readonly message: string;
 }
@@ -18,7 +18,7 @@ export type WatchedOutcome = "counted" | "noOnsetMark" | "lateFrame" | "other";
 export interface Watch {
   eye(sample: { readonly valid: boolean; readonly atMs: number }): void;
   presentation(outcome: WatchedOutcome): void;
-  ask(now: { readonly atMs: number; readonly hasEye: boolean; readonly queuedRecords: number }): WatchVerdict;
+  ask(now: { readonly atMs: number; readonly hasEye: boolean; readonly queuedRecords: number; /** Left out: the disk is not looked at. */ readonly disk?: { readonly isLow: boolean; readonly minutesLeft: number | null } }): WatchVerdict;
 }
 
 /** A blink lasts 0.1 to 0.4 s; nobody keeps the eyes closed this long in a trial. */
@@ -49,7 +49,7 @@ export function createWatch(): Watch {
       unmarked = outcome === "noOnsetMark" ? unmarked + 1 : outcome === "counted" ? 0 : unmarked;
       recent = [...recent, outcome === "lateFrame"].slice(-lateWindow);
     },
-    ask({ atMs, hasEye, queuedRecords }) {
+    ask({ atMs, hasEye, queuedRecords, disk }) {
       const begun: WatchAlarm[] = [];
       const over: { code: WatchAlarm["code"]; message: string }[] = [];
       const judge = (code: WatchAlarm["code"], wrong: boolean | null, severity: WatchAlarm["severity"], message: () => string, overMessage: string): void => {
@@ -77,6 +77,9 @@ export function createWatch(): Watch {
       judge("queue", queuedRecords > queueMax ? true : queuedRecords < queueOver ? false : null, "warn",
         () => `${queuedRecords.toLocaleString("en")} records wait to be written: the disk does not keep up. Nothing is lost yet. Stop copying or indexing on that disk.`,
         "The writer has caught up.");
+      judge("disk", disk?.isLow ?? null, "warn",
+        () => `The disk is nearly full${disk?.minutesLeft == null ? "" : `: about ${Math.round(disk.minutesLeft)} minutes are left`}. Make room now.`,
+        "There is room on the disk again.");
       return { begun, over };
     },
   };

@@ -17,16 +17,16 @@ const draft = {
     options: {
       gainSpread: 0, driftAmplitude: 0, eye: { engagement: 1, breaksPerS: 0, blinksPerS: 0 },
       faults: [
-        { kind: "rewardDead", atMs: 1000, durationMs: 15_000 }, { kind: "noMarks", atMs: 20_000, durationMs: 15_000 }, { kind: "eyeNotSeen", atMs: 40_000, durationMs: 10_000 },
-        { kind: "noSpikes", atMs: 55_000, durationMs: 15_000 }, { kind: "eyeSilent", atMs: 75_000, durationMs: 10_000 },
+        { kind: "rewardDead", atMs: 1000, durationMs: 20_000 }, { kind: "noMarks", atMs: 32_000, durationMs: 15_000 }, { kind: "eyeNotSeen", atMs: 62_000, durationMs: 12_000 },
+        { kind: "noSpikes", atMs: 88_000, durationMs: 15_000 }, { kind: "eyeSilent", atMs: 118_000, durationMs: 12_000 },
       ],
     },
   },
   display: { kind: "timed" as const },
   response: { streamTimeoutMs: 5000 },
-  trial: { imagesPerTrial: 4, onMs: 100, offMs: 60, holdMs: 50, interTrialMs: 150, timeoutMs: 100, fixationWindowDeg: 5, graceMs: 300, rewardMs: 60, breakAfterTrials: 40, breakMs: 1_200_000 },
+  trial: { imagesPerTrial: 4, onMs: 100, offMs: 60, holdMs: 50, interTrialMs: 150, timeoutMs: 100, fixationWindowDeg: 5, graceMs: 300, rewardMs: 60, breakAfterTrials: 120, breakMs: 1_200_000 },
   plan: [
-    { protocol: "images" as const, title: "", folder: references, imageCount: 6, repeats: 40 },
+    { protocol: "images" as const, title: "", folder: references, imageCount: 6, repeats: 200 },
     { protocol: "evolution" as const, title: "", generations: 2, threads: [{ populationSize: 6, target: 40 }], referencesPerGeneration: 2, repeats: 1 },
     { protocol: "localisation" as const, title: "", discCount: 4, discRepeats: 1, intactRepeats: 2, maskedRepeats: 2 },
     { protocol: "lab" as const, title: "", name: "sizeTuning", folder: references, settings: { steps: 3, repeats: 2 } },
@@ -38,10 +38,12 @@ let page: Page;
 
 beforeAll(async () => {
   process.env["EVOKED_PROTOCOLS"] = join(process.cwd(), "tests", "fixtures", "protocols");
+  // Any disk is too small for this: the alarm stands all the time.
+  process.env["EVOKED_DISK_LOW_GB"] = "1000000";
   app = await openApp(draft);
   page = await app.openOperator();
-});
-afterAll(() => app.close());
+}, 240_000);
+afterAll(() => app.close(), 60_000);
 
 const at = (testid: string): Locator => page.locator(`[data-testid="${testid}"]`);
 const step = (n: number, state: string): Locator => page.locator(`[data-testid="strip-step-${n}"][data-state="${state}"]`);
@@ -68,6 +70,9 @@ test("Enter starts the plan; the images' live view fills", async () => {
 
 test("each alarm of the rig comes with what to do, and ends by itself", async () => {
   await alarm("reward", "Reward line");
+  await page.keyboard.press("a");
+  expect(await page.locator('[data-testid="alarm"][data-code="disk"]').textContent()).toContain("Disk nearly full");
+  await page.keyboard.press("Escape");
   await alarm("syncLost", "Sync lost");
   await alarm("eyeLost", "Eye lost");
   await alarm("noSpikes", "No spikes");

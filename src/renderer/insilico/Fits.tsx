@@ -3,7 +3,7 @@ import { useCallback, useEffect, useMemo, useState } from "react";
 import { ActButton, LevelMark, Panel } from "../operator/parts.tsx";
 import { ChoiceField, NumberField } from "../operator/start/fields.tsx";
 import { Scatter, Weights } from "./charts.tsx";
-import { cardsInOrder, numberWords } from "./insilicoView.ts";
+import { cardsInOrder, numberWords, shareWords } from "./insilicoView.ts";
 import type { UnitChoice } from "./InsilicoScreen.tsx";
 import type { AppDescription, EngineClient, SessionFitView, SessionSummary, UnitCard } from "../../shared/contract/index.ts";
 
@@ -35,7 +35,7 @@ export function Fits({ client, mayOperate, onAblate }: { readonly client: Engine
               <span className="name"><b>{card.name}</b>{fit !== null && fit.bestUnit !== null && fit.units[fit.bestUnit]?.name === card.name ? <em>best</em> : <span className="quiet">{card.area}</span>}</span>
               <Scatter card={card} />
               <Weights card={card} />
-              <span className="scores"><span>r² <b>{numberWords(card.r2Test ?? card.r2Train, 2)}</b></span><span className="quiet">ceiling r {numberWords(card.ceilingR, 2)}</span></span>
+              <span className="scores"><span>r² <b>{shareWords(card.r2Test ?? card.r2Train)}</b></span><span className="quiet">ceiling r {shareWords(card.ceilingR)}</span></span>
             </button>
           ))}
         </div>
@@ -74,7 +74,7 @@ function Settings({ app, sessions, file, busy, mayOperate, onFile, onFit }: Sett
 
 function Detail({ fit, card, mayOperate, onAblate }: { readonly fit: SessionFitView; readonly card: UnitCard; readonly mayOperate: boolean; readonly onAblate: (choice: UnitChoice) => void }) {
   const facts: readonly (readonly [string, string])[] = [
-    ["r², held-out images", numberWords(card.r2Test)], ["r², fitted images", numberWords(card.r2Train)], ["r", numberWords(card.r)], ["Noise ceiling of r", numberWords(card.ceilingR)], ["Noise-corrected r", numberWords(card.noiseCorrectedR)], ["Positive / negative weight", numberWords(card.positiveToNegative)],
+    ["r², held-out images", shareWords(card.r2Test)], ["r², fitted images", shareWords(card.r2Train)], ["r", shareWords(card.r)], ["Noise ceiling of r", shareWords(card.ceilingR)], ["Noise-corrected r", shareWords(card.noiseCorrectedR)], ["Positive / negative weight", numberWords(card.positiveToNegative)],
   ];
   return (
     <Panel name="unit" title={card.name} aside={<span className="quiet">{card.area}, channel {card.channel}</span>}>

@@ -73,6 +73,11 @@ export function numberWords(value: number | null | undefined, digits = 3): strin
   return Number(value.toPrecision(digits)).toString().replace("-", "−");
 }
 
+/** A correlation or a share of variance: two decimals, so that a column of them can be compared. */
+export function shareWords(value: number | null | undefined): string {
+  return value === null || value === undefined || !Number.isFinite(value) ? "–" : value.toFixed(2).replace("-", "−");
+}
+
 /** "0:1:0.1" or "0,0.5,1" to strengths; null where it is neither. */
 export function readAlphas(text: string): readonly number[] | null {
   const parts = text.split(/[:,]/).map((part) => (part.trim() === "" ? Number.NaN : Number(part)));

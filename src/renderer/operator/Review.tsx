@@ -23,7 +23,7 @@ export function ReviewHeader({ client, review, mayOperate, run }: { readonly cli
       <div className="who"><b>{session?.subject ?? "–"}</b><span>{session === null ? "" : session.rig}</span></div>
       <span className="pill recorded" data-testid="phase" data-phase="review"><i aria-hidden="true">↺</i>{replaying ? "Replay, recorded" : "Recorded"} {session === null ? "" : formatDate(session.startedUtc)}</span>
       {review.interrupted ? <span className="caution">▲ interrupted</span> : null}
-      {planned ? <PlanStrip /> : <span className="grow" />}
+      {planned ? <PlanStrip short /> : <span className="grow" />}
       <VerificationWord verification={verification} />
       <dl className="times">
         {progress === null ? null : <div><dt>{replaying ? "presentations then" : "presentations"}</dt><dd>{formatCount(progress.presentations)}</dd></div>}

@@ -58,3 +58,12 @@ test("a queue that grows is told before anything is lost, and only leaves when i
   expect(watch.ask({ atMs: 0, hasEye: true, queuedRecords: 10_000 })).toEqual({ begun: [], over: [] });
   expect(codes(watch.ask({ atMs: 0, hasEye: true, queuedRecords: 100 }).over)).toEqual(["queue"]);
 });
+
+test("a disk that fills is told once, and that there is room again", () => {
+  const watch = createWatch();
+  const ask = (isLow: boolean) => watch.ask({ atMs: 0, hasEye: false, queuedRecords: 0, disk: { isLow, minutesLeft: 12.4 } });
+  expect(ask(false)).toEqual({ begun: [], over: [] });
+  expect(ask(true).begun).toEqual([{ code: "disk", severity: "warn", message: "The disk is nearly full: about 12 minutes are left. Make room now." }]);
+  expect(ask(true)).toEqual({ begun: [], over: [] });
+  expect(ask(false).over.map((o) => o.code)).toEqual(["disk"]);
+});

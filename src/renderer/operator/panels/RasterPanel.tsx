@@ -47,6 +47,7 @@ export const RasterPanel = memo(function RasterPanel({ client, looked }: { reado
       </>}
     >
       <canvas ref={canvas} data-testid="raster" role="img" aria-label="Raster and PSTH" />
+      {shown.length > 0 ? null : <p className="raster-none">{file === null ? "No response of this channel yet" : "No response of this channel stands in this generation. Space replays the session."}</p>}
     </Panel>
   );
 });

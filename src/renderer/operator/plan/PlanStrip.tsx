@@ -18,7 +18,8 @@ const selectRemaining = (s: UiState): number | null => s.snapshot?.live?.progres
 
 const marks: Readonly<Record<StepState["state"], string>> = { done: "✓", skipped: "↷", running: "●", waiting: "" };
 
-export const PlanStrip = memo(function PlanStrip() {
+/** `short`: names of protocols for a narrow place; names that the plan gives stay. */
+export const PlanStrip = memo(function PlanStrip({ short }: { readonly short?: boolean }) {
   const steps = useUiPaced(selectSteps, 500, selectStates);
   const looked = useUi((s) => lookedStep(s)?.index ?? null);
   const store = useStore();
@@ -31,7 +32,7 @@ export const PlanStrip = memo(function PlanStrip() {
             <button type="button" aria-current={step.state === "running" ? "step" : undefined} aria-pressed={step.index === looked} title={`${titleOf(step)}${step.message === "" ? "" : `: ${step.message}`}`} onMouseDown={(e) => e.preventDefault()} onClick={() => store.dispatch({ type: "look", step: step.index })}>
               <ProtocolIcon protocol={step.protocol} />
               <span className="strip-words">
-                <b><i aria-hidden="true">{marks[step.state]}</i>{titleOf(step)}</b>
+                <b><i aria-hidden="true">{marks[step.state]}</i>{short === true && titleOf(step) === protocolWords[step.protocol].title ? protocolWords[step.protocol].short : titleOf(step)}</b>
                 <StepLine step={step} isNext={step.index === next} />
               </span>
             </button>

@@ -26,11 +26,11 @@ export function Transport({ player, notice, run }: { readonly player: Player; re
     <div className="transport" data-testid="transport" data-playing={state.playing} data-at-end={positionMs >= durationMs} data-replaying={state.replaying} data-seeking={state.seeking !== null} data-preview={!state.replaying && replayable && positionMs < durationMs} data-position={Math.round(positionMs)}>
       <div className="transport-row">
         <div className="transport-buttons" role="group" aria-label="Replay">
-          <ActButton aria-label="One generation back" title="One generation back" data-testid="generation-back" onClick={() => run("back")}>⏮<Key>←</Key></ActButton>
+          <ActButton aria-label="One generation back" title="One generation back" data-testid="generation-back" onClick={() => run("back")}>◂◂<Key>←</Key></ActButton>
           <ActButton aria-label="One presentation back" title="One presentation back" data-testid="step-back" disabled={!replayable} onClick={() => run("stepBack")}>◂<Key>,</Key></ActButton>
           <ActButton className="play" data-testid="play-button" disabled={!replayable} onClick={() => run("play")}>{state.playing ? <><i aria-hidden="true">❚❚</i>Hold</> : <><i aria-hidden="true">▶</i>Replay</>} <Key>Space</Key></ActButton>
           <ActButton aria-label="One presentation on" title="One presentation on" data-testid="step-forward" disabled={!replayable} onClick={() => run("stepForward")}>▸<Key>.</Key></ActButton>
-          <ActButton aria-label="One generation on" title="One generation on" data-testid="generation-forward" onClick={() => run("forward")}>⏭<Key>→</Key></ActButton>
+          <ActButton aria-label="One generation on" title="One generation on" data-testid="generation-forward" onClick={() => run("forward")}>▸▸<Key>→</Key></ActButton>
         </div>
         <div className="transport-where">
           <span><b data-testid="position">{formatDuration(positionMs)}</b> <span className="quiet">of {formatDuration(durationMs)}</span></span>
