@@ -105,7 +105,7 @@ test("Space replays from the beginning, at full speed to the same end", async ()
   await transport('[data-playing="false"][data-at-end="true"]').waitFor({ timeout: 30_000 });
   await page.locator(`[data-testid="curve"][data-points="${generations}"]`).waitFor();
   expect(await at("identical").textContent()).toContain(`${generations} generations`);
-  await page.locator(".last-images .session-image").nth(4).waitFor();
+  await page.locator('[data-testid="last-image"]').nth(4).waitFor();
   await app.shoot(page, "replay-end");
 });
 

@@ -11,12 +11,13 @@ export function Key({ children }: { readonly children: ReactNode }) {
   return <kbd>{children}</kbd>;
 }
 
-export function Panel(props: { readonly name: string; readonly title: ReactNode; readonly aside?: ReactNode; readonly age?: AgeOf; readonly children: ReactNode }) {
+export function Panel(props: { readonly name: string; readonly title: ReactNode; readonly aside?: ReactNode; readonly age?: AgeOf; /** What comes several times a second: its age shows once nothing new has come for a second. null = nothing is to come. */ readonly since?: object | null; readonly children: ReactNode }) {
   return (
     <section className={`panel panel-${props.name}`} data-testid={`panel-${props.name}`}>
       <header className="panel-head">
         <h2>{props.title}</h2>
         {props.age === undefined ? null : <Age of={props.age} />}
+        {props.since == null ? null : <AgeSince of={props.since} />}
         {props.aside === undefined ? null : <div className="panel-aside">{props.aside}</div>}
       </header>
       {props.children}
@@ -44,6 +45,14 @@ function Age({ of }: { readonly of: AgeOf }) {
   if (ageMs < 1000) return null;
   const late = linkDown || nowMs - (liveMs ?? nowMs) > silentAfterMs || (phase === "running" && ageMs > lateAfterMs[of]);
   return <span className={late ? "age late" : "age"} data-testid="age">{late ? "▲ " : ""}{formatAge(ageMs)} old</span>;
+}
+
+function AgeSince({ of }: { readonly of: object }) {
+  const nowMs = useNowMs();
+  const came = useRef({ of, atMs: nowMs });
+  if (came.current.of !== of) came.current = { of, atMs: nowMs };
+  const ageMs = nowMs - came.current.atMs;
+  return ageMs < 1000 ? null : <span className="age late" data-testid="age">▲ {formatAge(ageMs)} old</span>;
 }
 
 const levelMarks: Readonly<Record<Level, { readonly mark: string; readonly word: string }>> = {

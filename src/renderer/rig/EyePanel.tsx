@@ -14,7 +14,7 @@ export function EyePanel({ state, mayOperate, onAct, onAccept }: { readonly stat
   const taken = calibration?.taken.filter((t) => t !== null).length ?? 0;
   const usable = mayOperate && state !== null && state.gaze.canCalibrate;
   return (
-    <Panel name="rig-gaze" title="Gaze" aside={<span className="quiet">{state === null ? "" : state.gaze.seen ? "eye seen" : "eye not seen"}{state?.gaze.rawX == null ? "" : ` · raw ${state.gaze.rawX.toFixed(1)}, ${state.gaze.rawY?.toFixed(1) ?? ""}`}</span>}>
+    <Panel name="rig-gaze" title="Gaze" since={state} aside={<span className="quiet">{state === null ? "" : state.gaze.seen ? "eye seen" : "eye not seen"}{state?.gaze.rawX == null ? "" : ` · raw ${state.gaze.rawX.toFixed(1)}, ${state.gaze.rawY?.toFixed(1) ?? ""}`}</span>}>
       <GazePlot state={state} reachDeg={calibration === null ? 10 : Math.max(...calibration.targets.map((t) => Math.abs(t.xDeg))) * 1.4} />
       <p className={calibration?.fit != null && calibration.fit.rmsDeg > 1 ? "warn" : "quiet"} role="status" data-testid="rig-calibration">{state === null ? "" : calibrationWords(state)}</p>
       {calibration === null ? (

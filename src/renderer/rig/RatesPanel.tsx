@@ -14,7 +14,7 @@ export function RatesPanel({ state }: { readonly state: RigState | null }) {
   const odd = channels.filter((c) => c.state !== "ok");
   const last = state?.comparedWith ?? null;
   return (
-    <Panel name="rig-rates" title="Spikes/s by channel" aside={<span className="quiet">{state === null ? "" : last === null ? "no session of this subject on this rig to compare with" : `bar: now · tick: ${last.of === "baseline" ? "before images" : "mean"}, ${dayOf(last.startedUtc)}`}</span>}>
+    <Panel name="rig-rates" title="Spikes/s by channel" since={state} aside={<span className="quiet">{state === null ? "" : last === null ? "no session of this subject on this rig to compare with" : `bar: now · tick: ${last.of === "baseline" ? "before images" : "mean"}, ${dayOf(last.startedUtc)}`}</span>}>
       {state === null || last === null ? null : <p className={channels.some((c) => c.state === "lost") ? "warn" : "quiet"} data-testid="rig-rates-words">{ratesWords(state)}</p>}
       <div className="rig-bars" role="img" aria-label={`${channels.length} channels, ${odd.length} to look at`}>
         {(state?.channels ?? []).map((c) => (

@@ -111,7 +111,7 @@ function RigScreen({ client, app, draft, change, mayOperate, onOpenScreen, onClo
           <DeviceForms app={app} rig={rig} trial={draft.trial} state={state} onChange={setRig} onGive={(pulseMs, pulses) => act.reward(pulseMs, pulses)} />
         </div>
         <div className="rig-column">
-          <Panel name="rig-devices" title="Devices" aside={state === null ? <span className="quiet">closed</span> : <span className="quiet">open for {formatAge(state.openMs)}</span>}>
+          <Panel name="rig-devices" title="Devices" since={state} aside={state === null ? <span className="quiet">closed</span> : <span className="quiet">open for {formatAge(state.openMs)}</span>}>
             <ol className="rig-devices">{(state?.devices ?? []).map((device) => <DeviceLine key={device.id} device={device} />)}</ol>
           </Panel>
           <Panel name="rig-tests" title="Try by hand">

@@ -2,10 +2,11 @@
 import { memo, useCallback, useMemo } from "react";
 import { drawMirror } from "../draw/mirror.ts";
 import { kindOf, kindWords } from "../draw/psth.ts";
+import { drawThumbs } from "../draw/thumbs.ts";
 import { formatRate } from "../format.ts";
 import { useLiveCanvas } from "../hooks.ts";
 import { useImages } from "../images.ts";
-import { ActButton, Key, Panel, SessionImage } from "../parts.tsx";
+import { ActButton, Key, Panel } from "../parts.tsx";
 import { useStore, useUi, useUiPaced } from "../store.ts";
 import type { Area } from "../draw/area.ts";
 import type { Commands } from "../commands.ts";
@@ -101,21 +102,24 @@ const selectPlace = (s: UiState): string => {
 
 const selectPresentations = (s: UiState): UiState["presentations"] => s.presentations;
 
+/** Newest first. */
+const newest = (presentations: UiState["presentations"]): UiState["presentations"] => presentations.slice(-shownImages).toReversed();
+
 function LastImages() {
-  const presentations = useUiPaced(selectPresentations, 250);
-  const session = useUi((s) => s.snapshot?.session?.id ?? "");
-  const file = useUi((s) => s.file);
-  const shown = presentations.slice(-shownImages).toReversed();
+  const shown = newest(useUiPaced(selectPresentations, 250));
+  const canvas = useThumbs();
   return (
     <ol className="last-images" aria-label="Last images, newest first">
+      <li className="thumbs" aria-hidden="true"><canvas ref={canvas} /></li>
       {Array.from({ length: shownImages }, (_, i) => {
         const p = shown[i];
-        if (p === undefined) return <li key={`empty ${i}`} className="empty"><span className="image-wait" /><b>–</b></li>;
+        if (p === undefined) return <li key={`place ${i}`} className="empty"><span className="thumb" /><b>–</b></li>;
         const kind = kindOf(p);
         const word = kindWords[p.kind] ?? p.kind;
         return (
-          <li key={p.presentationId} className={p.excluded === null ? kind : `${kind} excluded`} title={p.excluded === null ? word : `${word}, does not count: ${p.excluded}`}>
-            <SessionImage session={session} file={file} imageId={p.imageId} alt={`${word} image ${p.imageId}`} />
+          // By place, not by image: the same five elements for good.
+          <li key={`place ${i}`} className={p.excluded === null ? kind : `${kind} excluded`} title={p.excluded === null ? word : `${word}, does not count: ${p.excluded}`}>
+            <span className="thumb" role="img" aria-label={`${word} image ${p.imageId}`} data-testid="last-image" data-image={p.imageId} />
             <b>{p.excluded === null ? formatRate(p.rateHz) : "again"}</b>
           </li>
         );
@@ -123,4 +127,27 @@ function LastImages() {
       <li className="unit">spikes/s, newest first</li>
     </ol>
   );
+}
+
+function useThumbs(): React.RefCallback<HTMLCanvasElement> {
+  const images = useImages();
+  const store = useStore();
+  const { draw, also } = useMemo(() => {
+    /** One that was drawn had not come yet. */
+    let waits = false;
+    return {
+      draw(area: Area, presentations: UiState["presentations"]): void {
+        const { snapshot, file } = store.get();
+        const shown = newest(presentations);
+        const thumbs = Array.from({ length: shownImages }, (_, i) => {
+          const p = shown[i];
+          return { image: p === undefined ? null : (images.get(snapshot?.session?.id ?? "", file, p.imageId)?.element ?? null), faded: p?.excluded != null };
+        });
+        waits = thumbs.some((t, i) => t.image === null && i < shown.length);
+        drawThumbs(area, thumbs);
+      },
+      also: (listener: () => void): (() => void) => images.subscribe(() => { if (waits) listener(); }),
+    };
+  }, [images, store]);
+  return useLiveCanvas(selectPresentations, draw, 250, also);
 }
