@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { curveRows, interval, studentT975 } from "../../../src/renderer/operator/curveData.ts";
 import { cellAt, layoutMap, neighbour, scaleMax } from "../../../src/renderer/operator/draw/channelMap.ts";
+import { withAlpha } from "../../../src/renderer/operator/draw/palette.ts";
 import { binRates, kindOf } from "../../../src/renderer/operator/draw/psth.ts";
 import { formatAge, formatDuration, formatRate, formatRemaining, niceCeiling, ratioOf } from "../../../src/renderer/operator/format.ts";
 import { actionFor, bindings, type KeyContext, type Place } from "../../../src/renderer/operator/keys.ts";
@@ -69,6 +70,10 @@ describe("figures", () => {
       expect(max).toBeLessThanOrEqual(value * 1.51);
     }));
   });
+});
+
+it("makes a see-through colour of a style sheet's, written long or short", () => {
+  expect([withAlpha("#56b4e9", 0.5), withAlpha("#fff", 0.25)]).toEqual(["rgb(86 180 233 / 0.5)", "rgb(255 255 255 / 0.25)"]);
 });
 
 describe("curve", () => {

@@ -100,8 +100,9 @@ export function mapRgb(fraction: number, theme: Theme): Rgb {
   return [low[0] + (high[0] - low[0]) * t, low[1] + (high[1] - low[1]) * t, low[2] + (high[2] - low[2]) * t];
 }
 
-/** The same colour, see-through. Takes #rrggbb. */
+/** The same colour, see-through. Takes #rrggbb, or #rgb, which is what a built style sheet makes of #ffffff. */
 export function withAlpha(hex: string, alpha: number): string {
-  const n = Number.parseInt(hex.replace("#", ""), 16);
+  const digits = hex.replace("#", "");
+  const n = Number.parseInt(digits.length === 3 ? [...digits].map((d) => d + d).join("") : digits, 16);
   return `rgb(${(n >> 16) & 255} ${(n >> 8) & 255} ${n & 255} / ${alpha})`;
 }

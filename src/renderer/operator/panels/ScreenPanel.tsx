@@ -3,7 +3,7 @@ import { memo, useCallback, useMemo } from "react";
 import { drawMirror } from "../draw/mirror.ts";
 import { kindOf, kindWords } from "../draw/psth.ts";
 import { drawThumbs } from "../draw/thumbs.ts";
-import { formatRate } from "../format.ts";
+import { formatRate, formatRemaining } from "../format.ts";
 import { useLiveCanvas } from "../hooks.ts";
 import { useImages } from "../images.ts";
 import { ActButton, Key, Panel } from "../parts.tsx";
@@ -88,14 +88,14 @@ function Where() {
 /** Only while there is a break. */
 function EndBreak({ commands }: { readonly commands: Commands }) {
   const resting = useUi((s) => phaseOf(s) === "running" && s.snapshot?.live?.trialState === "break");
-  return resting ? <ActButton className="chip" data-testid="end-break" onClick={() => commands.run("endBreak")}>end it now <Key>O</Key></ActButton> : null;
+  return resting ? <ActButton className="chip" data-testid="end-break" onClick={() => commands.run("endBreak")}>end it <Key>O</Key></ActButton> : null;
 }
 
 const selectPlace = (s: UiState): string => {
   const phase = phaseOf(s);
   if (phase !== "running" && phase !== "paused" && !s.replaying) return "";
   const state = s.snapshot?.live?.trialState ?? "";
-  if (state === "break") return `break, ${Math.ceil((s.snapshot?.live?.breakLeftMs ?? 0) / 1000)} s left`;
+  if (state === "break") return `break, ${formatRemaining(s.snapshot?.live?.breakLeftMs ?? null)} left`;
   if (s.screen !== null && s.screen.imageInTrial > 0 && state === "images") return `image ${s.screen.imageInTrial} of ${s.screen.imagesInTrial}`;
   return trialWords[state] ?? state;
 };
