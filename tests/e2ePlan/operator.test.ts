@@ -105,7 +105,7 @@ test("a note, a pause, another target, and the rest of a step skipped", async ()
   await step(1, "skipped").waitFor({ timeout: 60_000 });
   await step(2, "running").waitFor({ timeout: 60_000 });
   await page.keyboard.press("t");
-  await page.keyboard.press("ArrowLeft");
+  await page.keyboard.press("ArrowRight");
   await app.shoot(page, "target");
   await page.keyboard.press("Enter");
   await logged("The operator chose");
