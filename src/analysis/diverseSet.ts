@@ -5,7 +5,7 @@
 import type { Rng } from "../shared/rng.ts";
 import { assignToCentres, clusterMiniBatches, largestRowSquare, nearestColumn, refineKMeans, seedKMeans, squaredDistances } from "./kMeans.ts";
 import type { KMeans } from "./kMeans.ts";
-import { checkMatrix, takeRows } from "./matrix.ts";
+import { checkMatrix, createMatrix, forEachRowBlock, takeRows } from "./matrix.ts";
 import type { Matrix, Matrix64 } from "./matrix.ts";
 import { fitPca, projectPca } from "./pca.ts";
 import type { Pca } from "./pca.ts";
@@ -38,16 +38,28 @@ export interface Coverage {
 /** For every centre, in order, the nearest row that no earlier centre took; the lower row in a tie. Throws where there are more centres than rows. */
 export function selectNearestUnused(centres: Matrix, data: Matrix): Int32Array {
   if (centres.rows > data.rows) throw new Error(`expected at least ${centres.rows} images to choose from, got ${data.rows}`);
-  const table = squaredDistances(centres, data);
   const taken = new Uint8Array(data.rows);
   const scale = Math.max(largestRowSquare(centres), largestRowSquare(data));
-  return Int32Array.from({ length: centres.rows }, (_, c) => {
-    const best = nearestColumn(table.data, c * data.rows, data.rows, scale, taken);
-    if (best < 0) throw new Error(`expected numbers to choose by, got NaN around centre ${c}`);
-    taken[best] = 1;
-    return best;
-  });
+  const images = new Int32Array(centres.rows);
+  for (let from = 0; from < centres.rows; from += centresAtOnce) {
+    const some = takeRows(centres, Array.from({ length: Math.min(centresAtOnce, centres.rows - from) }, (_, i) => from + i));
+    const table = new Float64Array(some.rows * data.rows);
+    // In blocks: the whole table, and a second copy of the images, are not held.
+    forEachRowBlock(data, (rows, first, end) => {
+      const block = squaredDistances(some, createMatrix(end - first, data.cols, rows));
+      for (let c = 0; c < some.rows; c++) table.set(block.data.subarray(c * block.cols, (c + 1) * block.cols), c * data.rows + first);
+    }, 4096);
+    for (let c = 0; c < some.rows; c++) {
+      const best = nearestColumn(table, c * data.rows, data.rows, scale, taken);
+      if (best < 0) throw new Error(`expected numbers to choose by, got NaN around centre ${from + c}`);
+      taken[best] = 1;
+      images[from + c] = best;
+    }
+  }
+  return images;
 }
+
+const centresAtOnce = 32;
 
 /**
  * Chooses `count` images (default 160) that cover an embedding. `embedding` [images, dimensions] defines the space; `pool`
@@ -70,10 +82,15 @@ export function chooseDiverseSet(options: {
   const count = options.count ?? 160;
   const most = Math.min(embedding.rows - 1, embedding.cols);
   const pca = fitPca(embedding, { components: Math.min(options.components ?? 300, most) });
-  const space = projectPca(pca, embedding);
+  return chooseInSpace({ pca, space: projectPca(pca, embedding), ...(options.pool === undefined ? {} : { candidates: projectPca(pca, pool) }), count, exactUpTo: options.exactUpTo ?? 20_000, rng });
+}
+
+/** The same where the components are there already: `space` and `candidates` (default: the same) are scores on them. */
+export function chooseInSpace(options: { readonly pca: Pca; readonly space: Matrix64; readonly candidates?: Matrix64; readonly count: number; readonly exactUpTo: number; readonly rng: Rng }): DiverseSet {
+  const { pca, space, count, rng } = options;
+  const candidates = options.candidates ?? space;
   const coarse = clusterMiniBatches(space, { clusters: count, rng });
-  const clusters = embedding.rows <= (options.exactUpTo ?? 20_000) ? refineKMeans(space, coarse.centres) : coarse;
-  const candidates = options.pool === undefined ? space : projectPca(pca, pool);
+  const clusters = space.rows <= options.exactUpTo ? refineKMeans(space, coarse.centres) : coarse;
   const images = selectNearestUnused(clusters.centres, candidates);
   const chosen = takeRows(candidates, images);
   const table = squaredDistances(clusters.centres, chosen);

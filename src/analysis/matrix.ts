@@ -197,11 +197,14 @@ export function columnStatistics(matrix: Matrix, options: { readonly ddof: 0 | 1
   return { mean, sd };
 }
 
+/** Sums over rows are built block by block: their last bits depend on this number, and on it alone. */
+export const rowsPerBlock = 256;
+
 /**
  * Passes the rows in blocks of double precision, [to - from, cols]: views where the matrix is in double precision already, else
  * copies of one block, so that a large float32 matrix never exists twice.
  */
-export function forEachRowBlock(matrix: Matrix, visit: (rows: Float64Array, from: number, to: number) => void, blockRows = 256): void {
+export function forEachRowBlock(matrix: Matrix, visit: (rows: Float64Array, from: number, to: number) => void, blockRows = rowsPerBlock): void {
   const { rows, cols, data } = matrix;
   for (let from = 0; from < rows; from += blockRows) {
     const to = Math.min(rows, from + blockRows);
@@ -266,7 +269,8 @@ export function gramOfRows(a: Matrix): Matrix64 {
   return result;
 }
 
-function mirrorLower(square: Matrix64): void {
+/** Copies what lies below the diagonal of a square to above it. */
+export function mirrorLower(square: Matrix64): void {
   const { rows, data } = square;
   for (let i = 0; i < rows; i++) for (let j = 0; j < i; j++) data[j * rows + i] = data[i * rows + j]!;
 }
@@ -276,13 +280,15 @@ export function gramOfColumns(a: Matrix, centre?: Float64Array): Matrix64 {
   checkMatrix(a, "matrix");
   const p = a.cols;
   const result = createMatrix(p, p);
-  forEachRowBlock(a, (rows, from, to) => {
-    const block = createMatrix(to - from, p, rows);
-    const centred = centre === undefined ? block : standardise(block, centre);
-    addProduct(transpose(centred).data, centred.data, result.data, p, to - from, p, true);
-  });
+  forEachRowBlock(a, (rows, from, to) => addGramBelow(result, createMatrix(to - from, p, rows), centre));
   mirrorLower(result);
   return result;
+}
+
+/** Adds the diagonal and what lies below it of a block's A' A to `gram`; a sum over blocks is whole after `mirrorLower`. */
+export function addGramBelow(gram: Matrix64, block: Matrix64, centre?: Float64Array): void {
+  const centred = centre === undefined ? block : standardise(block, centre);
+  addProduct(transpose(centred).data, centred.data, gram.data, block.cols, block.rows, block.cols, true);
 }
 
 /** A v, length a.rows. */

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
 import { buildDiverseSet, readDiverseSet } from "../../engine/diverseSet/build.ts";
+import { createPace } from "../../engine/diverseSet/pace.ts";
 import { exitCodes } from "../../engine/exit.ts";
 import { quoteCommand } from "../../engine/insilico/requests.ts";
 import { withModels } from "../../engine/insilico/withModels.ts";
@@ -67,6 +68,7 @@ Examples
       const signal = stopOnSignal();
       const progress = createProgress();
       const startedMs = performance.now();
+      const pace = createPace();
       const result = await withModels([builtInModels, userModels], options.provider, (models) =>
         buildDiverseSet({
           models, cacheFolder: resolve(options.cache), command: quoteCommand(process.argv.slice(2)), signal,
@@ -74,8 +76,11 @@ Examples
             images: options.images ?? null, generator: options.generator, ...(options.draw === undefined ? {} : { drawn: options.draw }), out: options.out, count: options.k, components: options.components,
             encoder: options.encoder ?? null, layer: options.layer ?? null, coverage: options.coverage ?? null, seed: options.seed, overwrite: options.overwrite === true,
           }),
-          onProgress: ({ phase, done, total, unreadable }) =>
-            progress.show(total === 0 ? 0 : done / total, `${phases[phase]}${total === 0 ? "" : ` ${done.toLocaleString("en")} of ${total.toLocaleString("en")}`}${unreadable === 0 ? "" : `, ${unreadable} not readable`}, ${Math.round((performance.now() - startedMs) / 1000)} s`),
+          onProgress({ phase, done, total, unreadable }) {
+            const now = performance.now();
+            const remainingS = pace.remainingS({ phase, done, total }, now);
+            progress.show(total === 0 ? 0 : done / total, `${phases[phase]}${total === 0 ? "" : ` ${done.toLocaleString("en")} of ${total.toLocaleString("en")}`}${unreadable === 0 ? "" : `, ${unreadable} not readable`}, ${Math.round((now - startedMs) / 1000)} s${remainingS === null ? "" : `, ${describeSpan(remainingS)} left`}`);
+          },
         }),
       );
       progress.end();
@@ -108,9 +113,13 @@ function describe(folder: string, m: DiverseSetManifest): string {
       `  coverage in ${coverage.layer} of ${coverage.network}, ${coverage.images.toLocaleString("en")} images: mean distance to the nearest chosen image ${coverage.meanDistance.toPrecision(3)} (random sets ${coverage.random.meanDistance.toPrecision(3)}), ` +
         `farthest ${coverage.farthestDistance.toPrecision(3)} (${coverage.random.farthestDistance.toPrecision(3)}), regions with a chosen image ${(coverage.occupiedShare * 100).toFixed(0)} % (${(coverage.random.occupiedShare * 100).toFixed(0)} %)`,
     ]),
-    `  ${m.wallSeconds.toFixed(1)} s, ${m.memoryMB} MB`,
+    `  ${m.wallSeconds.toFixed(1)} s${m.phases.length === 0 ? "" : ` (${m.phases.map(({ phase, seconds }) => `${phase} ${seconds.toFixed(1)}`).join(", ")})`}, ${m.memoryMB} MB`,
     "",
   ].join("\n");
+}
+
+function describeSpan(seconds: number): string {
+  return seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 }
 
 function wholeFromOne(text: string): number {

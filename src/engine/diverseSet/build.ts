@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { copyFile, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { extname, join, resolve } from "node:path";
 import { Transformer } from "@napi-rs/image";
-import { chooseDiverseSet, fitPca, measureCoverage, projectPca } from "../../analysis/index.ts";
+import { chooseInSpace, fitPca, fitPcaOfStream, measureCoverage, projectPca } from "../../analysis/index.ts";
 import type { Matrix } from "../../analysis/index.ts";
 import type { Models } from "../../models/client.ts";
 import { diverseSetFile, diverseSetManifest, diverseSetSchema, diverseSetVersion } from "../../shared/contract/diverseSet.ts";
@@ -21,6 +21,7 @@ import { readIfThere, writeWhole } from "../insilico/sweepFiles.ts";
 import { decodeImage } from "../references.ts";
 import { appVersion } from "../version.ts";
 import { openFeatureFile } from "./featureFile.ts";
+import type { FeatureFile } from "./featureFile.ts";
 import { drawPlot, drawSheet, pngOfSvg } from "./figures.ts";
 import { drawImages, listImages, openFileNotes, readHashed } from "./pool.ts";
 import type { FileNotes, Known, PoolFile } from "./pool.ts";
@@ -59,6 +60,8 @@ const plottedMax = 6000;
 const sheetSidePx = 96;
 /** Beyond so many images mini-batches are not refined exactly. */
 const exactUpTo = 20_000;
+/** How often the features are read for the components. */
+const passes = 3;
 
 /**
  * Errors: `imagesFolder`, `imagesTooMany`, `diverseTooFew` (fewer different images than asked for), `diverseExists`, `diverseStopped`,
@@ -80,7 +83,20 @@ async function build(options: DiverseSetOptions): Promise<{ readonly folder: str
   const out = resolve(args.out);
   await checkOut(out, args.overwrite);
   const rng = createRng(`diverse set ${args.seed}`);
-  const report = (progress: DiverseSetProgress): void => options.onProgress?.(progress);
+  const phases: DiverseSetManifest["phases"] = [];
+  let phaseStartedMs = startedMs;
+  let phase: DiverseSetPhase | null = null;
+  const beginPhase = (next: DiverseSetPhase | null): void => {
+    if (next === phase) return;
+    const now = performance.now();
+    if (phase !== null) phases.push({ phase, seconds: Math.round(now - phaseStartedMs) / 1000 });
+    phase = next;
+    phaseStartedMs = now;
+  };
+  const report = (progress: DiverseSetProgress): void => {
+    beginPhase(progress.phase);
+    options.onProgress?.(progress);
+  };
   const step = async (progress: DiverseSetProgress): Promise<void> => {
     report(progress);
     await options.gate?.();
@@ -105,8 +121,13 @@ async function build(options: DiverseSetOptions): Promise<{ readonly folder: str
 
   await step({ phase: "clustering", done: 0, total: 0, unreadable });
   const hashes = [...embedded.first.keys()];
-  const embedding: Matrix = { rows: pool.length, cols: network.dim, data: await embedded.read(hashes) };
-  const set = chooseDiverseSet({ embedding, count: args.count, components: args.components, exactUpTo, rng: rng.fork("choice") });
+  let passed = 0;
+  const { pca, scores } = await embedded.withFeatures((features) => fitPcaOfStream({
+    rows: pool.length, cols: network.dim,
+    read: () => rowsOf(features, hashes, network.dim, (rows) => step({ phase: "clustering", done: (passed += rows), total: pool.length * passes, unreadable })),
+  }, { components: Math.min(args.components, pool.length - 1, network.dim) }));
+  await step({ phase: "clustering", done: 0, total: 0, unreadable });
+  const set = chooseInSpace({ pca, space: scores, count: args.count, exactUpTo, rng: rng.fork("choice") });
   const chosen = [...set.images];
   await step({ phase: "coverage", done: 0, total: 0, unreadable });
   const coverage = second === null ? null : await coverageOf({ second, pool, hashes, chosen });
@@ -128,13 +149,14 @@ async function build(options: DiverseSetOptions): Promise<{ readonly folder: str
     if (i % 16 === 15) await step({ phase: "writing", done: i + 1, total: args.count, unreadable });
   }
   const variance = set.pca.explainedVarianceRatio;
+  beginPhase(null);
   const manifest: DiverseSetManifest = {
     schema: diverseSetSchema, version: diverseSetVersion, madeUtc: options.nowUtc?.() ?? new Date().toISOString(), appVersion, command: options.command, seed: args.seed,
     source: args.images === null ? `${args.drawn} images drawn by ${args.generator}` : folder,
     found: files.length, duplicates: embedded.duplicates, unreadable, used: pool.length,
     space: { network: network.manifest.id, sha256: network.manifest.sha256, layer: network.layer, dimensions: network.dim, components: set.pca.components.rows, explainedVariance: variance.reduce((a, b) => a + b, 0) },
     clusters: { count: args.count, inertia: set.clusters.inertia, iterations: set.clusters.iterations, converged: set.clusters.converged },
-    coverage, images, wallSeconds: Math.round(performance.now() - startedMs) / 1000, memoryMB: Math.round(process.resourceUsage().maxRSS / 1024),
+    coverage, images, phases, wallSeconds: Math.round(performance.now() - startedMs) / 1000, memoryMB: Math.round(process.resourceUsage().maxRSS / 1024),
   };
   const plotted = rng.fork("plot").shuffle(pool.map((_, i) => i)).slice(0, plottedMax);
   const plot = drawPlot({
@@ -158,7 +180,14 @@ async function build(options: DiverseSetOptions): Promise<{ readonly folder: str
     const looked = [...rows, ...others];
     const part2 = looked.flatMap((i) => all[i] ?? []);
     const seen = await embed({ files: part2, notes, network: other, encoder: unwrap(await models.encoder(other.manifest.id)), cacheFolder, step: (done) => step({ phase: "coverage", done, total: part2.length, unreadable }) });
-    const raw: Matrix = { rows: looked.length, cols: other.dim, data: await seen.read(looked.flatMap((i) => allHashes[i] ?? [])) };
+    const raw: Matrix = { rows: looked.length, cols: other.dim, data: new Float32Array(looked.length * other.dim) };
+    await seen.withFeatures(async (features) => {
+      let at = 0;
+      for await (const rows of features.read(looked.flatMap((i) => allHashes[i] ?? []))) {
+        raw.data.set(rows, at);
+        at += rows.length;
+      }
+    });
     const components = Math.min(coverageComponents, other.dim, looked.length - 1);
     const reduced = components < other.dim ? projectPca(fitPca(raw, { components }), raw) : raw;
     const { meanDistance, farthestDistance, occupiedShare, random } = measureCoverage({ space: reduced, selected: rows.map((_, i) => i), rng: rng.fork("random sets") });
@@ -198,8 +227,17 @@ interface Embedded {
   readonly first: ReadonlyMap<string, PoolFile>;
   readonly duplicates: number;
   readonly problems: readonly { readonly name: string; readonly reason: string }[];
-  /** Rows in the order of the hashes. */
-  read(hashes: readonly string[]): Promise<Float32Array>;
+  /** Lends the file of features. */
+  withFeatures<T>(work: (features: FeatureFile) => Promise<T>): Promise<T>;
+}
+
+/** Features as rows for the components. `step` is called after every block. */
+async function* rowsOf(features: FeatureFile, hashes: readonly string[], cols: number, step: (rows: number) => Promise<void>): AsyncGenerator<Matrix> {
+  for await (const data of features.read(hashes)) {
+    const rows = data.length / cols;
+    yield { rows, cols, data };
+    await step(rows);
+  }
 }
 
 interface Looked {
@@ -270,10 +308,10 @@ async function embed(options: { readonly files: readonly PoolFile[]; readonly no
   }
   return {
     first, duplicates, problems,
-    async read(hashes) {
+    async withFeatures(work) {
       const again = unwrap(await openFeatureFile(path, network.dim));
       try {
-        return await again.read(hashes);
+        return await work(again);
       } finally {
         await again.close();
       }

@@ -16,8 +16,8 @@ export interface FeatureFile {
   has(sha256: string): boolean;
   /** Resolves when they are with the operating system; a record that is there is not written again. */
   append(features: ReadonlyMap<string, Float32Array>): Promise<void>;
-  /** Rows in the order asked for, row-major [hashes, dim]. Throws where one is not there. */
-  read(sha256s: readonly string[]): Promise<Float32Array>;
+  /** Rows in the order asked for, block by block, each row-major [hashes of the block, dim]. Throws where one is not there or damaged. */
+  read(sha256s: readonly string[]): AsyncIterable<Float32Array>;
   close(): Promise<void>;
 }
 
@@ -40,9 +40,24 @@ export async function openFeatureFile(file: string, dim: number): Promise<Result
   } catch (error) {
     return fault("notWritable", `The features cannot be kept in ${file}: ${error instanceof Error ? error.message : String(error)}. Choose another folder with --cache, or make room.`);
   }
-  const known = new Set<string>();
-  const whole = await scan(handle, stride, (hash) => known.add(hash));
+  /** The record that holds each. */
+  const known = new Map<string, number>();
+  let records = 0;
+  const whole = await scan(handle, stride, (hash) => known.set(hash, records++));
   if ((await handle.stat()).size > whole) await handle.truncate(whole);
+  const perBlock = Math.max(1, Math.floor(blockBytes / stride));
+
+  /** Records that lie side by side are read at once. */
+  async function readInto(block: Buffer, wanted: readonly number[]): Promise<void> {
+    for (let from = 0; from < wanted.length;) {
+      const first = wanted[from] ?? 0;
+      let count = 1;
+      while (wanted[from + count] === first + count) count += 1;
+      const { bytesRead } = await handle.read(block, from * stride, count * stride, first * stride);
+      if (bytesRead < count * stride) throw new Error(`expected ${records} records in ${file}, found fewer`);
+      from += count;
+    }
+  }
 
   return ok({
     has: (sha256) => known.has(sha256),
@@ -58,20 +73,26 @@ export async function openFeatureFile(file: string, dim: number): Promise<Result
         bytes.writeUInt32LE(crc32(bytes.subarray(at, at + stride - crcBytes)), at + stride - crcBytes);
       });
       await handle.writeFile(bytes);
-      for (const [hash] of fresh) known.add(hash);
+      for (const [hash] of fresh) known.set(hash, records++);
     },
-    async read(sha256s) {
-      const rows = new Map<string, number[]>();
-      sha256s.forEach((hash, row) => rows.set(hash, [...(rows.get(hash) ?? []), row]));
-      const data = new Float32Array(sha256s.length * dim);
-      const target = new Uint8Array(data.buffer);
-      await scan(handle, stride, (hash, values) => {
-        for (const row of rows.get(hash) ?? []) target.set(values, row * dim * 4);
-        rows.delete(hash);
-      });
-      const [missing] = rows.keys();
-      if (missing !== undefined) throw new Error(`expected features of ${missing} in ${file}, found none`);
-      return data;
+    async *read(sha256s) {
+      const block = Buffer.alloc(Math.min(perBlock, sha256s.length) * stride);
+      for (let from = 0; from < sha256s.length; from += perBlock) {
+        const wanted = sha256s.slice(from, from + perBlock).map((hash) => {
+          const record = known.get(hash);
+          if (record === undefined) throw new Error(`expected features of ${hash} in ${file}, found none`);
+          return record;
+        });
+        await readInto(block, wanted);
+        const rows = new Float32Array(wanted.length * dim);
+        const target = new Uint8Array(rows.buffer);
+        for (const [i] of wanted.entries()) {
+          const at = i * stride;
+          if (block.readUInt32LE(at + stride - crcBytes) !== crc32(block.subarray(at, at + stride - crcBytes))) throw new Error(`expected ${file} to stay as it was, found a damaged record`);
+          target.set(block.subarray(at + hashBytes, at + stride - crcBytes), i * dim * 4);
+        }
+        yield rows;
+      }
     },
     async close() {
       await handle.close();
@@ -81,7 +102,7 @@ export async function openFeatureFile(file: string, dim: number): Promise<Result
 }
 
 /** Visits the whole records from the beginning; returns how many bytes they take. */
-async function scan(handle: FileHandle, stride: number, visit: (sha256: string, values: Uint8Array) => void): Promise<number> {
+async function scan(handle: FileHandle, stride: number, visit: (sha256: string) => void): Promise<number> {
   const perBlock = Math.max(1, Math.floor(blockBytes / stride));
   const block = Buffer.alloc(perBlock * stride);
   for (let from = 0; ;) {
@@ -89,7 +110,7 @@ async function scan(handle: FileHandle, stride: number, visit: (sha256: string, 
     let at = 0;
     for (; at + stride <= bytesRead; at += stride) {
       if (block.readUInt32LE(at + stride - crcBytes) !== crc32(block.subarray(at, at + stride - crcBytes))) return from + at;
-      visit(block.toString("hex", at, at + hashBytes), block.subarray(at + hashBytes, at + stride - crcBytes));
+      visit(block.toString("hex", at, at + hashBytes));
     }
     from += at;
     if (bytesRead < block.length) return from;

@@ -9,6 +9,8 @@ import type { Fault, Result } from "../../shared/result.ts";
 import type { Caller } from "../engineTypes.ts";
 import { readDiverseSet } from "./build.ts";
 import type { DiverseSetProgress } from "./build.ts";
+import { createPace } from "./pace.ts";
+import type { Pace } from "./pace.ts";
 
 export const orders = { run: 0, pause: 1, stop: 2 } as const;
 
@@ -35,9 +37,8 @@ interface Running {
   readonly worker: Worker;
   readonly control: Int32Array;
   readonly ended: Promise<void>;
+  readonly pace: Pace;
   heldBy: "operator" | "session" | null;
-  phaseStartedMs: number;
-  phaseStartedAt: number;
 }
 
 /** How often a build looks whether a session runs. */
@@ -60,13 +61,7 @@ export function createDiverseSetHandlers({ modelFolders, cacheFolder, emit, isSe
   }
 
   function onProgress(mine: Running, { phase, done, total, unreadable }: DiverseSetProgress): void {
-    if (line?.phase !== phase) {
-      mine.phaseStartedMs = performance.now();
-      mine.phaseStartedAt = done;
-    }
-    const spentS = (performance.now() - mine.phaseStartedMs) / 1000;
-    const came = done - mine.phaseStartedAt;
-    tell({ phase, done, total, unreadable, remainingS: came > 0 && spentS > 1 ? Math.round(((total - done) * spentS) / came) : null });
+    tell({ phase, done, total, unreadable, remainingS: mine.pace.remainingS({ phase, done, total }, performance.now()) });
   }
 
   function start(args: DiverseSetArgs): void {
@@ -74,7 +69,7 @@ export function createDiverseSetHandlers({ modelFolders, cacheFolder, emit, isSe
     const workerData: BuildOrder = { args, modelFolders, cacheFolder, control };
     const worker = new Worker(new URL("./build.worker.ts", import.meta.url), { workerData });
     const end = Promise.withResolvers<void>();
-    const mine: Running = { worker, control, ended: end.promise, heldBy: null, phaseStartedMs: performance.now(), phaseStartedAt: 0 };
+    const mine: Running = { worker, control, ended: end.promise, pace: createPace(), heldBy: null };
     running = mine;
     line = { state: "running", phase: "listing", done: 0, total: 0, unreadable: 0, remainingS: null, message: "", args };
     emit(line);
@@ -110,8 +105,7 @@ export function createDiverseSetHandlers({ modelFolders, cacheFolder, emit, isSe
 
   function goOn(mine: Running): void {
     mine.heldBy = null;
-    mine.phaseStartedMs = performance.now();
-    mine.phaseStartedAt = line?.done ?? 0;
+    mine.pace.startAnew(line?.done ?? 0, performance.now());
     order(mine, "run");
     tell({ state: "running", message: "" });
   }

@@ -22,18 +22,24 @@ export interface PoolFile {
 export type Known = { readonly sha256: string } | { readonly problem: string };
 
 export const imagesMax = 100_000;
+const statsAtOnce = 64;
 const imageName = /\.(png|jpe?g|webp|bmp|tiff?|gif)$/i;
 
 /** In name order. Errors: `imagesFolder`, `imagesTooMany`. */
 export async function listImages(folder: string): Promise<Result<readonly PoolFile[], Fault>> {
   const files: PoolFile[] = [];
   try {
+    const paths: string[] = [];
     for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
       if (!entry.isFile() || !imageName.test(entry.name)) continue;
-      const path = join(entry.parentPath, entry.name);
-      const { size, mtimeMs } = await stat(path);
-      files.push({ name: relative(folder, path).replaceAll("\\", "/"), path, sizeBytes: size, mtimeMs });
-      if (files.length > imagesMax) return fault("imagesTooMany", `Expected at most ${imagesMax.toLocaleString("en")} images in ${folder}, found more. Choose a part of the folder.`);
+      paths.push(join(entry.parentPath, entry.name));
+      if (paths.length > imagesMax) return fault("imagesTooMany", `Expected at most ${imagesMax.toLocaleString("en")} images in ${folder}, found more. Choose a part of the folder.`);
+    }
+    for (let from = 0; from < paths.length; from += statsAtOnce) {
+      files.push(...(await Promise.all(paths.slice(from, from + statsAtOnce).map(async (path): Promise<PoolFile> => {
+        const { size, mtimeMs } = await stat(path);
+        return { name: relative(folder, path).replaceAll("\\", "/"), path, sizeBytes: size, mtimeMs };
+      }))));
     }
   } catch (error) {
     return fault("imagesFolder", `Expected a folder of images at ${folder}, got: ${error instanceof Error ? error.message : String(error)}. Choose another folder.`);
@@ -105,7 +111,7 @@ export async function drawImages(options: { readonly folder: string; readonly ge
     const scale = options.typicalNorm / Math.sqrt(dim);
     const images = await generator.decode({ count: size, dim, data: data.map((value) => value * scale) });
     const bytes = images.width * images.height * 3;
-    for (const [i, name] of names.entries()) await writeWhole(join(folder, name), await pngOfRgb(images.data.subarray(i * bytes, (i + 1) * bytes), images.width, images.height));
+    await Promise.all(names.map(async (name, i) => writeWhole(join(folder, name), await pngOfRgb(images.data.subarray(i * bytes, (i + 1) * bytes), images.width, images.height))));
   }
 }
 

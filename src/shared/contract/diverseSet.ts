@@ -53,6 +53,8 @@ export const diverseSetManifest = z.object({
     distance: z.number(), x: z.number(), y: z.number(),
   })),
   wallSeconds: z.number(),
+  /** Where the time went; sets of before do not say. */
+  phases: z.array(z.object({ phase: diverseSetPhase, seconds: z.number() })).default([]),
   /** Largest memory of the building process, without the models process. */
   memoryMB: z.number(),
 });

@@ -6,7 +6,7 @@ import { drawDiscs, listDiscPixels, localiseFeature, maskImage, measureResponseC
 import type { PixelImage } from "../../../src/analysis/localisation.ts";
 import { decomposeSymmetric } from "../../../src/analysis/linearAlgebra.ts";
 import { columnMeans, columnStatistics, createMatrix, gramOfColumns, matrixFromRows, standardise, takeRows } from "../../../src/analysis/matrix.ts";
-import { fitPca, projectPca } from "../../../src/analysis/pca.ts";
+import { fitPca, fitPcaOfStream, projectPca } from "../../../src/analysis/pca.ts";
 import { validateModel } from "../../../src/analysis/validation.ts";
 import { createRng } from "../../../src/shared/rng.ts";
 import { aMatrix, expectClose, within } from "./support.ts";
@@ -88,6 +88,22 @@ describe("diverseSet", () => {
     expectClose(pca.components.data.map(Math.abs), vectors.data.map(Math.abs), 1e-9);
     const scores = projectPca(pca, single);
     expectClose(columnStatistics(scores, { ddof: 1 }).sd.map((sd) => sd * sd), pca.explainedVariance, 1e-10);
+  });
+
+  test("PCA of rows that are streamed gives the same bits as of a matrix in memory, however the stream is cut", async () => {
+    for (const [rows, cols, components] of [[700, 24, 9], [256, 24, 24], [20, 24, 5]] as const) {
+      const data = { rows, cols, data: Float32Array.from(aMatrix(rows, cols).data) };
+      const pca = fitPca(data, { components });
+      for (const cut of [1, 100, 256, 1000]) {
+        const stream = { rows, cols, async *read() {
+          for (let from = 0; from < rows; from += cut) yield { rows: Math.min(cut, rows - from), cols, data: data.data.subarray(from * cols, (from + cut) * cols) };
+        } };
+        const streamed = await fitPcaOfStream(stream, { components });
+        expect(streamed.pca).toEqual(pca);
+        expect(streamed.scores.data.map((v) => v + 0)).toEqual(projectPca(pca, data).data.map((v) => v + 0));
+        await expect(fitPcaOfStream({ ...stream, rows: rows + 1 }, { components })).rejects.toThrow(`expected ${rows + 1} rows`);
+      }
+    }
   });
 
   test("PCA keeps no direction for data without variance", () => {

@@ -1,4 +1,5 @@
 // Building a diverse set from a real folder with the built-in networks: what is chosen, what is skipped, what survives a crash.
+import { spawn } from "node:child_process";
 import { appendFile, mkdir, mkdtemp, readFile, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +16,7 @@ import type { MethodInput } from "../../../src/shared/contract/index.ts";
 import { createRng } from "../../../src/shared/rng.ts";
 import { unwrap } from "../../../src/shared/result.ts";
 
+const repository = join(import.meta.dirname, "..", "..", "..");
 const root = await mkdtemp(join(tmpdir(), "evoked-diverse-"));
 const pool = join(root, "pool");
 let models: Models;
@@ -102,6 +104,32 @@ describe("a diverse set", () => {
     expect(computed).toBe(0);
   });
 
+  test("is the same after kill -9 in the middle, and goes on with what was computed before it", async () => {
+    const whole = unwrap(await build({ out: join(root, "not-killed"), coverage: "none" })).manifest;
+    const out = join(root, "killed");
+    // A build in a process of its own that is killed, at no moment of its choosing, when the second portion is asked for.
+    const script = `
+      import { buildDiverseSet } from ${JSON.stringify(join(repository, "src", "engine", "diverseSet", "build.ts"))};
+      import { startModels } from ${JSON.stringify(join(repository, "src", "models", "client.ts"))};
+      import { diverseSetArgs } from ${JSON.stringify(join(repository, "src", "shared", "contract", "index.ts"))};
+      const models = (await startModels({ modelsDirs: [${JSON.stringify(builtInModels)}], provider: "cpu", inProcess: true })).value;
+      let embedding = 0;
+      await buildDiverseSet({
+        models, cacheFolder: ${JSON.stringify(join(root, "kill"))}, command: "", args: diverseSetArgs.parse(${JSON.stringify({ images: pool, count: 4, coverage: "none", out })}),
+        onProgress({ phase }) { if (phase === "embedding" && ++embedding === 2) process.kill(process.pid, "SIGKILL"); },
+      });`;
+    const child = spawn(process.execPath, ["--input-type=module-typescript", "--disable-warning=ExperimentalWarning", "-e", script], { stdio: "ignore" });
+    const signal = await new Promise((resolve) => child.once("exit", (_code, by) => resolve(by)));
+    expect(signal).toBe("SIGKILL");
+    await expect(readdir(out)).rejects.toThrow("ENOENT");
+    computed = 0;
+    const { manifest } = unwrap(await build({ out, coverage: "none" }, { cache: "kill" }));
+    // 50 files in portions of 32; one of the first is a copy or broken.
+    expect(computed).toBeGreaterThan(0);
+    expect(computed).toBeLessThanOrEqual(50 - 32);
+    expect(manifest.images).toEqual(whole.images);
+  }, 60_000);
+
   test("leaves a folder with other files alone, and replaces a set only when told to", async () => {
     expect(await build({ out: pool })).toMatchObject({ ok: false, error: { code: "diverseExists" } });
     const out = join(root, "replaced");
@@ -130,7 +158,13 @@ describe("the file of features", () => {
     const first = unwrap(await openFeatureFile(path, 3));
     await first.append(new Map([[hash(1), Float32Array.of(1, 2, 3)], [hash(2), Float32Array.of(4, 5, 6)]]));
     await first.append(new Map([[hash(1), Float32Array.of(9, 9, 9)]]));
-    expect([...(await first.read([hash(2), hash(1), hash(2)]))]).toEqual([4, 5, 6, 1, 2, 3, 4, 5, 6]);
+    const read = async (hashes: readonly string[]): Promise<number[]> => {
+      const values: number[] = [];
+      for await (const block of first.read(hashes)) values.push(...block);
+      return values;
+    };
+    expect(await read([hash(2), hash(1), hash(2)])).toEqual([4, 5, 6, 1, 2, 3, 4, 5, 6]);
+    await expect(read([hash(3)])).rejects.toThrow("found none");
     expect(await openFeatureFile(path, 3)).toMatchObject({ ok: false, error: { code: "featuresLocked" } });
     await first.close();
     const again = unwrap(await openFeatureFile(path, 3));
