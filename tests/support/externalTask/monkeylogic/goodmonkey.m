@@ -1,0 +1,3 @@
+function goodmonkey(duration)
+  pause(duration / 1000);
+end

@@ -1,0 +1,4 @@
+function trialerror(code)
+  global ML
+  ML.error = code;
+end
