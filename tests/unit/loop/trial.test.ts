@@ -96,16 +96,20 @@ describe("the trial state machine", () => {
         const { actions } = drive(run);
         let broken = false;
         let running = false;
+        let runAtMs = 0;
         for (const action of actions) {
           if (action.kind === "run") {
             running = true;
             broken = false;
+            runAtMs = action.at / nsPerMs;
           }
           if (action.kind === "abort") broken = true;
           if (action.kind === "reward") {
             expect(running).toBe(true);
             expect(broken).toBe(false);
             expect(run.screenFails).toBe(false);
+            // By the trace itself, whatever the machine made of it.
+            expect(run.gaze.filter((t) => t > runAtMs && t < action.at / nsPerMs)).toEqual([]);
           }
           if (action.kind === "trialEnd") {
             expect(action.rewardMs > 0).toBe(action.outcome === "correct");
