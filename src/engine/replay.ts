@@ -213,8 +213,10 @@ function firstUnequal(a: object, b: object, keys: readonly string[]): string | n
   return null;
 }
 
+/** Asked for every field of every record: no copy of the record for it. */
 function valueAt(object: object, key: string): unknown {
-  return new Map<string, unknown>(Object.entries(object)).get(key);
+  const value: unknown = Object.hasOwn(object, key) ? Reflect.get(object, key) : undefined;
+  return value;
 }
 
 /** Bit for bit, but for NaN, which is one value. */
