@@ -66,7 +66,7 @@ describe("a line of text", () => {
     const rig = aLine({ channels: ["left"], photodiodeLine: 9 });
     rig.say("C 0 0 1 right\nS 1 10000 0 2\nS 2 11000 1\nM 3 12000 4 1 300\nM 4 12500 9 1\nP 5 13000 1\nE 6 14000 0.5 -0.25 1\nH 7 20000", 20);
     expect(rig.spikes()).toEqual([[10, "left", 2], [11, "right", 0]]);
-    expect(rig.marks().map(({ kind, line, state, word, rigNs }) => [kind, line, state, word, rigNs])).toEqual([["ttl", 4, true, 300, 12e6], ["photodiode", 9, true, null, 12.5e6], ["photodiode", 0, true, null, 13e6]]);
+    expect(rig.marks().map(({ kind, line, state, word, rigNs }) => [kind, line, state, word, rigNs])).toEqual([["strobe", 4, true, 300, 12e6], ["photodiode", 9, true, null, 12.5e6], ["photodiode", 0, true, null, 13e6]]);
     expect(rig.gaze).toEqual([{ clock: "rig", timesNs: Float64Array.of(14e6), x: Float64Array.of(0.5), y: Float64Array.of(-0.25), valid: Uint8Array.of(1) }]);
     expect(rig.faults()).toEqual([]);
   });

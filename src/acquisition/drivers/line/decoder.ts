@@ -61,7 +61,7 @@ export function createLineDecoder(options: LineOptions, emit: (event: SourceEven
           stream.spike(clock.toNs(event.tick), stream.channelOf(nameOf(event.channel)), event.unit, arrivedHostNs);
           break;
         case "mark":
-          stream.mark({ kind: event.line === options.photodiodeLine ? "photodiode" : "ttl", rigNs: clock.toNs(event.tick), line: event.line, state: event.state, word: event.word }, arrivedHostNs);
+          stream.mark({ kind: event.line === options.photodiodeLine ? "photodiode" : event.word !== null && event.state ? "strobe" : "ttl", rigNs: clock.toNs(event.tick), line: event.line, state: event.state, word: event.word }, arrivedHostNs);
           break;
         case "photodiode":
           stream.mark({ kind: "photodiode", rigNs: clock.toNs(event.tick), line: 0, state: event.state, word: null }, arrivedHostNs);
