@@ -91,8 +91,8 @@ export const localisationStep = z.object({
    * Presentations of every disc and of the intact image. A disc takes a tenth of the response of a neuron that reads the whole image, as much as the error of
    * ten presentations; every change has the intact image's error in it, so that is shown about sqrt(discs) times as often as a disc (Dunnett 1955).
    */
-  discRepeats: z.number().int().min(1).max(100).default(16),
-  intactRepeats: z.number().int().min(2).max(500).default(96),
+  discRepeats: z.number().int().min(1).max(100).default(12),
+  intactRepeats: z.number().int().min(2).max(500).default(64),
   keepFrom: z.number().min(0.05).max(1).default(0.5),
   /** Shows the masked image and its complement at the end, this often; 0 = not at all. */
   maskedRepeats: z.number().int().min(0).max(200).default(8),

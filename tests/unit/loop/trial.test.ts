@@ -225,6 +225,8 @@ describe("the trial state machine", () => {
         });
         const then = known.at(-1)?.after;
         expect(countersAfter(freshCounters, settled, grown)).toEqual({ streak: then?.streak, trialsSinceBreak: then?.trialsSinceBreak });
+        const failed = known.findLastIndex((trial) => trial.outcome === "brokeFixation" || trial.outcome === "noFixation");
+        expect(then?.streak).toBe(known.slice(failed + 1).filter((trial) => trial.outcome === "correct").length);
       }),
     );
     const rested = { outcome: "correct", wentOn: true } as const;
