@@ -103,6 +103,6 @@ export function mapRgb(fraction: number, theme: Theme): Rgb {
 /** The same colour, see-through. Takes #rrggbb, or #rgb, which is what a built style sheet makes of #ffffff. */
 export function withAlpha(hex: string, alpha: number): string {
   const digits = hex.replace("#", "");
-  const n = Number.parseInt(digits.length === 3 ? [...digits].map((d) => d + d).join("") : digits, 16);
+  const n = Number.parseInt(digits.length === 3 ? digits.replaceAll(/./g, "$&$&") : digits, 16);
   return `rgb(${(n >> 16) & 255} ${(n >> 8) & 255} ${n & 255} / ${alpha})`;
 }
