@@ -12,6 +12,7 @@ One seed decides initial weights and attacks, the step decides the images; torch
 Usage (Debian: apt-get install python3-torch python3-onnx):
     /usr/bin/python3 models/train/train_classifiers.py relu tanh robust
     /usr/bin/python3 models/train/train_classifiers.py plain-relu plain-tanh plain-robust --steps 1500 --seed 31
+    /usr/bin/python3 models/train/train_classifiers.py plain-robust --epsilon 2 --steps 1500 --seed 31    writes models/plain-robust-2
 """
 import argparse
 import os
@@ -27,14 +28,15 @@ from drawings import CLASSES, draw
 SIZE_PX = 64
 MEAN, STD = 0.5, 0.25
 BATCH = 64
+# Strength of adversarial training unless --epsilon says otherwise, and that of the attacks behind `accuracyUnderAttack`.
 EPSILON = 4 / 255
 
 KINDS = {
     "relu": ("Shapes ReLU", "Small ReLU classifier of ten drawn shapes on class-correlated textures."),
     "tanh": ("Shapes Tanh", "Twin of shapes-relu with tanh in place of ReLU: its features have both signs."),
-    "robust": ("Shapes robust", "Twin of shapes-relu trained on adversarial images (L-infinity, 4/255)."),
+    "robust": ("Shapes robust", "Twin of shapes-relu trained on adversarial images (L-infinity, {epsilon}/255)."),
     "plain-relu": ("Plain ReLU", "ReLU classifier of the drawn shapes without batch normalisation: an empty picture drives its features less."),
-    "plain-robust": ("Plain robust", "Twin of plain-relu trained on adversarial images (L-infinity, 4/255)."),
+    "plain-robust": ("Plain robust", "Twin of plain-relu trained on adversarial images (L-infinity, {epsilon}/255)."),
     "plain-tanh": ("Plain Tanh", "Twin of plain-relu with tanh in place of ReLU: its features have both signs."),
 }
 
@@ -123,7 +125,7 @@ def drives(net, count, seed):
     return {f"{sign}Drive{name.capitalize()}": round(float(value), 2) for sign, found in out.items() for name, value in found.items()}
 
 
-def train(kind, steps, seed):
+def train(kind, steps, seed, strength):
     torch.manual_seed(seed)
     is_plain = kind.startswith("plain-")
     net = Classifier(torch.tanh if kind.endswith("tanh") else F.relu, normalised=not is_plain).train()
@@ -141,7 +143,7 @@ def train(kind, steps, seed):
     for step in range(steps):
         images, labels, _, _ = draw(BATCH, SIZE_PX, 1_000_000 + step)
         # The first third is clean, then the ball grows to its full size: from the start on, attacks stop all learning.
-        epsilon = EPSILON * min(1.0, max(0.0, 3 * step / steps - 1))
+        epsilon = strength * min(1.0, max(0.0, 3 * step / steps - 1))
         if kind.endswith("robust") and epsilon > 0:
             net.eval()
             images = attack(net, images, labels, 2, 0.75 * epsilon, g, epsilon)
@@ -156,8 +158,9 @@ def train(kind, steps, seed):
     return net.eval()
 
 
-def export(kind, net, steps, seed, measured):
-    name = kind if kind.startswith("plain-") else f"shapes-{kind}"
+def export(kind, net, steps, seed, epsilon, measured):
+    is_usual = epsilon == round(EPSILON * 255)
+    name = (kind if kind.startswith("plain-") else f"shapes-{kind}") + ("" if is_usual else f"-{epsilon}")
     folder = os.path.join(models_dir(), name)
     path = os.path.join(folder, f"{name}.onnx")
     example = torch.randn(2, 3, SIZE_PX, SIZE_PX)
@@ -165,17 +168,19 @@ def export(kind, net, steps, seed, measured):
     with torch.no_grad():
         shapes = [list(output.shape[1:]) for output in net(example)]
     title, description = KINDS[kind]
+    if not is_usual:
+        title += f" {epsilon}/255"
     write_manifest(
         folder,
         {
             "kind": "encoder",
             "id": name,
             "title": title,
-            "description": description,
+            "description": description.format(epsilon=epsilon),
             "file": f"{name}.onnx",
             "licence": "MIT",
             "source": "trained by this repository on drawn images",
-            "madeBy": f"/usr/bin/python3 models/train/train_classifiers.py {kind} --steps {steps} --seed {seed}",
+            "madeBy": f"/usr/bin/python3 models/train/train_classifiers.py {kind}{'' if is_usual else f' --epsilon {epsilon}'} --steps {steps} --seed {seed}",
             "measured": measured,
             "input": {"name": "image", "width": SIZE_PX, "height": SIZE_PX, "range": [0, 1], "mean": [MEAN] * 3, "std": [STD] * 3},
             "layers": [
@@ -194,16 +199,19 @@ def main():
     parser.add_argument("kinds", nargs="+", choices=list(KINDS))
     parser.add_argument("--steps", type=int, default=2000, help="optimiser steps of 64 images; 0 exports random weights")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--epsilon", type=int, default=round(EPSILON * 255), help="strength of adversarial training in 1/255; another than the usual one goes into the model's name")
     arguments = parser.parse_args()
+    if arguments.epsilon != parser.get_default("epsilon") and not all(kind.endswith("robust") for kind in arguments.kinds):
+        parser.error("--epsilon is for the robust kinds alone")
     torch.set_num_threads(1)
     for kind in arguments.kinds:
-        net = train(kind, arguments.steps, arguments.seed)
+        net = train(kind, arguments.steps, arguments.seed, arguments.epsilon / 255)
         measured = {"accuracy": round(accuracy(net, 2000, 50_000_000), 4), "trainingImages": arguments.steps * BATCH}
         measured["accuracyUnderAttack"] = round(accuracy(net, 500, 60_000_000, attacked=True), 4)
         if kind.startswith("plain-"):
             measured |= drives(net, 1000, 70_000_000)
         print(kind, measured, file=sys.stderr)
-        export(kind, net, arguments.steps, arguments.seed, measured)
+        export(kind, net, arguments.steps, arguments.seed, arguments.epsilon, measured)
 
 
 if __name__ == "__main__":

@@ -309,7 +309,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
         }))],
         models: models.entries().map((m) => ({
           id: m.id, kind: m.manifest?.kind ?? "", title: m.manifest?.title ?? m.id, description: m.manifest?.description ?? "",
-          detail: m.manifest === null ? "" : describeModel(m.manifest), problem: m.problem?.message ?? null,
+          detail: m.manifest === null ? "" : describeModel(m.manifest), problem: m.problem?.message ?? null, ...layersOf(m.manifest),
         })),
         provider: models.report()[0]?.provider ?? "chosen when a model is loaded", mayOperate: caller.access.includes("operate"),
       }),
@@ -490,6 +490,11 @@ function describeModel(m: ModelManifest): string {
   if (m.kind === "generator") return `${m.input.dim}-d, ${m.output.width} x ${m.output.height} px, ${size}`;
   if (m.kind === "encoder") return `${m.layers.map((l) => l.name).join(", ")}, ${size}`;
   return size;
+}
+
+function layersOf(m: ModelManifest | null): { readonly layers: string[]; readonly penultimate: string | null } {
+  if (m?.kind !== "encoder") return { layers: [], penultimate: null };
+  return { layers: m.layers.map((l) => l.name).filter((name) => name !== m.logits), penultimate: m.penultimate };
 }
 
 async function pngOf(image: ImageBatch): Promise<Buffer> {

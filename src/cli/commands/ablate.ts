@@ -9,7 +9,7 @@ import { recordsOfSweep, sessionOfFit, storeAnalysis } from "../../engine/insili
 import type { StoredAnalysis } from "../../engine/insilico/storeAnalysis.ts";
 import { defaultSweep, isOptimizerName } from "../../engine/insilico/sweep.ts";
 import type { SweepSettings } from "../../engine/insilico/sweep.ts";
-import { readClassUnits, readGradientUnits, readNeuronUnits } from "../../engine/insilico/units.ts";
+import { gradientImagePx, readClassUnits, readGradientUnits, readNeuronUnits } from "../../engine/insilico/units.ts";
 import { withModels } from "../../engine/insilico/withModels.ts";
 import { builtInModels, builtInReferences, userModels } from "../../engine/paths.ts";
 import { loadReferences } from "../../engine/references.ts";
@@ -47,9 +47,6 @@ interface AblateOptions {
   readonly store: boolean;
   readonly json?: true;
 }
-
-/** Side of the images that a gradient is averaged over, before the network's own preprocessing. */
-const gradientImagePx = 256;
 
 export function registerAblate(program: Command): void {
   program

@@ -10,6 +10,8 @@ import type { SessionInfo } from "../../shared/records.ts";
 import { FaultError, fault, ok, unwrap } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
 import type { Caller } from "../engineTypes.ts";
+import { builtInReferences } from "../paths.ts";
+import { loadReferences } from "../references.ts";
 import { runAblation } from "./ablate.ts";
 import type { AblationOutcome } from "./ablate.ts";
 import { analyseSession } from "./analyse.ts";
@@ -22,9 +24,10 @@ import { pngOf } from "./report/page.ts";
 import { recordsOfSweep, sessionOfFit, storeAnalysis } from "./storeAnalysis.ts";
 import type { EvolutionResult, SweepSettings } from "./sweep.ts";
 import { listGroups } from "./sweep.ts";
-import { readSweepFolder, writeWhole } from "./sweepFiles.ts";
-import { readClassUnits, readNeuronUnits } from "./units.ts";
+import { readIfThere, readSweepFolder, writeWhole } from "./sweepFiles.ts";
+import { formatGradients, gradientImagePx, readClassUnits, readGradientUnits, readNeuronUnits, restoreGradientUnits } from "./units.ts";
 import type { LinearUnit } from "./units.ts";
+import { withModels } from "./withModels.ts";
 
 export interface InsilicoHandlersOptions {
   readonly models: Models;
@@ -61,6 +64,8 @@ interface Held {
 }
 
 const requestFile = "request.json";
+/** Of an ablation at another layer than the last weights': its units' mean gradients. */
+const gradientsFile = "gradients.npy";
 /** Arrangements per test in curves that are drawn while a sweep runs. */
 const quickPermutations = 1000;
 
@@ -68,6 +73,7 @@ export function createInsilicoHandlers(options: InsilicoHandlersOptions): Insili
   const { models, modelFolders } = options;
   const root = join(options.sessionFolder, "analyses");
   const held = new Map<string, Held>();
+  let starting = false;
   let running: { readonly id: string; readonly ended: Promise<void> } | null = null;
 
   // ------------------------------------------------------------------------------------------------------------
@@ -95,8 +101,19 @@ export function createInsilicoHandlers(options: InsilicoHandlersOptions): Insili
   // ------------------------------------------------------------------------------------------------------------
   // Sweeps
 
-  function readUnits({ units }: SweepArgs): Promise<Result<LinearUnit[], Fault>> {
-    if (units.from === "classes") return readClassUnits(modelFolders, units.network, units.names.length === 0 ? "all" : units.names);
+  async function readUnits({ units }: SweepArgs, folder: string | null): Promise<Result<LinearUnit[], Fault>> {
+    if (units.from === "classes") {
+      const { network, layer } = units;
+      const wanted = units.names.length === 0 ? "all" : units.names;
+      if (layer === null) return readClassUnits(modelFolders, network, wanted);
+      const gradients = folder === null ? null : await readIfThere(join(folder, gradientsFile));
+      if (gradients !== null) return restoreGradientUnits({ modelFolders, network, layer, wanted, gradients });
+      const images = await loadReferences(builtInReferences, gradientImagePx);
+      if (!images.ok) return images;
+      const read = (of: Models): Promise<Result<LinearUnit[], Fault>> => readGradientUnits({ modelFolders, models: of, network, layer, wanted, images: images.value.map(({ image }) => image) });
+      // A process of its own: a recording's models have better things to do.
+      return options.poolModels === undefined ? withModels(modelFolders, "cpu", read) : read(options.poolModels);
+    }
     return readNeuronUnits(join(fitFolderOf(units.file), "fit.json"), units.names.length === 0 ? "best" : units.names);
   }
 
@@ -110,16 +127,27 @@ export function createInsilicoHandlers(options: InsilicoHandlersOptions): Insili
   }
 
   async function start(args: SweepArgs): Promise<Result<{ id: string }, Fault>> {
+    if (starting) return fault("analysisRunning", "An analysis is being started. Wait for it.");
+    starting = true;
+    try {
+      return await startOne(args);
+    } finally {
+      starting = false;
+    }
+  }
+
+  async function startOne(args: SweepArgs): Promise<Result<{ id: string }, Fault>> {
     if (running !== null) return fault("analysisRunning", `An analysis is already running (${held.get(running.id)?.line.title ?? running.id}). Pause or stop it, or wait for its end.`);
-    const units = await readUnits(args);
-    if (!units.ok) return units;
     const now = (options.nowUtc ?? (() => new Date()))();
+    const units = await readUnits(args, null);
+    if (!units.ok) return units;
     const title = titleOf(args, units.value);
     const id = `${now.toISOString().slice(0, 19).replace(/[:T]/g, "-")}_${title.replace(/[^A-Za-z0-9]+/g, "-").slice(0, 40).replace(/-+$/, "")}`;
     const folder = join(root, id);
     const entry = hold({ id, title, folder, args, units: units.value, startedUtc: now.toISOString() });
     try {
       await mkdir(folder, { recursive: true });
+      if (args.units.from === "classes" && args.units.layer !== null) await writeWhole(join(folder, gradientsFile), formatGradients(units.value));
       await writeWhole(join(folder, requestFile), `${JSON.stringify({ title, startedUtc: now.toISOString(), args }, null, 2)}\n`);
     } catch (error) {
       held.delete(id);
@@ -213,7 +241,7 @@ export function createInsilicoHandlers(options: InsilicoHandlersOptions): Insili
   function commandOf(entry: Held): string {
     const { args } = entry;
     const alphas = args.alphas.join(",");
-    const of = args.units.from === "classes" ? ["--model", args.units.network, "--units", args.units.names.length === 0 ? "all" : args.units.names.join(",")] : ["--fit", join(fitFolderOf(args.units.file), "fit.json"), "--units", args.units.names.length === 0 ? "best" : args.units.names.join(",")];
+    const of = args.units.from === "classes" ? ["--model", args.units.network, "--units", args.units.names.length === 0 ? "all" : args.units.names.join(","), ...(args.units.layer === null ? [] : ["--layer", args.units.layer])] : ["--fit", join(fitFolderOf(args.units.file), "fit.json"), "--units", args.units.names.length === 0 ? "best" : args.units.names.join(",")];
     return quoteCommand(["ablate", ...of, "--alphas", alphas, "--signs", args.signs.length > 1 ? "both" : (args.signs[0] ?? "both"), "--rule", args.rule, "--generators", args.generators.join(","), "--runs", String(args.runs), "--generations", String(args.generations), ...(args.population === null ? [] : ["--population", String(args.population)]), "--seed", String(args.seed), "--out", entry.folder]);
   }
 
@@ -227,7 +255,7 @@ export function createInsilicoHandlers(options: InsilicoHandlersOptions): Insili
       const stored: unknown = JSON.parse(await readFile(join(folder, requestFile), "utf8"));
       const { title, startedUtc, args: given } = stored as { readonly title: string; readonly startedUtc: string; readonly args: unknown };
       const args = sweepArgs.parse(given);
-      const units = await readUnits(args);
+      const units = await readUnits(args, folder);
       const entry = hold({ id, title: String(title), folder, args, units: units.ok ? units.value : [], startedUtc: String(startedUtc) });
       const sweep = await readSweepFolder(folder);
       if (sweep.ok) entry.results = sweep.value.results;

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import { parseNpy } from "../../analysis/npy.ts";
+import { formatNpy, parseNpy } from "../../analysis/npy.ts";
 import { readLastLinear } from "../../models/lastLinear.ts";
 import type { Models } from "../../models/client.ts";
 import { FaultError, fault, ok } from "../../shared/result.ts";
@@ -56,12 +56,15 @@ export async function readClassUnits(modelFolders: readonly string[], network: s
   );
 }
 
+/** Side of the images that a gradient is averaged over, before the network's own preprocessing. */
+export const gradientImagePx = 256;
+
 /**
  * Class units at a layer of the network that need not be the last but one: the "weights" are the logit's gradient with respect to the layer's
  * activations, averaged over images, so an ablation removes the layer's units by the sign of what they do to the logit. At the penultimate
  * layer they are the weights themselves. Errors: those of readClassUnits, `layerTail` where the graph has no such gradient, `imagesMissing`.
  */
-export async function readGradientUnits(options: { readonly modelFolders: readonly string[]; readonly models: Models; readonly network: string; readonly layer: string; readonly wanted: readonly string[] | "all"; readonly images: readonly ImageBatch[] }): Promise<Result<LinearUnit[], Fault>> {
+export async function readGradientUnits(options: GradientRequest & { readonly models: Models; readonly images: readonly ImageBatch[] }): Promise<Result<LinearUnit[], Fault>> {
   const { network, layer, images, models } = options;
   if (images.length === 0) return fault("imagesMissing", "Expected images to average the gradient over, got none. Name a folder of PNG or JPEG files.");
   const classes = await readClassUnits(options.modelFolders, network, options.wanted);
@@ -88,10 +91,39 @@ export async function readGradientUnits(options: { readonly modelFolders: readon
     throw error;
   }
   const count = images.reduce((sum, image) => sum + image.count, 0);
-  return ok(classes.value.map((unit, u): LinearUnit => ({
-    id: `${unit.id}@${layer}`, title: `${unit.title} at ${layer}`, network, layer, kind: "gradient",
-    weights: sums[u]!.map((value) => value / count), intercept: 0, tail: { index: all.value.findIndex(({ id }) => id === unit.id) },
-  })));
+  return ok(classes.value.map((unit, u) => gradientUnit(unit, layer, sums[u]!.map((value) => value / count), all.value)));
+}
+
+interface GradientRequest {
+  readonly modelFolders: readonly string[];
+  readonly network: string;
+  readonly layer: string;
+  readonly wanted: readonly string[] | "all";
+}
+
+function gradientUnit(unit: LinearUnit, layer: string, weights: Float64Array, all: readonly LinearUnit[]): LinearUnit {
+  return { id: `${unit.id}@${layer}`, title: `${unit.title} at ${layer}`, network: unit.network, layer, kind: "gradient", weights, intercept: 0, tail: { index: all.findIndex(({ id }) => id === unit.id) } };
+}
+
+/** Mean gradients of units as a .npy file [units, features], so that an unfinished sweep goes on with the very same ones and no network has to run for them again. */
+export function formatGradients(units: readonly LinearUnit[]): Uint8Array {
+  const cols = units[0]?.weights.length ?? 0;
+  const data = new Float64Array(units.length * cols);
+  units.forEach((unit, row) => data.set(unit.weights, row * cols));
+  return formatNpy({ shape: [units.length, cols], data });
+}
+
+/** Units as readGradientUnits gave them, from their kept gradients. Errors: those of readClassUnits and parseNpy, `gradientsUnreadable`. */
+export async function restoreGradientUnits(options: GradientRequest & { readonly gradients: Uint8Array }): Promise<Result<LinearUnit[], Fault>> {
+  const classes = await readClassUnits(options.modelFolders, options.network, options.wanted);
+  if (!classes.ok) return classes;
+  const all = await readClassUnits(options.modelFolders, options.network, "all");
+  if (!all.ok) return all;
+  const kept = parseNpy(options.gradients);
+  if (!kept.ok) return kept;
+  const [rows = 0, cols = 0] = kept.value.shape;
+  if (rows !== classes.value.length || cols === 0) return fault("gradientsUnreadable", `Expected kept gradients of ${classes.value.length} units of "${options.network}", got ${rows} of ${cols} features. Start the analysis again.`);
+  return ok(classes.value.map((unit, row) => gradientUnit(unit, options.layer, Float64Array.from(kept.value.data.subarray(row * cols, (row + 1) * cols)), all.value)));
 }
 
 /** What of a fit's JSON file (fit.ts writes it) the ablation of its units needs. */

@@ -5,7 +5,7 @@ import { ActButton, Dialog, LevelMark, Panel } from "../operator/parts.tsx";
 import { ChoiceField, NumberField, TextField } from "../operator/start/fields.tsx";
 import { Curve } from "./charts.tsx";
 import { useAnswer } from "./Fits.tsx";
-import { bestOfEach, conditionWords, galleryOf, numberWords, queuedImageOf, readAlphas, remainingWords } from "./insilicoView.ts";
+import { bestOfEach, conditionWords, galleryOf, numberWords, queuedImageOf, readAlphas, remainingWords, usualEncoder, usualGenerator } from "./insilicoView.ts";
 import type { Sign } from "./insilicoView.ts";
 import type { UnitChoice } from "./InsilicoScreen.tsx";
 import type { EngineClient, MethodInput, SweepLine, SweepRun, SweepView } from "../../shared/contract/index.ts";
@@ -219,7 +219,9 @@ function NewSweep({ client, choice, mayOperate, onFit, onCancel, onStart }: NewS
   const [from, setFrom] = useState<"classes" | "session">(choice === null ? "classes" : "session");
   const [network, setNetwork] = useState<string | null>(null);
   const [names, setNames] = useState("star");
-  const [generator, setGenerator] = useState<string | null>(null);
+  const [layer, setLayer] = useState<string | null>(null);
+  const [generator, setGenerator] = useState<readonly string[] | null>(null);
+  const [sign, setSign] = useState<"both" | Sign>("both");
   const [alphas, setAlphas] = useState("0:1:0.1");
   const [runs, setRuns] = useState<number | null>(5);
   const [generations, setGenerations] = useState<number | null>(100);
@@ -227,10 +229,13 @@ function NewSweep({ client, choice, mayOperate, onFit, onCancel, onStart }: NewS
   const [starting, setStarting] = useState(false);
   useEffect(() => { if (choice !== null) setFrom("session"); }, [choice]);
   const strengths = readAlphas(alphas);
-  const useNetwork = network ?? encoders.find((m) => m.id === "shapes-relu")?.id ?? encoders[0]?.id ?? "";
-  const useGenerator = generator ?? generators[0]?.id ?? "";
+  const useNetwork = network ?? usualEncoder(encoders.map((m) => m.id));
+  const chosenNetwork = encoders.find((m) => m.id === useNetwork);
+  const layers = chosenNetwork?.layers.filter((name) => name !== chosenNetwork.penultimate) ?? [];
+  const useLayer = layer !== null && layers.includes(layer) ? layer : null;
+  const useGenerators = generator ?? [usualGenerator(generators.map((m) => m.id))].filter((id) => id !== "");
   const whole = (value: number | null, most: number): boolean => value !== null && Number.isInteger(value) && value >= 1 && value <= most;
-  const fine = strengths !== null && whole(runs, 100) && whole(generations, 1000) && (population === null || (Number.isInteger(population) && population >= 4 && population <= 400)) && useGenerator !== "" && (from === "session" ? choice !== null : useNetwork !== "");
+  const fine = strengths !== null && whole(runs, 100) && whole(generations, 1000) && (population === null || (Number.isInteger(population) && population >= 4 && population <= 400)) && useGenerators.length > 0 && (from === "session" ? choice !== null : useNetwork !== "");
   return (
     <Panel name="new-sweep" title="New ablation" aside={onCancel === null ? undefined : <ActButton className="chip" onClick={onCancel}>Cancel</ActButton>}>
       <form onSubmit={(event) => {
@@ -238,8 +243,8 @@ function NewSweep({ client, choice, mayOperate, onFit, onCancel, onStart }: NewS
         if (!fine || !mayOperate || starting) return;
         setStarting(true);
         const list = names.split(",").map((name) => name.trim()).filter((name) => name !== "" && name !== "all");
-        const units = from === "session" && choice !== null ? { from: "session" as const, file: choice.file, names: [...choice.names] } : { from: "classes" as const, network: useNetwork, names: list };
-        void onStart({ units, alphas: [...(strengths ?? [])], generators: [useGenerator], runs: runs ?? 1, generations: generations ?? 1, population }).finally(() => setStarting(false));
+        const units = from === "session" && choice !== null ? { from: "session" as const, file: choice.file, names: [...choice.names] } : { from: "classes" as const, network: useNetwork, names: list, layer: useLayer };
+        void onStart({ units, signs: sign === "both" ? ["positive", "negative"] : [sign], alphas: [...(strengths ?? [])], generators: [...useGenerators], runs: runs ?? 1, generations: generations ?? 1, population }).finally(() => setStarting(false));
       }}>
         <ChoiceField label="Units" testid="sweep-from" value={from} choices={[{ value: "classes", label: "Classes of a network" }, { value: "session", label: choice === null ? "Neuron model (fit a session first)" : `Neuron ${choice.names.join(", ")}` }]} onChange={(value) => {
           if (value === "session" && choice === null) onFit();
@@ -247,7 +252,16 @@ function NewSweep({ client, choice, mayOperate, onFit, onCancel, onStart }: NewS
         }} />
         {from === "classes" ? <ChoiceField label="Network" testid="sweep-network" value={useNetwork} choices={encoders.map((m) => ({ value: m.id, label: m.title }))} onChange={setNetwork} /> : null}
         {from === "classes" ? <TextField label="Classes" testid="sweep-units" value={names} placeholder="all" onChange={setNames} /> : null}
-        <ChoiceField label="Generator" testid="sweep-generator" value={useGenerator} choices={generators.map((m) => ({ value: m.id, label: m.title }))} onChange={setGenerator} />
+        {from === "classes" ? <ChoiceField label="Remove at" testid="sweep-layer" hint="At another layer than the last weights, what is removed follows the sign of the class's gradient, averaged over the reference images; the rest of the network computes on." value={useLayer ?? ""} choices={[{ value: "", label: `the last weights${chosenNetwork?.penultimate == null ? "" : ` (on ${chosenNetwork.penultimate})`}` }, ...layers.toReversed().map((name) => ({ value: name, label: `${name}, by the sign of the gradient` }))]} onChange={(value) => setLayer(value === "" ? null : value)} /> : null}
+        <div className="field" role="group" aria-label="Generators">
+          <span className="label">{useGenerators.length > 1 ? "Generators" : "Generator"}</span>
+          <div className="chips">{generators.map((m) => {
+            const on = useGenerators.includes(m.id);
+            return <button key={m.id} type="button" className={on ? "chip on" : "chip"} aria-pressed={on} data-testid={`sweep-generator-${m.id}`} title={m.detail} onClick={() => setGenerator(on ? useGenerators.filter((id) => id !== m.id) : [...useGenerators, m.id])}>{m.title}</button>;
+          })}</div>
+          {useGenerators.length > 0 ? null : <em role="alert">▲ choose one or more</em>}
+        </div>
+        <ChoiceField label="Weights to remove" testid="sweep-sign" value={sign} choices={[{ value: "both", label: "positive, and negative" }, { value: "positive", label: "positive alone" }, { value: "negative", label: "negative alone" }]} onChange={(value) => setSign(value === "positive" || value === "negative" ? value : "both")} />
         <TextField label="Strengths α" testid="sweep-alphas" value={alphas} placeholder="0:1:0.1" problem={strengths === null ? "first:last:step or a list, from 0 to 1" : null} onChange={setAlphas} />
         <div className="pair">
           <NumberField label="Runs" testid="sweep-runs" value={runs} problem={whole(runs, 100) ? null : "1 to 100"} onChange={setRuns} />

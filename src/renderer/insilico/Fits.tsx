@@ -3,7 +3,7 @@ import { useCallback, useEffect, useMemo, useState } from "react";
 import { ActButton, LevelMark, Panel } from "../operator/parts.tsx";
 import { ChoiceField, NumberField } from "../operator/start/fields.tsx";
 import { Scatter, Weights } from "./charts.tsx";
-import { cardsInOrder, numberWords, shareWords } from "./insilicoView.ts";
+import { cardsInOrder, numberWords, shareWords, usualEncoder } from "./insilicoView.ts";
 import type { UnitChoice } from "./InsilicoScreen.tsx";
 import type { AppDescription, EngineClient, SessionFitView, SessionSummary, UnitCard } from "../../shared/contract/index.ts";
 
@@ -51,23 +51,27 @@ interface SettingsProps {
   readonly busy: boolean;
   readonly mayOperate: boolean;
   readonly onFile: (file: string) => void;
-  readonly onFit: (settings: { readonly encoder: string; readonly method: "pls" | "lasso" | "ridge"; readonly components: number }) => void;
+  readonly onFit: (settings: { readonly encoder: string; readonly layer: string | null; readonly method: "pls" | "lasso" | "ridge"; readonly components: number }) => void;
 }
 
 function Settings({ app, sessions, file, busy, mayOperate, onFile, onFit }: SettingsProps) {
   const encoders = app?.models.filter((m) => m.kind === "encoder" && m.problem === null) ?? [];
   const [encoder, setEncoder] = useState<string | null>(null);
+  const [layer, setLayer] = useState<string | null>(null);
   const [method, setMethod] = useState<"pls" | "lasso" | "ridge">("pls");
   const [components, setComponents] = useState(1);
-  const useEncoder = encoder ?? encoders.find((m) => m.id === "shapes-relu")?.id ?? encoders[0]?.id ?? "";
+  const useEncoder = encoder ?? usualEncoder(encoders.map((m) => m.id));
+  const chosen = encoders.find((m) => m.id === useEncoder);
+  const useLayer = layer !== null && chosen?.layers.includes(layer) === true ? layer : (chosen?.penultimate ?? null);
   const readable = sessions.filter((s) => s.state !== "unreadable");
   return (
     <Panel name="fit" title="Fit">
       <ChoiceField label="Session" testid="fit-session" value={file ?? ""} choices={readable.length === 0 ? [{ value: "", label: "none recorded yet" }] : readable.map((s) => ({ value: s.file, label: `${s.startedUtc.slice(0, 16).replace("T", " ")} ${s.subject}, ${s.presentations} images shown` }))} onChange={onFile} />
       <ChoiceField label="Features of" testid="fit-encoder" value={useEncoder} choices={encoders.map((m) => ({ value: m.id, label: m.title }))} onChange={setEncoder} />
+      {useLayer === null ? null : <ChoiceField label="Layer" testid="fit-layer" value={useLayer} choices={(chosen?.layers ?? []).toReversed().map((name) => ({ value: name, label: name === chosen?.penultimate ? `${name} (the usual one)` : name }))} onChange={setLayer} />}
       <ChoiceField label="Regression" testid="fit-method" value={method} choices={[{ value: "pls", label: "PLS" }, { value: "lasso", label: "Lasso" }, { value: "ridge", label: "Ridge" }]} onChange={(value) => setMethod(value === "lasso" || value === "ridge" ? value : "pls")} />
       {method === "pls" ? <NumberField label="Components" testid="fit-components" value={components} onChange={(value) => setComponents(value ?? 1)} /> : null}
-      <ActButton className="primary wide" data-testid="fit-run" disabled={!mayOperate || busy || file === null || useEncoder === "" || !(components >= 1 && components <= 10)} onClick={() => onFit({ encoder: useEncoder, method, components })}>{busy ? "Fitting" : "Fit all units"}</ActButton>
+      <ActButton className="primary wide" data-testid="fit-run" disabled={!mayOperate || busy || file === null || useEncoder === "" || !(components >= 1 && components <= 10)} onClick={() => onFit({ encoder: useEncoder, layer: useLayer === chosen?.penultimate ? null : useLayer, method, components })}>{busy ? "Fitting" : "Fit all units"}</ActButton>
     </Panel>
   );
 }
@@ -101,7 +105,7 @@ function useFit(client: EngineClient, file: string | null) {
     });
     return () => void (over = true);
   }, [client, file]);
-  const run = useCallback((settings: { readonly encoder: string; readonly method: "pls" | "lasso" | "ridge"; readonly components: number }) => {
+  const run = useCallback((settings: { readonly encoder: string; readonly layer: string | null; readonly method: "pls" | "lasso" | "ridge"; readonly components: number }) => {
     if (file === null) return;
     setBusy(true);
     setProblem(null);

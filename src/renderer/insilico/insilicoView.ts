@@ -43,6 +43,18 @@ export function conditionWords(sign: Sign, alpha: number): string {
   return `${alpha === 1 ? "without" : `without ${Math.round(alpha * 100)} % of the`} ${sign} weights`;
 }
 
+/**
+ * What a form starts from: the paper's own network and generator where they are installed; else, of the built-in ones, a network without batch
+ * normalisation and a generator that can leave its object out, on which an ablation shows what it removes (docs/insilico.md).
+ */
+export function usualEncoder(ids: readonly string[]): string {
+  return ["alexnet", "plain-relu"].find((id) => ids.includes(id)) ?? ids[0] ?? "";
+}
+
+export function usualGenerator(ids: readonly string[]): string {
+  return ["deepsim-fc6", "shapes-g2"].find((id) => ids.includes(id)) ?? ids[0] ?? "";
+}
+
 type QueuedImage = MethodInput<"session.queueImages">["images"][number];
 
 /** An evolved image as the stimulus queue takes it; its label states the condition as the validation reads it. */

@@ -46,7 +46,11 @@ export type SessionFitView = z.infer<typeof sessionFitView>;
 export const sweepArgs = z.object({
   units: z.discriminatedUnion("from", [
     /** Classes of a network, by number or name; empty = all. */
-    z.object({ from: z.literal("classes"), network: z.string().min(1), names: z.array(z.string()) }).strict(),
+    z.object({
+      from: z.literal("classes"), network: z.string().min(1), names: z.array(z.string()),
+      /** Another layer than the one that the last weights read: what is removed there follows the sign of the unit's gradient; null = the last weights. */
+      layer: z.string().min(1).nullable().default(null),
+    }).strict(),
     /** Neuron models of the session's newest fit, by channel name; empty = the suggested one. */
     z.object({ from: z.literal("session"), file: z.string().min(1), names: z.array(z.string()) }).strict(),
   ]),

@@ -205,7 +205,11 @@ export const appDescription = z.object({
   /** What can stand beside the spikes of a rig. */
   eyes: deviceKinds, rewards: deviceKinds, syncs: deviceKinds,
   optimizers: z.array(z.object({ name: z.string(), title: z.string(), whenToUse: z.string(), options: z.array(optionSpec) })),
-  models: z.array(z.object({ id: z.string(), kind: z.string(), title: z.string(), description: z.string(), detail: z.string(), problem: z.string().nullable() })),
+  models: z.array(z.object({
+    id: z.string(), kind: z.string(), title: z.string(), description: z.string(), detail: z.string(), problem: z.string().nullable(),
+    /** Of an encoder, from the input on, without its logits; `penultimate` is the one that linear units read. */
+    layers: z.array(z.string()), penultimate: z.string().nullable(),
+  })),
   provider: z.string(),
   /** false for a watching window: it may look, not act. */
   mayOperate: z.boolean(),

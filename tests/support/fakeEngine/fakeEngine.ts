@@ -535,9 +535,9 @@ function description(options: FakeOptions): AppDescription {
       })),
     }))],
     models: [
-      { id: "shapes-g1", kind: "generator", title: "Shapes 1", description: "Objects on textured backgrounds, 128 px", detail: "96-d", problem: null },
-      { id: "deepsim-fc6", kind: "generator", title: "DeePSiM fc6", description: "256 px", detail: "4096-d", problem: "its file is not there: import it first" },
-      { id: "shapes-relu", kind: "encoder", title: "Shapes ReLU", description: "", detail: "", problem: null },
+      { id: "shapes-g1", kind: "generator", title: "Shapes 1", description: "Objects on textured backgrounds, 128 px", detail: "96-d", problem: null, layers: [], penultimate: null },
+      { id: "deepsim-fc6", kind: "generator", title: "DeePSiM fc6", description: "256 px", detail: "4096-d", problem: "its file is not there: import it first", layers: [], penultimate: null },
+      { id: "shapes-relu", kind: "encoder", title: "Shapes ReLU", description: "", detail: "", problem: null, layers: ["conv1", "conv4", "penultimate"], penultimate: "penultimate" },
     ],
   };
 }
