@@ -42,9 +42,9 @@ export interface RobustnessValue extends AblationCondition {
   /** Training strength of the network, epsilon in units of 1/255 (0 = not robust). */
   readonly epsilon: number;
   readonly unit: string;
-  /** Similarity of ablated to control images. */
+  /** Similarity of ablated to control images, or another measure of the ablated condition. */
   readonly similarity: number;
-  /** Similarity of the control images among themselves. */
+  /** Similarity of the control images among themselves, or the measure of the control. */
   readonly controlSimilarity: number;
 }
 

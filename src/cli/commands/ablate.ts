@@ -61,7 +61,7 @@ export function registerAblate(program: Command): void {
     .addOption(new Option("--alphas <list>", "strengths: FIRST:LAST:STEP or a list").argParser(orUsage(parseAlphas)).default(defaultSweep.alphas, "0:1:0.1"))
     .addOption(new Option("--signs <which>", "weights to remove").choices(["both", "positive", "negative"]).default("both"))
     .addOption(new Option("--rule <reading>", "atMost: the largest k weights that sum to at most alpha of the total; reach: the smallest k that reach it").choices(["atMost", "reach"]).default("atMost"))
-    .addOption(new Option("--generators <list>", "generators, see `evoked models list`").argParser(parseNames).default(defaultSweep.generators, "shapes-g1"))
+    .addOption(new Option("--generators <list>", "generators, see `evoked models list`").argParser(parseNames).default(defaultSweep.generators, "shapes-g2"))
     .option("--runs <n>", "evolutions per unit, condition and generator", wholeFromOne, defaultSweep.runs)
     .option("--generations <n>", "generations of an evolution", wholeFromOne, defaultSweep.generations)
     .option("--optimizer <name>", "optimizer, see `evoked evolve --help` (default: what suits the generator without noise)")
@@ -93,8 +93,8 @@ With --json the last line of standard output is
    "stored": {"session", "added", "known"} or null}
 
 Examples
-  evoked ablate --model shapes-relu --units star,ring --alphas 0:1:0.25 --runs 3 --generations 50 --out star
-  evoked ablate --model shapes-relu --units star --layer conv4 --alphas 0,0.5,1 --runs 2 --generations 50 --out star-conv4
+  evoked ablate --model plain-relu --units star,ring --alphas 0:1:0.25 --runs 3 --generations 50 --out star
+  evoked ablate --model plain-relu --units star --layer conv4 --alphas 0,0.5,1 --runs 2 --generations 50 --out star-conv4
   evoked ablate --fit session.analysis/fit.json --units best --runs 5 --out best-unit --json`,
     )
     .action(async (options: AblateOptions) => {

@@ -34,7 +34,7 @@ export function registerAnalyse(program: Command): void {
     .summary("fit neuron models to a recorded session")
     .description("Fits a linear model of every unit of a session on the features of the images it saw, validates the best one on model images where they were shown, and writes a report.")
     .argument("<session>", "session file")
-    .option("--encoder <id>", "network whose features are used", "shapes-relu")
+    .option("--encoder <id>", "network whose features are used", "plain-relu")
     .option("--layer <name>", "layer of it (default: its penultimate one)")
     .addOption(new Option("--method <name>", "regression").choices(["pls", "lasso", "ridge"]).default("pls"))
     .option("--components <n>", "PLS components", wholeFromOne, 1)

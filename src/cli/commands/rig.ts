@@ -65,7 +65,7 @@ function registerSim(rig: Command): void {
     .option("--link-port <n>", "port on which the simulator is told what the subject sees, 0 for any that is free", wholeNumber, 0)
     .option("--token <text>", "what a session must say to be let in (default: none on this computer, else one that is made and printed)")
     .option("--seed <n>", "fixes the neurons and everything they do", wholeNumber, 1)
-    .option("--encoder <model>", "what the neurons read; none: a small built-in hierarchy", "shapes-relu")
+    .option("--encoder <model>", "what the neurons read; none: a small built-in hierarchy", "plain-relu")
     .option("--rig-option <name=value...>", "an option of the synthetic rig, see evoked rig list")
     .option("--fault <json>", 'a fault of the transport, e.g. {"kind":"lose","share":0.001}; may be given several times', collectJson, [])
     .option("--seconds <n>", "stop by itself after so long", wholeNumber)

@@ -1,7 +1,7 @@
 // What a sweep's images show (SPEC 7): activation, object energy, objectness, likeness over an ensemble, by ablation strength, with intervals
 // and permutation tests. Knows nothing about how the images were evolved, figures or files.
-import { compareWithControl, summariseConditions, tabulateRobustness } from "../../analysis/conditions.ts";
-import type { RobustnessRow, RunValue } from "../../analysis/conditions.ts";
+import { compareWithControl, summariseConditions, summariseRobustness, tabulateRobustness } from "../../analysis/conditions.ts";
+import type { RobustnessRow, RobustnessValue, RunValue } from "../../analysis/conditions.ts";
 import type { WeightSign } from "../../analysis/ablation.ts";
 import { measureEnsembleSimilarity, similarityFromDistances } from "../../analysis/similarity.ts";
 import type { Models } from "../../models/client.ts";
@@ -77,11 +77,23 @@ export interface MeasureCurve {
 export interface SweepMeasures {
   readonly settings: MeasureSettings;
   readonly curves: readonly MeasureCurve[];
-  /** Rows of the robustness table; empty below two levels. */
-  readonly robustness: readonly RobustnessRow[];
+  /** Rows of the robustness table, measure by measure; empty below two levels. */
+  readonly robustness: readonly MeasureTrend[];
+  /** The means behind them, by level. */
+  readonly levels: readonly MeasureLevel[];
   /** Measures that could not be had, and why. */
   readonly missing: readonly string[];
 }
+
+/** How one measure goes with the strength of adversarial training: of the value as it is, and of its change relative to the control. */
+export interface MeasureTrend extends RobustnessRow {
+  readonly measure: MeasureCurve["id"];
+}
+
+/** Mean of a measure over the units of one level, as it is and relative to the control. */
+export type MeasureLevel = ReturnType<typeof summariseRobustness>[number] & { readonly measure: MeasureCurve["id"] };
+
+type TrendValue = RobustnessValue & { readonly measure: MeasureCurve["id"] };
 
 const decodeBatch = 16;
 /** Fewest units that intervals and tests are over. */
@@ -128,6 +140,7 @@ export async function summariseSweep(options: { readonly images: readonly Measur
   const { images, models, settings } = options;
   const missing: string[] = [];
   const curves: MeasureCurve[] = [];
+  const trends: TrendValue[] = [];
   const networks = [...new Set(images.map((image) => image.network))];
   const measures = [
     { id: "activation", title: "Activation of the ablated unit", axis: "activation", pick: (m: MeasuredImage) => m.activation },
@@ -150,20 +163,46 @@ export async function summariseSweep(options: { readonly images: readonly Measur
         continue;
       }
       curves.push(summariseCurve({ id, title, axis, over, network, values, settings }));
+      // The intact unit's activation by images of an ablated one is no measure of its own along the levels.
+      if (id !== "intactActivation") trends.push(...trendValues(id, network, own.map((image) => ({ unit: image.result.unit, sign: image.result.sign, alpha: image.result.alpha, value: pick(image) ?? 0 })), settings));
     }
   }
-  const robustness = [];
   if (settings.ensemble.length === 0) missing.push("Likeness: no ensemble of networks was named.");
   else {
     const likeness = await measureLikeness(images, models, settings);
     curves.push(...likeness.curves);
-    if (new Set(likeness.robustness.map((value) => value.epsilon)).size > 1) robustness.push(...tabulateRobustness(likeness.robustness));
+    trends.push(...likeness.trends);
   }
   if (settings.perceptual !== null) {
-    if (isInstalled(models, settings.perceptual)) curves.push(...(await measurePerceptual(images, models, settings.perceptual, settings)));
-    else missing.push(`Likeness by LPIPS: the model "${settings.perceptual}" is not installed. Get it with: evoked models fetch ${settings.perceptual}`);
+    if (isInstalled(models, settings.perceptual)) {
+      const perceptual = await measurePerceptual(images, models, settings.perceptual, settings);
+      curves.push(...perceptual.curves);
+      trends.push(...perceptual.trends);
+    } else missing.push(`Likeness by LPIPS: the model "${settings.perceptual}" is not installed. Get it with: evoked models fetch ${settings.perceptual}`);
   }
-  return { settings, curves, robustness, missing: [...new Set(missing)] };
+  const byMeasure = [...Map.groupBy(trends, ({ measure }) => measure)].filter(([, values]) => new Set(values.map((value) => value.epsilon)).size > 1);
+  const interval = settings.interval === "t" ? { kind: "t" as const } : { kind: "bootstrap" as const, rng: createRng(settings.seed).fork("levels") };
+  return {
+    settings, curves, missing: [...new Set(missing)],
+    robustness: byMeasure.flatMap(([measure, values]) => tabulateRobustness(values).map((row) => ({ ...row, measure }))),
+    levels: byMeasure.flatMap(([measure, values]) => summariseRobustness(values, { interval }).map((row) => ({ ...row, measure }))),
+  };
+}
+
+/** Unit by unit, the mean of a condition and of the control, for a network whose level is known. A control of 0 has no relative change. */
+function trendValues(measure: MeasureCurve["id"], network: string, values: readonly { readonly unit: string; readonly sign: WeightSign; readonly alpha: number; readonly value: number }[], settings: MeasureSettings): TrendValue[] {
+  const epsilon = settings.epsilons[network];
+  if (epsilon === undefined) return [];
+  const mean = (own: readonly { readonly value: number }[]): number => own.reduce((sum, { value }) => sum + value, 0) / own.length;
+  return [...Map.groupBy(values, ({ unit }) => unit)].flatMap(([unit, own]): TrendValue[] => {
+    const control = own.filter(({ alpha }) => alpha === 0);
+    const controlSimilarity = mean(control);
+    if (control.length === 0 || controlSimilarity === 0) return [];
+    return [...Map.groupBy(own.filter(({ alpha }) => alpha > 0), ({ sign, alpha }) => `${sign}/${alpha}`).values()].flatMap((members): TrendValue[] => {
+      const [first] = members;
+      return first === undefined ? [] : [{ measure, sign: first.sign, alpha: first.alpha, epsilon, unit, similarity: mean(members), controlSimilarity }];
+    });
+  });
 }
 
 function summariseCurve(options: { readonly id: MeasureCurve["id"]; readonly title: string; readonly axis: string; readonly over: MeasureCurve["over"]; readonly network: string; readonly values: readonly RunValue[]; readonly settings: MeasureSettings }): MeasureCurve {
@@ -227,7 +266,7 @@ async function measureLikeness(images: readonly MeasuredImage[], models: Models,
   };
 
   const curves: MeasureCurve[] = [];
-  const robustness: { sign: WeightSign; alpha: number; epsilon: number; unit: string; similarity: number; controlSimilarity: number }[] = [];
+  const trends: TrendValue[] = [];
   for (const [network, own] of Map.groupBy(images, (image) => image.network)) {
     const values: RunValue[] = [];
     // Images of different generators are compared within each: a control of another generator is another kind of picture.
@@ -244,14 +283,13 @@ async function measureLikeness(images: readonly MeasuredImage[], models: Models,
         const controlSimilarity = found.controlVsControl;
         if (controlSimilarity === null) continue;
         values.push({ network, unit, sign, alpha: 0, value: controlSimilarity });
-        const epsilon = settings.epsilons[network];
-        if (epsilon !== undefined) robustness.push({ sign, alpha, epsilon, unit, similarity: found.controlVsAblated, controlSimilarity });
       }
     }
     if (values.length === 0) continue;
+    trends.push(...trendValues("similarity", network, values, settings));
     curves.push(withoutFewUnits(summariseCurve({ id: "similarity", title: "Likeness to the control images", axis: "mean pairwise cosine", over: "units", network, values, settings }), values));
   }
-  return { curves, robustness };
+  return { curves, trends };
 }
 
 export function isInstalled(models: Models, id: string): boolean {
@@ -259,7 +297,7 @@ export function isInstalled(models: Models, id: string): boolean {
 }
 
 /** Mean pairwise 1 - LPIPS of ablated to control images (SPEC 7), for every unit; control with itself without the diagonal. */
-async function measurePerceptual(images: readonly MeasuredImage[], models: Models, id: string, settings: MeasureSettings): Promise<MeasureCurve[]> {
+async function measurePerceptual(images: readonly MeasuredImage[], models: Models, id: string, settings: MeasureSettings): Promise<{ readonly curves: readonly MeasureCurve[]; readonly trends: readonly TrendValue[] }> {
   const encoder = unwrap(await models.encoder(id));
   const manifest = models.list().find((model) => model.id === id);
   const layer = manifest?.kind === "encoder" ? manifest.penultimate : "";
@@ -279,6 +317,7 @@ async function measurePerceptual(images: readonly MeasuredImage[], models: Model
     return { data: out, dim };
   };
   const curves: MeasureCurve[] = [];
+  const trends: TrendValue[] = [];
   for (const [network, own] of Map.groupBy(images, (image) => image.network)) {
     const values: RunValue[] = [];
     for (const [key, members] of Map.groupBy(own, ({ result }) => `${result.unit}\n${result.generator}`)) {
@@ -296,9 +335,10 @@ async function measurePerceptual(images: readonly MeasuredImage[], models: Model
       }
     }
     if (values.length === 0) continue;
+    trends.push(...trendValues("perceptual", network, values, settings));
     curves.push(withoutFewUnits(summariseCurve({ id: "perceptual", title: "Likeness to the control images by LPIPS", axis: "mean pairwise 1 - LPIPS", over: "units", network, values, settings }), values));
   }
-  return curves;
+  return { curves, trends };
 }
 
 /** Likeness is between sets of images: it has no value of a single run, and with few units no interval worth drawing. */

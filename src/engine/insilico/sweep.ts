@@ -30,7 +30,7 @@ export interface SweepSettings {
 
 /** SPEC 6: 100 generations, 10 runs per generator. */
 export const defaultSweep: SweepSettings = {
-  seed: 1, generators: ["shapes-g1"], optimizer: null, population: null, generations: 100, runs: 10,
+  seed: 1, generators: ["shapes-g2"], optimizer: null, population: null, generations: 100, runs: 10,
   signs: ["positive", "negative"], alphas: [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1], rule: "atMost",
 };
 

@@ -33,7 +33,7 @@ export async function writeSweepReport(options: { readonly folder: string; reado
       tables: [curveTable(network, curves)],
     });
   }
-  if (measures.robustness.length > 0) sections.push({ title: "Robustness", text: ["Spearman correlation of likeness (raw, and its change relative to the control) with the strength of adversarial training; n = units x levels."], tables: [robustnessTable(measures)] });
+  if (measures.robustness.length > 0) sections.push(robustnessSection(measures));
   sections.push({ title: "Images", text: ["Columns: ablation strength. Upper rows: without positive weights, lower rows: without negative ones; the first picture of each row is the intact unit. The best run is shown; open a cell for the others."], pictures: units.map((unit) => gallery(unit, images)) });
   sections.push({ title: "All runs", tables: [runsTable(images)] });
   if (measures.missing.length > 0) sections.push({ title: "Not measured", text: measures.missing });
@@ -105,12 +105,39 @@ function curveTable(network: string, curves: readonly MeasureCurve[]): Table {
   };
 }
 
-function robustnessTable(measures: SweepMeasures): Table {
+function robustnessSection(measures: SweepMeasures): Section {
+  const titles = new Map(measures.curves.map((curve) => [curve.id, curve.title]));
+  const figures = [...new Set(measures.levels.map((row) => row.measure))].map((measure): Figure => ({
+    name: `robustness-${measure}`,
+    caption: `${titles.get(measure) ?? measure}: change relative to the intact unit at the strongest ablation, by the strength of adversarial training. Mean and 95 % interval over units.`,
+    draw: (theme) => {
+      const own = measures.levels.filter((row) => row.measure === measure);
+      const strongest = Math.max(...own.map((row) => row.alpha));
+      return drawChart({
+        title: titles.get(measure) ?? measure, note: `α = ${strongest}`, xLabel: "adversarial training ε, 1/255", yLabel: "(ablated − intact) / intact", theme,
+        series: (["positive", "negative"] as const).flatMap((sign): Series[] => {
+          const points = own.filter((row) => row.sign === sign && row.alpha === strongest).map(({ epsilon, relative }) => ({ x: epsilon, y: relative.mean, low: relative.low, high: relative.high, label: `ε ${epsilon}: ${formatNumber(relative.mean)}` }));
+          return points.length === 0 ? [] : [{ ...signStyles[sign], points }];
+        }),
+      });
+    },
+  }));
   return {
-    name: "robustness",
-    caption: "Spearman correlation with the strength of adversarial training",
-    columns: ["sign", "alpha", "rho raw", "p raw", "rho relative", "p relative", "n"],
-    rows: measures.robustness.map((row) => [row.sign, row.alpha, row.raw.r, row.raw.p, row.relative.r, row.relative.p, row.raw.n]),
+    title: "Robustness",
+    text: [`Spearman correlation of every measure with the strength of adversarial training (${Object.entries(measures.settings.epsilons).map(([network, epsilon]) => `${network}: ${epsilon}/255`).join(", ")}): of its value as it is, and of its change relative to the intact unit, for every sign and strength; n = units x levels. For likeness a negative correlation says that more robust networks change more (P Table 1). p values are not corrected for their number.`],
+    figures,
+    tables: [{
+      name: "robustness",
+      caption: "Spearman correlation with the strength of adversarial training",
+      columns: ["measure", "sign", "alpha", "rho raw", "p raw", "rho relative", "p relative", "n"],
+      rows: measures.robustness.map((row) => [row.measure, row.sign, row.alpha, row.raw.r, row.raw.p, row.relative.r, row.relative.p, row.raw.n]),
+    }, {
+      name: "robustness-levels",
+      caption: "Means by level",
+      columns: ["measure", "epsilon", "sign", "alpha", "raw", "raw low", "raw high", "relative", "relative low", "relative high", "n"],
+      rows: measures.levels.map((row) => [row.measure, row.epsilon, row.sign, row.alpha, row.raw.mean, row.raw.low, row.raw.high, row.relative.mean, row.relative.low, row.relative.high, row.raw.n]),
+      shown: 0,
+    }],
   };
 }
 

@@ -90,8 +90,8 @@ export const displayConfig = z.object({
 });
 
 export const modelsConfig = z.object({
-  /** Encoder that the synthetic neurons read out. */
-  encoder: z.string().default("shapes-relu"),
+  /** Encoder that the synthetic neurons read out. The usual one has no batch normalisation, as AlexNet has none: ablating a model of its neurons shows what the paper's did (docs/insilico.md). */
+  encoder: z.string().default("plain-relu"),
   /** "auto" or an execution provider's name. */
   provider: z.string().default("auto"),
 });

@@ -57,7 +57,7 @@ export const sweepArgs = z.object({
   signs: z.array(sign).min(1).default(["positive", "negative"]),
   alphas: z.array(z.number().min(0).max(1)).min(1).max(101).default([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]),
   rule: z.enum(["atMost", "reach"]).default("atMost"),
-  generators: z.array(z.string()).min(1).default(["shapes-g1"]),
+  generators: z.array(z.string()).min(1).default(["shapes-g2"]),
   runs: z.number().int().min(1).max(100).default(5),
   generations: z.number().int().min(1).max(1000).default(100),
   /** null = the optimizer's own. */

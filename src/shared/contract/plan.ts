@@ -58,8 +58,8 @@ export const diverseSetStep = z.object({
   ...stepBase,
   /** Folder of PNG or JPEG files, e.g. one that the diverseSet builder wrote; null = images drawn at random from `generator`. */
   folder: z.string().min(1).nullable().default(null),
-  /** With folder null. */
-  generator: z.string().default("shapes-g1"),
+  /** With folder null. The same generator as the images of fitted models (validation, source "fit"): a model is asked for pictures of the kind that it was fitted on. */
+  generator: z.string().default("shapes-g2"),
   /** The first of the folder in name order. */
   imageCount: z.number().int().min(2).max(2000).default(160),
   repeats: z.number().int().min(1).max(100).default(4),
@@ -115,10 +115,11 @@ export const validationStep = z.object({
   permutations: z.number().int().min(100).max(1_000_000).default(10_000),
   /** With source "fit": which encoder and layer, the ablations, and how many images of each condition. */
   fit: z.object({
-    encoder: z.string().default("shapes-relu"),
+    encoder: z.string().default("plain-relu"),
     /** null = the encoder's penultimate layer. */
     layer: z.string().nullable().default(null),
-    generator: z.string().default("shapes-g1"),
+    /** shapes-g2 can leave its object out, which an ablated model must be able to ask for. */
+    generator: z.string().default("shapes-g2"),
     alphas: z.array(z.number().min(0).max(1)).min(1).max(11).default([0, 0.5, 1]),
     signs: z.array(z.enum(["positive", "negative"])).min(1).max(2).default(["positive", "negative"]),
     runs: z.number().int().min(1).max(20).default(3),
