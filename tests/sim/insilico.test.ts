@@ -119,7 +119,7 @@ describe("A session from its diverse set to the images of its own ablated models
     const { features: read, weights } = truth.readout(own.index);
     // Correlation between features spreads weight over their kin, so the drive of both is compared, not single weights.
     const embedding = await featuresOf({ encoder: unwrap(await models.encoder("plain-relu")), layer: "penultimate", images: readImages(reader, diverse.images.map((image) => image.imageId)), folder: join(folder, "analysis", "features") });
-    const rows = Array.from({ length: images }, (_, row) => rowOf(embedding, row));
+    const rows = Array.from({ length: images }, (_, row) => Float64Array.from(rowOf(embedding, row)));
     const ownDrive = Float64Array.from(rows, (row) => read.reduce((sum, f, i) => sum + weights[i]! * row[f]!, 0));
     const fitted = Float64Array.from(rows, (row) => row.reduce((sum, value, f) => sum + value * model!.weights[f]!, 0));
     expect(pearson(ownDrive, fitted)).toBeGreaterThan(0.7);

@@ -23,7 +23,7 @@ export function registerReproduce(program: Command): void {
   program
     .command("reproduce")
     .summary("repeat published experiments on the built-in networks")
-    .description("desk: the ablation experiment on plain-relu, plain-tanh and shapes-robust. Trains nothing; about five minutes on two free cores.")
+    .description("desk: the ablation experiment on a ReLU network, its adversarially trained twins and a Tanh network. Trains nothing; some six minutes on two free cores.")
     .addArgument(new Argument("<experiment>", "what to repeat").choices(["desk"]))
     .requiredOption("--out <folder>", "folder for the report; an unfinished run in it is resumed")
     .option("--seed <n>", "decides everything random", parseSeed, 1)

@@ -40,7 +40,7 @@ export async function writeSweepReport(options: { readonly folder: string; reado
   const { settings } = head;
   return writeReport(folder, {
     title: options.title ?? `Ablation of ${units.length === 1 ? (units[0]?.title ?? "") : `${units.length} units`} of ${networks.join(", ")}`,
-    summary: options.summary ?? [`${units.length} units, ${settings.alphas.filter((a) => a > 0).length} strengths of ${settings.signs.join(" and ")} weights and the intact unit, ${settings.generators.length} generators, ${settings.runs} runs of ${settings.generations} generations.`],
+    summary: options.summary ?? [`${countOf(units.length, "unit")}, ${countOf(settings.alphas.filter((a) => a > 0).length, "strength")} of ${settings.signs.join(" and ")} weights and the intact unit, ${countOf(settings.generators.length, "generator")}, ${countOf(settings.runs, "run")} of ${countOf(settings.generations, "generation")}.`],
     sections,
     command: head.command,
     provenance: [
@@ -57,6 +57,10 @@ export async function writeSweepReport(options: { readonly folder: string; reado
       ...head.units.map((unit): [string, string] => [`Unit ${unit.id}`, `${unit.kind}, layer ${unit.layer}, weights sha256 ${unit.weightsSha256}`]),
     ],
   });
+}
+
+function countOf(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
 }
 
 /** Every evolved image as PNG: images/<unit>/<condition>-<generator>-<run>.png. */
@@ -185,6 +189,6 @@ function describeStatistics(curves: readonly MeasureCurve[], measures: SweepMeas
   const [first] = curves;
   if (first === undefined) return "";
   const tests = first.permutations === 0 ? "" : ` Tests: sign flips of the paired differences from the intact unit, two-sided, ${first.exact ? `all ${first.permutations} arrangements` : `${first.permutations} drawn arrangements`}, seed ${measures.settings.seed}; not corrected for the number of conditions.`;
-  const over = first.over === "runs" ? " There is one unit, so intervals and tests are over its runs and say nothing about other units." : "";
+  const over = first.over === "runs" ? " With fewer than three units, intervals and tests are over runs and say nothing about other units." : "";
   return `The activation of the ablated unit is what its images were evolved for; the intact unit's is measured on the same images.${tests}${over}`;
 }

@@ -148,12 +148,12 @@ describe("The verdicts of the desk experiment", () => {
     );
 
   it("hold in a world where positive weights carry the object in ReLU networks only", () => {
-    const verdicts = judge(world({ "plain-relu": [1, -0.2], "shapes-robust": [1, -0.2], "plain-tanh": [0.05, 0.05] }), 1);
+    const verdicts = judge(world({ "plain-relu": [1, -0.2], "plain-robust": [1, -0.2], "plain-tanh": [0.05, 0.05] }), 1);
     expect(verdicts.filter((verdict) => !verdict.holds).map((verdict) => verdict.claim)).toEqual(["plain-tanh: object energy does not fall without either sign", "plain-relu: objectness (shapes-detector) falls without positive weights"]);
   });
 
   it("fail in a world where the signs do the same everywhere", () => {
-    const verdicts = judge(world({ "plain-relu": [0.5, 0.5], "shapes-robust": [0.5, 0.5], "plain-tanh": [0.9, 0.1] }), 1);
+    const verdicts = judge(world({ "plain-relu": [0.5, 0.5], "plain-robust": [0.5, 0.5], "plain-tanh": [0.9, 0.1] }), 1);
     const failed = verdicts.filter((verdict) => !verdict.holds).map((verdict) => verdict.claim);
     expect(failed.some((claim) => claim.startsWith("plain-relu: removing positive"))).toBe(true);
     expect(failed.some((claim) => claim.includes("symmetry within"))).toBe(true);
