@@ -81,7 +81,7 @@ describe("A session from its diverse set to the images of its own ablated models
     const shownTimes = Map.groupBy(diverse.images, (image) => image.repeats);
     expect([shownTimes.get(repeats)?.length, shownTimes.get(repeats + natural.repeats)?.length, shownTimes.size]).toEqual([images - natural.count, natural.count, 2]);
     const shown = unwrap(readResponses(reader, { kinds: ["model"] }));
-    expect(Map.groupBy(shown.images, (image) => readCondition(image.label)?.sign ?? "control").entries().map(([sign, own]) => [sign, own.length]).toArray()).toEqual([["control", runs], ["positive", runs], ["negative", runs]]);
+    expect([...Map.groupBy(shown.images, (image) => readCondition(image.label)?.sign ?? "control")].map(([sign, own]) => [sign, own.length])).toEqual([["control", runs], ["positive", runs], ["negative", runs]]);
     expect(new Set(shown.images.map((image) => image.repeats))).toEqual(new Set([repeats]));
   });
 
