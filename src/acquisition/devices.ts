@@ -141,18 +141,15 @@ export const syncRegistry: readonly SyncKind[] = [
       const own = rig?.success === true ? rig.data : null;
       const usual = blackrockDevices[own?.device ?? "nsp"];
       return ok(createBlackrockCodes({
-        clock: world.clock,
-        options: {
-          host: host ?? own?.host ?? usual.host, sendPort: sendPort ?? own?.sendPort ?? usual.sendPort,
-          protocol: protocol !== "auto" ? protocol : own === null || own.protocol === "auto" ? "4.1" : own.protocol,
-        },
+        host: host ?? own?.host ?? usual.host, sendPort: sendPort ?? own?.sendPort ?? usual.sendPort,
+        protocol: protocol !== "auto" ? protocol : own === null || own.protocol === "auto" ? "4.1" : own.protocol,
       }));
     },
   }),
   syncKind({
     kind: "lsl", title: "Markers of the Lab Streaming Layer", description: "Each code as a number in a marker stream of Evoked's own, for LabRecorder and whatever else records LSL; no wire is needed.",
     options: lslCodesOptionsSchema,
-    make: (options, _config, world) => ok(createLslCodes({ clock: world.clock, options })),
+    make: (options) => ok(createLslCodes(options)),
   }),
   syncKind({
     kind: "simulated", title: "Digital port of the simulation", description: "Words into the digital input of the synthetic rig or of a simulator, which sends them back as a recording system with a strobed port does.",

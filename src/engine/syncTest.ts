@@ -131,7 +131,9 @@ function spread(delays: readonly number[]): Pick<SyncTestPart, "delayMsMean" | "
 }
 
 function figures({ sent, seen, delayMsMean, delayMsSd, delayMsMin, delayMsMax }: Omit<SyncTestPart, "ok" | "message">): string {
-  return `${seen} of ${sent} seen, ${(delayMsMean ?? 0).toFixed(1)} ms (SD ${(delayMsSd ?? 0).toFixed(2)}, ${(delayMsMin ?? 0).toFixed(1)} to ${(delayMsMax ?? 0).toFixed(1)})`;
+  // No "-0.0".
+  const ms = (value: number | null): string => (Math.round((value ?? 0) * 10) / 10 + 0).toFixed(1);
+  return `${seen} of ${sent} seen, ${ms(delayMsMean)} ms (SD ${(delayMsSd ?? 0).toFixed(2)}, ${ms(delayMsMin)} to ${ms(delayMsMax)})`;
 }
 
 /** Lines of the port, counted from 1 as on its connector. */

@@ -75,7 +75,7 @@ if (missing === null) {
       const clock = createRealClock();
       const name = `test codes ${process.pid}`;
       const spikes = lsl.openOutlet({ name: `${name} s`, type: "Spikes", channelCount: 2, sourceId: `${name} s` });
-      const codes = createLslCodes({ clock, options: lslCodesOptionsSchema.parse({ name }) });
+      const codes = createLslCodes(lslCodesOptionsSchema.parse({ name }));
       unwrap(await codes.start());
       const source = createLslSource({ clock, options: lslOptionsSchema.parse({ spikesName: `${name} s`, markersName: name, staleMs: 40_000, startTimeoutMs: 15_000, timeCorrection: false }) });
       const words: [number | null, number][] = [];

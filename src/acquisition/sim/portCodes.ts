@@ -6,7 +6,6 @@ import type { HostTimeNs } from "../../shared/units.ts";
 export function createPortCodes({ clock, strobe }: { readonly clock: Clock; readonly strobe: (word: number, atHostNs: HostTimeNs) => void }): EventCodes {
   let isOpen = false;
   let sent = 0;
-  let newestHostNs: HostTimeNs | null = null;
   return {
     name: "Digital port of the simulation",
     async start() {
@@ -16,13 +15,12 @@ export function createPortCodes({ clock, strobe }: { readonly clock: Clock; read
     send(code) {
       if (!isOpen) return;
       sent += 1;
-      newestHostNs = clock.now();
-      strobe(code, newestHostNs);
+      strobe(code, clock.now());
     },
     async stop() {
       isOpen = false;
     },
-    status: () => ({ connected: isOpen, address: "simulated", newestHostNs, detail: sent === 0 ? "" : `${sent} ${sent === 1 ? "code" : "codes"}`, problem: null }),
+    status: () => ({ connected: isOpen, address: "simulated", newestHostNs: null, detail: sent === 0 ? "" : `${sent} ${sent === 1 ? "code" : "codes"}`, problem: null }),
     // A port in memory has none.
     onProblem: () => undefined,
   };

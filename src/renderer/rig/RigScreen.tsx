@@ -161,7 +161,7 @@ function DeviceLine({ device }: { readonly device: Device }) {
   return (
     <li data-testid="rig-device" data-id={device.id} data-level={device.level}>
       <LevelMark level={device.level} />
-      <span className="main"><b>{device.label}</b><span className={device.level === "fault" ? "fault" : "quiet"} title={device.detail}>{device.detail}</span></span>
+      <span className="main"><b>{device.label}</b><span className={device.level === "fault" ? "detail fault" : "detail quiet"} title={device.detail}>{device.detail}</span></span>
       <span className="value">{device.value}</span>
       <span className={device.ageMs !== null && device.ageMs > 1000 ? "age late" : "age"}>{device.ageMs === null ? "" : device.ageMs < 1000 ? `${Math.round(device.ageMs / 10) * 10} ms` : formatAge(device.ageMs)}</span>
     </li>

@@ -3,9 +3,8 @@
 import { createSocket } from "node:dgram";
 import type { Socket } from "node:dgram";
 import { z } from "zod";
-import type { Clock, EventCodes } from "../../../shared/ports.ts";
+import type { EventCodes } from "../../../shared/ports.ts";
 import { fault, ok } from "../../../shared/result.ts";
-import type { HostTimeNs } from "../../../shared/units.ts";
 import { blackrockProtocols, commentOfCode, commentRequest } from "./packets.ts";
 
 export const blackrockCodesOptionsSchema = z.strictObject({
@@ -20,14 +19,13 @@ export interface BlackrockCodesOptions {
   readonly protocol: (typeof blackrockProtocols)[number];
 }
 
-export function createBlackrockCodes({ clock, options }: { readonly clock: Clock; readonly options: BlackrockCodesOptions }): EventCodes {
+export function createBlackrockCodes(options: BlackrockCodesOptions): EventCodes {
   const { host, sendPort, protocol } = options;
   const address = `${host}:${sendPort}`;
   let socket: Socket | null = null;
   let listener: (problem: string | null) => void = () => undefined;
   let problem: string | null = null;
   let sent = 0;
-  let newestHostNs: HostTimeNs | null = null;
 
   function say(next: string | null): void {
     if (next === problem) return;
@@ -51,7 +49,6 @@ export function createBlackrockCodes({ clock, options }: { readonly clock: Clock
     send(code) {
       if (socket === null) return;
       sent += 1;
-      newestHostNs = clock.now();
       socket.send(commentRequest(protocol, commentOfCode(code)), sendPort, host, (error) => say(error === null ? null : `Event code ${code} could not be sent to the Blackrock system at ${address} (${error.message}). Check the network of the rig.`));
     },
     async stop() {
@@ -59,7 +56,7 @@ export function createBlackrockCodes({ clock, options }: { readonly clock: Clock
       socket = null;
       if (open !== null) await new Promise<void>((resolve) => open.close(() => resolve()));
     },
-    status: () => ({ connected: socket !== null && problem === null, address, newestHostNs, problem, detail: sent === 0 ? "" : `${sent} ${sent === 1 ? "comment" : "comments"}` }),
+    status: () => ({ connected: socket !== null && problem === null, address, newestHostNs: null, problem, detail: sent === 0 ? "" : `${sent} ${sent === 1 ? "comment" : "comments"}` }),
     onProblem(next) {
       listener = next;
     },

@@ -2,9 +2,8 @@
 // mean.
 import { hostname } from "node:os";
 import { z } from "zod";
-import type { Clock, EventCodes } from "../../../shared/ports.ts";
+import type { EventCodes } from "../../../shared/ports.ts";
 import { ok } from "../../../shared/result.ts";
-import type { HostTimeNs } from "../../../shared/units.ts";
 import { loadLsl } from "./library.ts";
 import type { Lsl, LslOutlet } from "./library.ts";
 
@@ -15,11 +14,10 @@ export const lslCodesOptionsSchema = z.strictObject({
 });
 export type LslCodesOptions = z.infer<typeof lslCodesOptionsSchema>;
 
-export function createLslCodes({ clock, options }: { readonly clock: Clock; readonly options: LslCodesOptions }): EventCodes {
+export function createLslCodes(options: LslCodesOptions): EventCodes {
   let open: { readonly lsl: Lsl; readonly outlet: LslOutlet } | null = null;
   let sent = 0;
   let unheard = 0;
-  let newestHostNs: HostTimeNs | null = null;
   return {
     name: `LSL markers "${options.name}"`,
     async start() {
@@ -33,7 +31,6 @@ export function createLslCodes({ clock, options }: { readonly clock: Clock; read
     send(code) {
       if (open === null) return;
       sent += 1;
-      newestHostNs = clock.now();
       if (!open.outlet.hasConsumers()) unheard += 1;
       open.outlet.push([code], open.lsl.localClockS());
     },
@@ -42,7 +39,7 @@ export function createLslCodes({ clock, options }: { readonly clock: Clock; read
       open = null;
     },
     status: () => ({
-      connected: open !== null, address: `lsl: ${options.name}`, newestHostNs, problem: null,
+      connected: open !== null, address: `lsl: ${options.name}`, newestHostNs: null, problem: null,
       detail: [open?.outlet.hasConsumers() === true ? "a recorder listens" : "no recorder listens", ...(sent === 0 ? [] : [`${sent} ${sent === 1 ? "code" : "codes"}`]), ...(unheard === 0 ? [] : [`${unheard} of them unheard`])].join(", "),
     }),
     // An outlet takes whatever it is given; whether somebody records is said in its line.
