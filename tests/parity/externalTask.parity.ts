@@ -80,7 +80,8 @@ describe(octave === "" ? "external task mode with Octave (skipped: no octave-cli
     const gone = new Promise<number | null>((resolve) => child.once("exit", resolve));
     void gone.then((code) => { if (code !== 0) ended.resolve({ reason: "octave", message: complaint }); });
     try {
-      expect(await ended.promise).toEqual({ reason: "completed", message: expect.stringContaining("") });
+      expect(await ended.promise).toEqual({ reason: "completed", message: expect.stringContaining("") as unknown });
+      await session.close();
       // Told by current.json alone that it is over.
       expect(await gone, complaint).toBe(0);
     } finally {
