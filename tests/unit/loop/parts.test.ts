@@ -14,6 +14,9 @@ describe("a block", () => {
     fc.assert(
       fc.property(fc.integer(), fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 4 }), fc.array(fc.boolean(), { maxLength: 200 }), (seed, count, repeats, fate) => {
         const block = planBlock({ images: Array.from({ length: count }, (_, i) => ({ imageId: i + 1, repeats })), attemptsMax: 1000, rng: createRng(seed) });
+        // Balanced: every image once before any comes again.
+        const order = block.peek(count * repeats);
+        for (let round = 0; round < repeats; round++) expect(new Set(order.slice(round * count, (round + 1) * count)).size).toBe(count);
         const measured = new Map<number, number>();
         let at = 0;
         for (let guard = 0; !block.done && guard < 5000; guard++) {

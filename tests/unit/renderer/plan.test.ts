@@ -97,7 +97,7 @@ describe("form of a step", () => {
 describe("estimate", () => {
   it("counts what each step plans", () => {
     const { steps, open } = estimatePlan(standard, defaultDraft, null);
-    expect(steps.map((e) => e.images)).toEqual([7 * 7 * 4 * 2, 640, 30 * (30 + 8) + 18 + 26 * 2, 30 * 4 + 16 + 16, null]);
+    expect(steps.map((e) => e.images)).toEqual([7 * 7 * 4 * 2, 640, 30 * (30 + 8) + 18 + 26 * 2, 30 * 12 + 64 + 16, null]);
     expect(open).toBe(true);
   });
 
