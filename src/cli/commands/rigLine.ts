@@ -69,6 +69,7 @@ export function registerCheck(rig: Command): void {
       process.stdout.write(
         `${state.title}\n${lines.join("\n")}\n` +
           `${rates.length} channels, ${rates.reduce((a, b) => a + b, 0).toFixed(0)} spikes/s${rates.length === 0 ? "" : `, each ${Math.min(...rates).toFixed(1)} to ${Math.max(...rates).toFixed(1)}`}${notWell.length === 0 ? "" : `; ${notWell.slice(0, 12).join(", ")}${notWell.length > 12 ? ` and ${notWell.length - 12} more` : ""}`}\n` +
+          `${[state.rewardTest, state.syncTest].flatMap((test) => (test === null ? [] : [`${test.ok === true ? "ok" : "fault"}: ${test.message}\n`])).join("")}` +
           `${state.verdict.level}: ${state.verdict.message}\n`,
       );
     });
