@@ -47,6 +47,9 @@ export function Ablation({ client, mayOperate, choice, onFit }: { readonly clien
   );
 }
 
+/** Largest side of a picture in the gallery: few strengths make no larger ones than many, so that the three rows fit the panel. */
+const cellSide = "min(130px, 12vh)";
+
 const stateWords: Readonly<Record<SweepLine["state"], string>> = { running: "running", paused: "paused", stopped: "stopped", finished: "", failed: "failed" };
 
 type Act = (deed: "pause" | "resume" | "stop", id: string) => void;
@@ -104,12 +107,12 @@ function Results({ client, line, view, mayOperate }: { readonly client: EngineCl
         {units.length < 2 ? null : <div className="unit-tabs" role="tablist" aria-label="Units">{units.map((u) => <button key={u.id} type="button" role="tab" aria-selected={u.id === shownUnit?.id} className={u.id === shownUnit?.id ? "chip on" : "chip"} disabled={!there.has(u.id)} onClick={() => setUnit(u.id)}>{units.some((other) => other !== u && other.title === u.title) ? `${u.title} · ${u.network}` : u.title}</button>)}</div>}
         {gallery === null ? <p className="empty">{line.state === "running" ? "The first images come when their evolution is done." : "Reading the images"}</p> : (
           <div className="gallery-frame" onMouseLeave={() => setAt(null)}>
-            <div className="gallery-grid" style={{ gridTemplateColumns: `118px repeat(${gallery.alphas.length}, minmax(0, 1fr))` }}>
+            <div className="gallery-grid" style={{ gridTemplateColumns: `118px repeat(${gallery.alphas.length}, minmax(0, ${cellSide}))` }}>
               <span className="corner quiet">α</span>
               {gallery.alphas.map((alpha) => <span key={alpha} className={at?.alpha === alpha ? "alpha on" : "alpha"}>{alpha}</span>)}
               {gallery.rows.filter((row) => row.sign === "positive").map((row) => <GalleryRow key={row.sign} {...{ client, line, row, at, setAt, setOpen }} />)}
               <span className="row-name control">intact</span>
-              <div className="control-row" style={{ gridColumn: `2 / ${gallery.alphas.length + 2}` }}>
+              <div className="control-row" style={{ gridColumn: `2 / ${gallery.alphas.length + 2}`, gridAutoColumns: `calc((100% - ${6 * (gallery.alphas.length - 1)}px) / ${gallery.alphas.length})` }}>
                 {gallery.control.length === 0 ? <span className="cell waiting" /> : gallery.control.slice(0, gallery.alphas.length).map((run, i) => <Cell key={run.run} {...{ client, line, run }} on={false} note={i === 0 ? "best run" : `run ${run.run + 1}`} onEnter={() => setAt({ sign: "positive", alpha: 0 })} onOpen={() => setOpen({ sign: "positive", alpha: 0 })} />)}
               </div>
               {gallery.rows.filter((row) => row.sign === "negative").map((row) => <GalleryRow key={row.sign} {...{ client, line, row, at, setAt, setOpen }} />)}
