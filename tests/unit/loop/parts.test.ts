@@ -185,6 +185,15 @@ describe("fixation", () => {
     expect(monitor.heldBetween(rigTimeNs(150 * nsPerMs), rigTimeNs(250 * nsPerMs))).toBe(false);
   });
 
+  it("forgives a lost track for the time of a blink, and a gaze that is seen outside for the grace time alone", () => {
+    // NaN: the eye is not seen.
+    const add = (xs: readonly number[]) => createFixationMonitor({ windowDeg: 1, graceMs: 30, blinkMsMax: 200 }).add({ ...samples(xs), valid: Uint8Array.from(xs, (x) => (Number.isNaN(x) ? 0 : 1)) }).map((c) => [c.inside, c.atRigNs / nsPerMs]);
+    const away = (ms: number, x: number): readonly number[] => [...new Array<number>(100).fill(0), ...new Array<number>(ms).fill(x), ...new Array<number>(20).fill(0)];
+    expect(add(away(180, Number.NaN))).toEqual([[true, 0]]);
+    expect(add(away(260, Number.NaN))).toEqual([[true, 0], [false, 100], [true, 360]]);
+    expect(add(away(60, 2))).toEqual([[true, 0], [false, 100], [true, 160]]);
+  });
+
   it("says the same for any cutting of the samples", () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(0, 0, 0, 2), { minLength: 1, maxLength: 400 }), fc.array(fc.integer({ min: 1, max: 399 })), (trace, cuts) => {
