@@ -2,14 +2,14 @@ import { expect, test } from "vitest";
 import { findDrawing } from "../../../src/web/drawingProcesses.ts";
 import type { ProcessTable } from "../../../src/web/drawingProcesses.ts";
 
-const profile = "/home/ann/.cache/evoked/browser";
+const profile = "/profiles/evoked";
 const mine = `--user-data-dir=${profile}`;
 const processes: Readonly<Record<number, { readonly args: readonly string[]; readonly threads: readonly string[] }>> = {
   10: { args: ["chromium", mine], threads: ["chromium"] },
   11: { args: ["chromium", "--type=gpu-process", mine], threads: ["chromium", "VizCompositorTh"] },
   12: { args: ["chromium", "--type=renderer", mine], threads: ["chromium", "Compositor"] },
   13: { args: ["chromium", "--type=renderer", mine], threads: ["chromium", "Compositor", "DedicatedWorker"] },
-  14: { args: ["chromium", "--type=renderer", "--user-data-dir=/home/ann/.config/chromium"], threads: ["DedicatedWorker"] },
+  14: { args: ["chromium", "--type=renderer", "--user-data-dir=/profiles/other"], threads: ["DedicatedWorker"] },
   15: { args: ["chromium", "--type=gpu-process", `${mine}-other`], threads: [] },
 };
 const table: ProcessTable = { pids: () => Object.keys(processes).map(Number), argumentsOf: (pid) => processes[pid]?.args ?? [], threadNames: (pid) => processes[pid]?.threads ?? [] };
