@@ -21,7 +21,7 @@ const judge: {
 
 function aDecoder(options: Readonly<Record<string, unknown>> = {}, writeBlocks = 1) {
   const events: SourceEvent[] = [];
-  const decoder = createIntanDecoder({ ...intanOptionsSchema.parse(options), rateHz: 20_000, writeBlocks }, (event) => events.push(event));
+  const decoder = createIntanDecoder({ ...intanOptionsSchema.parse({ holdBackMs: 0, ...options }), rateHz: 20_000, writeBlocks }, (event) => events.push(event));
   return {
     decoder,
     events,
@@ -127,6 +127,23 @@ describe("the Intan decoder", () => {
     slow.decoder.waveforms(aBlock(12_800, () => [0]), at(0));
     slow.decoder.settle(at(0));
     expect(slow.watermark()).toBe(((12_800 - 9 * 128) * 1e9) / 20_000);
+  });
+
+  it("waits longer once a spike came behind a block that was sent after it, but not for ever", () => {
+    const rig = aDecoder();
+    rig.decoder.waveforms(new Uint8Array([...aBlock(0, () => [0]), ...aBlock(128, () => [0]), ...aBlock(256, () => [0])]), at(0));
+    rig.decoder.settle(at(0));
+    expect(rig.watermark()).toBe((256 * 1e9) / 20_000);
+    // 5 ms too late: delivered all the same, and those after it are waited for.
+    rig.decoder.spikes(aSpike("A-000", 156, 1), at(1));
+    for (let block = 3; block < 9; block++) rig.decoder.waveforms(aBlock(block * 128, () => [0]), at(block * 6));
+    rig.decoder.settle(at(60));
+    expect(rig.watermark()).toBe((8 * 128 * 1e9) / 20_000 - 5e6);
+    expect(rig.spikes().map((spike) => spike.timeRigNs)).toEqual([(156 * 1e9) / 20_000]);
+    rig.decoder.spikes(aSpike("A-000", 0, 1), at(61));
+    for (let block = 9; block < 60; block++) rig.decoder.waveforms(aBlock(block * 128, () => [0]), at(block * 6));
+    rig.decoder.settle(at(400));
+    expect(rig.watermark()).toBeGreaterThanOrEqual((59 * 128 * 1e9) / 20_000 - 150e6);
   });
 
   it("makes marks of the digital inputs, each line for itself", () => {

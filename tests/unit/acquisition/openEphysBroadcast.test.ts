@@ -1,4 +1,4 @@
-// The Event Broadcaster's messages and decoder, against the recorded program and against raw events made by hand.
+// The Event Broadcaster's messages and decoder, against the recorded program in both forms and against messages made by hand.
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseBroadcast } from "../../../src/acquisition/drivers/open-ephys/broadcast.ts";
@@ -33,6 +33,24 @@ function raw({ type = 1, eventType, node = 103, stream = 2, index = 0, sample, t
   return bytes;
 }
 
+/** Messages of a recording: u32 LE count of parts, then for each its u32 LE length and its bytes. */
+function framesOf(name: string): readonly (readonly Uint8Array[])[] {
+  const bytes = readFileSync(new URL(name, fixtures));
+  const messages: Uint8Array[][] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const parts: Uint8Array[] = [];
+    const count = bytes.readUInt32LE(at);
+    at += 4;
+    for (let part = 0; part < count; part++) {
+      const length = bytes.readUInt32LE(at);
+      parts.push(bytes.subarray(at + 4, at + 4 + length));
+      at += 4 + length;
+    }
+    messages.push(parts);
+  }
+  return messages;
+}
+
 function aDecoder(options: Readonly<Record<string, unknown>> = {}) {
   const events: SourceEvent[] = [];
   const decoder = createBroadcastDecoder(broadcastOptionsSchema.parse({ holdBackMs: 5, ...options }), (event) => events.push(event));
@@ -59,6 +77,25 @@ describe("the Event Broadcaster's messages", () => {
     expect(decoded).toMatchObject({ pieces: 3529, packets: 3529, spikes: judge.messages["1 json 2 parts"], marks: 0, gaps: 0, lostPackets: 0, bytesLeft: 0 });
     // The recorded file began anew twice in the twelve seconds.
     expect(decoded.faults).toEqual({ clockJump: 2 });
+  });
+
+  it("of TTL lines come in both forms as the program was given them", async () => {
+    // The recording that the program played has line 1 up at 0.1 s of each half second, for 50 ms, and line 3 up from 0.3 to 0.8 s of each second.
+    const isTrue = (mark: { readonly rigNs: number; readonly line: number; readonly state: boolean }): boolean => {
+      const ms = Math.round(mark.rigNs / 1e6);
+      return mark.line === 0 ? ms % 500 === (mark.state ? 100 : 150) : mark.line === 2 && ms % 1000 === (mark.state ? 300 : 800);
+    };
+    for (const form of ["ttl", "raw"]) {
+      const decoded = unwrap(await decodeCapture({ file: new URL(`open-ephys-1.0.1-event-broadcaster-${form}.frames`, fixtures).pathname, rig: "open-ephys-events", lane: null, options: { sampleRateHz: 30_000 } }));
+      expect(decoded).toMatchObject({ marks: 10, gaps: 0, faults: {}, spikes: form === "ttl" ? 252 : 271 });
+      expect(decoded.channels.map((c) => c.name).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((n) => `Electrode ${n}`));
+      const rig = aDecoder({ sampleRateHz: 30_000 });
+      for (const parts of framesOf(`open-ephys-1.0.1-event-broadcaster-${form}.frames`)) rig.take(parts);
+      rig.decoder.finish(hostTimeNs(1e12));
+      const marks = rig.events.flatMap((event) => (event.kind === "mark" ? [event.mark] : []));
+      expect(marks.every(isTrue)).toBe(true);
+      expect(marks.every((mark) => (form === "raw" ? ((mark.word ?? 0) >> mark.line) % 2 === (mark.state ? 1 : 0) : mark.word === null))).toBe(true);
+    }
   });
 
   it("in the raw form say the same as in JSON", () => {

@@ -11,7 +11,7 @@ afterEach(() => {
 });
 
 /** The GUI's HTTP server, as far as codes go; the first answer to a message is slow. */
-async function aGui({ status = 200 }: { status?: number } = {}): Promise<{ readonly port: number; readonly heard: string[] }> {
+async function aGui({ status = 200, mode = "ACQUIRE" }: { status?: number; mode?: string } = {}): Promise<{ readonly port: number; readonly heard: string[] }> {
   const heard: string[] = [];
   const server = createServer((request, response) => {
     let body = "";
@@ -24,7 +24,7 @@ async function aGui({ status = 200 }: { status?: number } = {}): Promise<{ reado
       const text = (JSON.parse(body) as { text: string }).text;
       setTimeout(() => {
         heard.push(`${request.method} ${request.url} ${text}`);
-        response.writeHead(status).end("{}");
+        response.writeHead(status).end(JSON.stringify({ mode }));
       }, heard.length === 0 ? 60 : 0);
     });
   });
@@ -54,6 +54,19 @@ describe("event codes to the Open Ephys GUI", () => {
     codes.send(7);
     await passReal(() => problems.length > 0);
     expect(problems[0]).toMatch(/^Event code 7 did not reach .* 1 lost so far/);
+    await codes.stop();
+  });
+
+  it("are lost on a GUI that is idle, though it answers well", async () => {
+    const gui = await aGui({ mode: "IDLE" });
+    const codes = createOpenEphysCodes({ clock: createRealClock(), options: { host: "127.0.0.1", httpPort: gui.port } });
+    const problems: (string | null)[] = [];
+    codes.onProblem((p) => problems.push(p));
+    await codes.start();
+    codes.send(7);
+    await passReal(() => problems.length > 0);
+    expect(problems[0]).toContain("takes messages only while it acquires");
+    expect(codes.status().detail).toBe("0 codes");
     await codes.stop();
   });
 

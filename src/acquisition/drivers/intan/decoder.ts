@@ -17,6 +17,8 @@ const microvoltsPerStep = 0.195;
 const counterTicks = 2 ** 32;
 /** Spikes may trail the stream by this much before they are of a run that has not begun yet, s. */
 const behindS = 2;
+/** The hold-back grows to what spikes need, up to this: what is later still was held up by something else. */
+const holdBackMaxMs = 150;
 
 export interface IntanDecoder {
   readonly stream: SpikeStream;
@@ -52,9 +54,13 @@ export function createIntanDecoder(options: IntanOptions & { readonly rateHz: nu
   let isLayoutReported = false;
   /** Spikes of a run whose first block has not come. */
   let early: SpikeRecord[] = [];
+  let holdBackNs = options.holdBackMs * nsPerMs;
+  /** When the newest block (or, without blocks, spike) came. */
+  let reachedHostNs: HostTimeNs | null = null;
 
+  /** What the old numbering still holds goes out as of the time at which it came: it tells nothing about the new one. */
   const flush = (arrivedHostNs: HostTimeNs) => () => {
-    stream.flush(arrivedHostNs);
+    stream.flush(reachedHostNs ?? arrivedHostNs);
     return stream.watermarkRigNs;
   };
 
@@ -79,6 +85,7 @@ export function createIntanDecoder(options: IntanOptions & { readonly rateHz: nu
     }
     if (!block.isContinuous) stream.report({ kind: "malformed", reason: "expected a waveform block whose time stamps follow each other", packets: 1 }, arrivedHostNs);
     clock.reach(firstTick, arrivedHostNs, flush(arrivedHostNs));
+    reachedHostNs = arrivedHostNs;
     newestBlockTick = firstTick;
     nextTick = (firstTick + framesPerBlock) % counterTicks;
     if (wordsPerFrame !== expectedWords) {
@@ -130,9 +137,13 @@ export function createIntanDecoder(options: IntanOptions & { readonly rateHz: nu
     if (options.waveformPort === null && (newestSpikeTick === null || record.tick > newestSpikeTick)) {
       newestSpikeTick = record.tick;
       clock.reach(record.tick, arrivedHostNs, flush(arrivedHostNs));
+      reachedHostNs = arrivedHostNs;
     }
+    const rigNs = clock.toNs(record.tick);
+    // The two ports are two connections, and TCP may hold one up for some milliseconds: then a spike comes behind a block that was sent after it.
+    if (rigNs < stream.watermarkRigNs) holdBackNs = Math.max(holdBackNs, Math.min(holdBackMaxMs * nsPerMs, holdBackNs + stream.watermarkRigNs - rigNs));
     // 64 is a spike that no sorting window claims; with 128 RHX calls it a likely artifact, and it is kept under that name.
-    stream.spike(clock.toNs(record.tick), stream.channelOf(record.channel), record.id === 64 ? 0 : record.id, arrivedHostNs);
+    stream.spike(rigNs, stream.channelOf(record.channel), record.id === 64 ? 0 : record.id, arrivedHostNs);
   }
 
   return {
@@ -154,11 +165,10 @@ export function createIntanDecoder(options: IntanOptions & { readonly rateHz: nu
       }
     },
     settle(nowHostNs) {
-      const holdBackNs = options.holdBackMs * nsPerMs;
       if (newestBlockTick !== null) {
         // With own detection a block's spikes are known when it is read; else they follow the whole write of which the block is the last.
         const reachedTick = newestBlockTick + framesPerBlock - (detects ? 0 : options.writeBlocks * framesPerBlock);
-        stream.advance(clock.toNs(reachedTick) - holdBackNs, nowHostNs);
+        stream.advance(clock.toNs(reachedTick) - (detects ? 0 : holdBackNs), nowHostNs);
       } else if (options.waveformPort === null && newestSpikeTick !== null) {
         // Spikes of one write of RHX (a block) come in the order of channels.
         stream.advance(clock.toNs(newestSpikeTick) - Math.round((options.writeBlocks * framesPerBlock * 1e9) / rateHz) - holdBackNs, nowHostNs);

@@ -39,8 +39,10 @@ export function createOpenEphysCodes({ clock, options }: { readonly clock: Clock
     for (let code = waiting.shift(); code !== undefined; code = waiting.shift()) {
       try {
         const answer = await fetch(`${base}/api/message`, { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ text: `Evoked ${code}` }), signal: AbortSignal.timeout(answerMs) });
-        await answer.arrayBuffer();
+        const body = await answer.text();
         if (!answer.ok) throw new Error(`it answered ${answer.status}`);
+        // It takes a message at any time and answers well, but while it is idle nothing becomes of it.
+        if (/"mode"\s*:\s*"IDLE"/.test(body)) throw new Error("it is idle, and takes messages only while it acquires");
         sent += 1;
         newest = clock.now();
         say(null);

@@ -7,7 +7,7 @@
 //
 // Rig time is sample number / sample rate, and never goes back: where the sample numbers do (acquisition restarted, recorded file played
 // in a loop) the jump is reported and rig time goes on.
-import { addMs, nsPerMs, rigTimeNs } from "../../../shared/units.ts";
+import { addMs, hostTimeNs, nsPerMs, rigTimeNs } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
 import type { AnalogBlock, ChannelInfo, SourceEvent, SourceFault } from "../../../shared/values.ts";
 import { parseMessage } from "./message.ts";
@@ -111,6 +111,7 @@ export function createOpenEphysDecoder(options: DecoderOptions, emit: (event: So
   /** The message in hand is the first one since the stream is back. */
   let hasJustComeBack = false;
   let newestArrivedHostNs: HostTimeNs | null = null;
+  let deliveredHostNs: HostTimeNs | null = null;
   let holdBackMs = options.holdBackMs;
   let firstUntimedHostNs: number | null = null;
   let spikeCount = 0;
@@ -182,8 +183,11 @@ export function createOpenEphysDecoder(options: DecoderOptions, emit: (event: So
   // ------------------------------------------------------------------------------------------------------------
   // Delivery
 
-  function deliver(upToNs: number, arrivedHostNs: HostTimeNs): void {
+  function deliver(upToNs: number, arrived: HostTimeNs): void {
     if (!(upToNs > watermarkNs)) return;
+    // What an old numbering still held goes out as of when it came; arrivals never go back.
+    const arrivedHostNs = deliveredHostNs !== null && arrived < deliveredHostNs ? deliveredHostNs : arrived;
+    deliveredHostNs = arrivedHostNs;
     if (channelsChanged) {
       channelsChanged = false;
       emit({ kind: "channels", channels: [...channels] });
@@ -275,7 +279,7 @@ export function createOpenEphysDecoder(options: DecoderOptions, emit: (event: So
     for (const item of items) {
       if (isBack(stream, item.sampleNum)) {
         const rigNs = elapsedNs(stream, arrivedHostNs);
-        flushHeld(arrivedHostNs);
+        flushHeld(hostTimeNs(stream.lastArrivedHostNs));
         stream.dataEndSample = null;
         rebase(stream, item.sampleNum, rigNs, arrivedHostNs);
       }
@@ -323,7 +327,7 @@ export function createOpenEphysDecoder(options: DecoderOptions, emit: (event: So
     if (wasFlowing && stream.dataEndSample !== null ? data.sampleNum < stream.dataEndSample : isBack(stream, data.sampleNum)) {
       // With no message missing the new numbering goes on where the old one ended.
       const rigNs = isContiguous && wasFlowing && stream.dataEndNs !== null ? stream.dataEndNs : elapsedNs(stream, arrivedHostNs);
-      flushHeld(arrivedHostNs);
+      flushHeld(hostTimeNs(stream.lastArrivedHostNs));
       rebase(stream, data.sampleNum, Math.max(rigNs, watermarkNs), arrivedHostNs);
     } else if (!isOn && isContiguous && wasFlowing && stream.dataEndSample !== null && stream.dataEndNs !== null) {
       // The program itself skipped samples: rig time shows the hole; no message was lost.
