@@ -12,6 +12,7 @@
         "kernel/receiver.cpp",
         "kernel/stream.cpp",
         "kernel/platform/library.cpp",
+        "kernel/platform/thread.cpp",
         "kernel/platform/udpPosix.cpp",
         "kernel/platform/udpWindows.cpp"
       ],

@@ -11,6 +11,7 @@
 #include "../kernel/blackrock.h"
 #include "../kernel/bridge.h"
 #include "../kernel/clock.h"
+#include "../kernel/platform/thread.h"
 #include "../kernel/plexon.h"
 #include "../kernel/receiver.h"
 #include "../kernel/stream.h"
@@ -266,9 +267,12 @@ class PlexonPoller final : public Napi::ObjectWrap<PlexonPoller>, public Endable
 
 Napi::Value monotonicNs(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), static_cast<double>(evoked::monotonicNs())); }
 
+Napi::Value favourThisThread(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), evoked::favourThisThread()); }
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  exports.Set("interfaceVersion", 2);
+  exports.Set("interfaceVersion", 3);
   exports.Set("monotonicNs", Napi::Function::New<monotonicNs>(env, "monotonicNs"));
+  exports.Set("favourThisThread", Napi::Function::New<favourThisThread>(env, "favourThisThread"));
   exports.Set("UdpReceiver", UdpReceiver::describeClass(env));
   exports.Set("PlexonPoller", PlexonPoller::describeClass(env));
   return exports;

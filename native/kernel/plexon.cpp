@@ -2,6 +2,7 @@
 #include "plexon.h"
 
 #include "clock.h"
+#include "platform/thread.h"
 
 namespace evoked {
 
@@ -60,6 +61,7 @@ void PlexonPoller::take(const PlexonReading& reading, double arrivalNs) {
 }
 
 void PlexonPoller::run() {
+  favourThisThread();
   std::vector<PlexonReading> readings(readingsMax);
   int lastError = 0;
   while (!isStopping_.load(std::memory_order_acquire)) {

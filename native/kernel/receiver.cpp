@@ -2,6 +2,7 @@
 #include "receiver.h"
 
 #include "clock.h"
+#include "platform/thread.h"
 
 namespace evoked {
 
@@ -33,6 +34,7 @@ void Receiver::setParser(std::unique_ptr<Parser> parser) {
 }
 
 void Receiver::run() {
+  favourThisThread();
   Datagram datagrams[UdpSocket::batchMax];
   int64_t waitNs = idleWaitNs;
   while (!isStopping_.load(std::memory_order_acquire)) {

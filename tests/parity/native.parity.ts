@@ -9,7 +9,7 @@ const native = join(import.meta.dirname, "..", "..", "native");
 const folder = mkdtempSync(join(tmpdir(), "evoked-sanitizers-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const sources = ["tests/kernelTest.cpp", "kernel/blackrock.cpp", "kernel/bridge.cpp", "kernel/opxClient.cpp", "kernel/plexClient.cpp", "kernel/plexon.cpp", "kernel/receiver.cpp", "kernel/stream.cpp", "kernel/platform/library.cpp", "kernel/platform/udpPosix.cpp"].map((file) => join(native, file));
+const sources = ["tests/kernelTest.cpp", "kernel/blackrock.cpp", "kernel/bridge.cpp", "kernel/opxClient.cpp", "kernel/plexClient.cpp", "kernel/plexon.cpp", "kernel/receiver.cpp", "kernel/stream.cpp", "kernel/platform/library.cpp", "kernel/platform/thread.cpp", "kernel/platform/udpPosix.cpp"].map((file) => join(native, file));
 
 /** Whether a program with this sanitizer can be made and run here; else what stands in the way. */
 function whyNot(sanitizer: string): string | null {

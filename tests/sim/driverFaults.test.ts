@@ -54,6 +54,7 @@ async function aSession({ through, options = {}, onStreamLost = "wait", generati
     clockMaps,
     codes: new Set(events.filter((event) => event.category === "alarm" || event.category === "fault" || event.category === "state").map((event) => event.code)),
     message: (code: string) => events.find((event) => event.code === code && event.category !== "input")?.message ?? "",
+    jumps: events.filter((event) => event.code === "clockJump" && event.category === "alarm"),
     counted: presentations.filter((p) => p.excluded === null).length,
     /** Packets that the session file says were lost. */
     lost: events.reduce((sum, event) => sum + (event.code === "gap" && event.category === "alarm" ? (JSON.parse(event.dataJson).lostPackets ?? 0) : 0), 0),
@@ -93,6 +94,33 @@ describe("a session with a faulty transport", () => {
     expect(session.message("streamLost")).toMatch(/no data from .* set to stop/);
   }, 60_000);
 
+  it.each(["blackrock", "plexon-bridge"])("takes the burst after two seconds of silence of %s for late and not for lost, and goes on after a restart", async (through) => {
+    const session = await aSession({ through, options: { wireFaults: [{ kind: "stall", atMs: 1500, durationMs: 2000 }, { kind: "restart", atMs: 5000, durationMs: 1500 }] } });
+    expect(session.run.generations).toBe(3);
+    expect([...session.codes]).toEqual(expect.arrayContaining(["streamStale", "reconnected", "clockJump"]));
+    expect(session.lost).toBe(0);
+    // One jump, that of the restart: the burst is none.
+    expect(session.jumps).toHaveLength(1);
+    const times = session.presentations.flatMap((p) => (p.excluded === null && p.onsetRigNs !== null ? [p.onsetRigNs] : []));
+    expect(times.every((time, i) => i === 0 || time > (times[i - 1] ?? 0))).toBe(true);
+  }, 90_000);
+
+  it.each(["blackrock", "plexon-bridge"])("counts what of the datagrams of %s was lost, came twice or out of order or was cut off with the cable, names what cannot be read, and replays", async (through) => {
+    const session = await aSession({ through, options: { wireFaults: [{ kind: "lose", share: 0.01 }, { kind: "duplicate", share: 0.03 }, { kind: "reorder", share: 0.03 }, { kind: "rubbish", atMs: 1500 }, { kind: "cut", atMs: 2500, durationMs: 1500 }] } });
+    expect(session.run.generations).toBe(3);
+    expect([...session.codes]).toEqual(expect.arrayContaining(["gap", "disorder", "malformed", "streamStale", "reconnected"]));
+    // 150 turns of the rig were cut off, each a datagram of the bridge and several packets of the other.
+    expect(session.lost).toBeGreaterThan(150);
+    expect(session.presentations.some((p) => p.excluded === "spikesLost")).toBe(true);
+    expect(unwrap(await verifySession(session.run.session)).firstDifference).toBeNull();
+  }, 90_000);
+
+  it.each(["blackrock", "plexon-bridge"])("stops when the cable of %s is pulled, where the rig is set to stop", async (through) => {
+    const session = await aSession({ through, onStreamLost: "stop", options: { wireFaults: [{ kind: "cut", atMs: 1500, durationMs: 4000 }] } });
+    expect(session.run.generations).toBe(0);
+    expect(session.message("streamLost")).toMatch(/no data from .* set to stop/);
+  }, 60_000);
+
   it("names a packet that cannot be read", async () => {
     const session = await aSession({ through: "line", options: { wireFaults: [{ kind: "rubbish", atMs: 2000 }] } });
     expect(session.message("malformed")).toContain("S one two three");
@@ -101,17 +129,12 @@ describe("a session with a faulty transport", () => {
 });
 
 describe("a session with a faulty rig", () => {
-  it("sees a channel fall silent and another pick up 100 Hz, by name", async () => {
-    const session = await aSession({ through: "line", generations: 7, options: { faults: [{ kind: "silenceChannel", atMs: 9000, channel: 5 }, { kind: "noiseOnChannel", atMs: 9000, channel: 2 }] } });
+  it.each(["line", "blackrock", "plexon-bridge"])("sees through %s a channel fall silent and another pick up 100 Hz, by name, and the rig's clock jump, with its size, and aligns afresh", async (through) => {
+    const session = await aSession({ through, generations: 7, options: { driftPpm: 200, faults: [{ kind: "clockJump", atMs: 3000, jumpMs: 700 }, { kind: "silenceChannel", atMs: 9000, channel: 5 }, { kind: "noiseOnChannel", atMs: 9000, channel: 2 }] } });
     expect(session.message("channelSilent")).toContain("V4-02");
     expect(session.message("channelNoisy")).toContain("V1-03");
-    expect(session.run.generations).toBe(7);
-  }, 60_000);
-
-  it("reports a jump of the rig's clock with its size, and aligns afresh", async () => {
-    const session = await aSession({ through: "line", options: { driftPpm: 200, faults: [{ kind: "clockJump", atMs: 3000, jumpMs: 700 }] } });
     expect(session.message("clockJump")).toMatch(/jumped by (69\d|70\d)\.\d ms/);
-    expect(session.run.generations).toBe(3);
+    expect(session.run.generations).toBe(7);
     expect(session.presentations.filter((p) => p.excluded === null).every((p) => p.onsetSource === "photodiode")).toBe(true);
   }, 60_000);
 

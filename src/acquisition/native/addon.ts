@@ -44,6 +44,8 @@ export interface NativeAddon {
   readonly interfaceVersion: number;
   /** The clock on which arrivals are stamped, ns. */
   monotonicNs(): number;
+  /** Asks the system to let the calling thread run soon after it is woken; false where it cannot be asked. */
+  favourThisThread(): boolean;
   readonly UdpReceiver: new (
     options: {
       readonly localAddress: string;
@@ -68,7 +70,7 @@ export interface NativeAddon {
 }
 
 /** Changes whenever a function of the addon does. */
-const interfaceVersion = 2;
+const interfaceVersion = 3;
 
 let loaded: Result<NativeAddon, Fault> | null = null;
 

@@ -1,16 +1,21 @@
 // Evoked's end of the retina link: a retina, an eye and a reward line that are in a simulator in another process. Connects when the source
-// starts. Knows nothing about the driver through which the spikes come.
+// starts, and again when the simulator has been started again: what its subject had seen is shown to it afresh. Knows nothing about the driver through
+// which the spikes come but what that tells of its stream.
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import type { Clock, EyeTracker, Retina, Reward, SpikeSource } from "../../shared/ports.ts";
 import { FaultError, fault, ok } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
+import { addMs, msBetween, nsPerMs } from "../../shared/units.ts";
 import type { HostTimeNs } from "../../shared/units.ts";
-import type { EyeBatch } from "../../shared/values.ts";
+import type { EyeBatch, ImageBatch, SourceEvent } from "../../shared/values.ts";
 import { createFrameReader, encodeFrame, fromSimulator, linkVersion } from "./linkFrames.ts";
 import type { FromSimulator, ToSimulator } from "./linkFrames.ts";
 
 const connectMsMax = 5000;
+const retryMs = 500;
+/** Images that a simulator which was started again is shown afresh: those that were lit last. */
+const imagesMax = 256;
 /** Longest pulse that is asked for before the simulator has said its own. */
 const rewardMsMaxDefault = 500;
 
@@ -29,7 +34,19 @@ export function createSimulatorLink({ clock, host, port, token }: { readonly clo
   let socket: Socket | null = null;
   let connecting: Promise<Result<void, Fault>> | null = null;
   let eyeListener: ((batch: EyeBatch) => void) | null = null;
-  let onBroken: (reason: string) => void = () => undefined;
+  /** Who hears of the link; null while no source runs: then it is not made again. */
+  let listener: ((event: SourceEvent) => void) | null = null;
+  let brokenSinceHostNs: HostTimeNs | null = null;
+  /** The driver's own stream is away: its return is its own to tell. */
+  let isStreamAway = false;
+  let cancelRetry: () => void = () => undefined;
+  /** Calls that wait for the link to be back; true: it is. */
+  let returning: ((isBack: boolean) => void)[] = [];
+  const images = new Map<number, ImageBatch>();
+  let spot: { readonly visible: boolean; readonly atHostNs: HostTimeNs } | null = null;
+  /** Rig time less the simulator's: what the driver added when the simulator's clock began again, ns. */
+  let restartedNs = 0;
+  let newestGazeNs = Number.NEGATIVE_INFINITY;
   let rewardMsMax = rewardMsMaxDefault;
   let nextId = 0;
   const waiting = new Map<number, (message: Extract<FromSimulator, { readonly id: number }> | null) => void>();
@@ -65,8 +82,12 @@ export function createSimulatorLink({ clock, host, port, token }: { readonly clo
         const { count } = message;
         if (bytes.length !== count * 17) return;
         // The bytes of a frame are its own: the arrays may be views of copies.
+        const timesRigNs = new Float64Array(bytes.slice(0, count * 8).buffer).map((time) => time + restartedNs);
+        // A simulator that was just started again, whose clock the driver has not tied to rig time yet: its gaze would lie in the past.
+        if ((timesRigNs[0] ?? 0) < newestGazeNs) return;
+        newestGazeNs = timesRigNs.at(-1) ?? newestGazeNs;
         eyeListener?.({
-          timesRigNs: new Float64Array(bytes.slice(0, count * 8).buffer),
+          timesRigNs,
           xDeg: new Float32Array(bytes.slice(count * 8, count * 12).buffer),
           yDeg: new Float32Array(bytes.slice(count * 12, count * 16).buffer),
           valid: bytes.slice(count * 16),
@@ -100,7 +121,7 @@ export function createSimulatorLink({ clock, host, port, token }: { readonly clo
         socket = null;
         for (const answer of waiting.values()) answer(null);
         waiting.clear();
-        onBroken(`the simulator at ${address} closed the retina link`);
+        lose();
       });
       made.on("data", (piece) => {
         const frames = reader.take(piece);
@@ -118,6 +139,66 @@ export function createSimulatorLink({ clock, host, port, token }: { readonly clo
     return connecting;
   }
 
+  /** The simulator is gone: said once, then it is looked for until it is back or the source stops. */
+  function lose(): void {
+    if (listener === null) return;
+    if (brokenSinceHostNs === null) {
+      brokenSinceHostNs = clock.now();
+      listener({ kind: "fault", fault: { kind: "lost", reason: `the simulator at ${address} closed the retina link; it is looked for again` }, arrivedHostNs: brokenSinceHostNs });
+    }
+    cancelRetry = clock.setTimer(addMs(clock.now(), retryMs), () => void lookAgain());
+  }
+
+  async function lookAgain(): Promise<void> {
+    const opened = await open();
+    if (listener === null) return;
+    if (!opened.ok) return lose();
+    // The subject of a simulator that was started again has seen nothing yet.
+    for (const [imageId, image] of images) await show(imageId, image);
+    if (spot !== null) say({ kind: "spot", ...spot });
+    const since = brokenSinceHostNs;
+    if (socket === null || since === null || listener === null) return;
+    brokenSinceHostNs = null;
+    for (const resolve of returning.splice(0)) resolve(true);
+    const now = clock.now();
+    if (!isStreamAway) listener({ kind: "fault", fault: { kind: "reconnected", awayMs: msBetween(since, now) }, arrivedHostNs: now });
+  }
+
+  function show(imageId: number, image: ImageBatch): Promise<Extract<FromSimulator, { readonly id: number }> | null> {
+    const { width, height } = image;
+    return ask({ kind: "see", id: nextId++, imageId, width, height }, image.data.subarray(0, width * height * 3));
+  }
+
+  /** Keeps it for a simulator that is started again, as the newest of all. */
+  function keep(imageId: number, image: ImageBatch): void {
+    images.delete(imageId);
+    images.set(imageId, image);
+    for (const oldest of images.keys()) {
+      if (images.size <= imagesMax) break;
+      images.delete(oldest);
+    }
+  }
+
+  function forget(): void {
+    listener = null;
+    brokenSinceHostNs = null;
+    for (const resolve of returning.splice(0)) resolve(false);
+  }
+
+  /** What the driver says, in its place among what the link has to say. */
+  function pass(event: SourceEvent): void {
+    if (event.kind === "fault") {
+      if (event.fault.kind === "lost" || event.fault.kind === "stale") isStreamAway = true;
+      if (event.fault.kind === "clockJump" && event.fault.jumpMs < 0) restartedNs -= event.fault.jumpMs * nsPerMs;
+      if (event.fault.kind === "reconnected") {
+        isStreamAway = false;
+        // Spikes alone are no rig: the link's own return will say that all of it is back.
+        if (brokenSinceHostNs !== null) return;
+      }
+    }
+    listener?.(event);
+  }
+
   async function close(): Promise<void> {
     const made = socket;
     socket = null;
@@ -130,20 +211,31 @@ export function createSimulatorLink({ clock, host, port, token }: { readonly clo
   return {
     retina: {
       async see(imageId, image) {
-        const opened = await open();
-        if (!opened.ok) throw new FaultError(opened.error);
-        const { width, height } = image;
-        const answer = await ask({ kind: "see", id: nextId++, imageId, width, height }, image.data.subarray(0, width * height * 3));
+        keep(imageId, image);
+        if (brokenSinceHostNs === null) {
+          const opened = await open();
+          if (!opened.ok && listener === null) throw new FaultError(opened.error);
+        }
+        const answer = socket === null ? null : await show(imageId, image);
+        // Gone in the middle of it: the subject sees it when the link is back.
+        if (answer === null && listener !== null && !(await new Promise<boolean>((resolve) => returning.push(resolve)))) return;
         if (answer?.kind === "seen" && answer.problem !== null) throw new FaultError({ code: "simulator", message: `The simulator could not take image ${imageId}: ${answer.problem}.` });
       },
-      lit: (imageId, presentationId, atHostNs, where) => say({ kind: "lit", imageId, presentationId, atHostNs, where: where ?? null }),
-      fixationSpot: (visible, atHostNs) => say({ kind: "spot", visible, atHostNs }),
+      lit(imageId, presentationId, atHostNs, where) {
+        const image = imageId === null ? undefined : images.get(imageId);
+        if (imageId !== null && image !== undefined) keep(imageId, image);
+        say({ kind: "lit", imageId, presentationId, atHostNs, where: where ?? null });
+      },
+      fixationSpot(visible, atHostNs) {
+        spot = { visible, atHostNs };
+        say({ kind: "spot", visible, atHostNs });
+      },
     },
     eye: {
       name: "Simulator's eye",
-      async start(listener) {
+      async start(onGaze) {
         if (eyeListener !== null) return fault("alreadyRunning", "Expected the simulator's eye to be stopped, but it is running. Stop it before starting it again.");
-        eyeListener = listener;
+        eyeListener = onGaze;
         const opened = await open();
         if (!opened.ok) eyeListener = null;
         return opened;
@@ -171,17 +263,24 @@ export function createSimulatorLink({ clock, host, port, token }: { readonly clo
     strobe: (word, atHostNs) => say({ kind: "word", word, atHostNs }),
     around: (source) => ({
       ...source,
-      async start(listener) {
+      async start(onEvent) {
         const opened = await open();
         if (!opened.ok) return opened;
-        onBroken = (reason) => listener({ kind: "fault", fault: { kind: "lost", reason }, arrivedHostNs: clock.now() });
-        const started = await source.start(listener);
-        if (!started.ok) await close();
+        listener = onEvent;
+        isStreamAway = false;
+        restartedNs = 0;
+        newestGazeNs = Number.NEGATIVE_INFINITY;
+        const started = await source.start(pass);
+        if (!started.ok) {
+          forget();
+          await close();
+        }
         return started;
       },
       async stop() {
-        onBroken = () => undefined;
+        cancelRetry();
         await source.stop();
+        forget();
         await close();
       },
     }),

@@ -70,3 +70,8 @@ export interface PlayerKind {
   readonly options: z.ZodType;
   create(world: PlayerWorld): ProtocolPlayer;
 }
+
+/** Areas of channels that are named after them, for a driver's options. */
+export function areasOf(channels: readonly { readonly area: string }[]): readonly { readonly prefix: string; readonly area: string }[] {
+  return [...new Set(channels.map((channel) => channel.area))].filter((area) => area !== "").map((area) => ({ prefix: area, area }));
+}

@@ -14,6 +14,7 @@ export const wireFaultSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("duplicate"), share }),
   z.strictObject({ kind: z.literal("reorder"), share }),
   z.strictObject({ kind: z.literal("stall"), atMs, durationMs: z.number().positive().default(2000) }),
+  z.strictObject({ kind: z.literal("cut"), atMs, durationMs: z.number().positive().default(2000) }),
   z.strictObject({ kind: z.literal("rubbish"), atMs }),
   z.strictObject({ kind: z.literal("restart"), atMs, durationMs: z.number().positive().default(500) }),
 ]);
@@ -52,6 +53,7 @@ export function createWire<T>(options: {
   const reorder = shareOf("reorder");
   const losing = faults.flatMap((one) => (one.kind === "loseAt" ? [{ atMs: one.atMs, left: one.packets }] : []));
   const rubbishAt = faults.flatMap((one) => (one.kind === "rubbish" ? [one.atMs] : []));
+  const cuts = faults.flatMap((one) => (one.kind === "cut" ? [one] : []));
   const stalls = faults.flatMap((one) => (one.kind === "stall" ? [one] : []));
   let swapped: T | null = null;
   let stalled: T[] = [];
@@ -95,6 +97,11 @@ export function createWire<T>(options: {
       const due = losing.find((one) => now >= one.atMs && one.left > 0);
       if (due !== undefined) {
         due.left -= 1;
+        counts.lost += 1;
+        return;
+      }
+      // A cable that was pulled: nothing comes, and nothing is kept for later.
+      if (cuts.some((one) => now >= one.atMs && now < one.atMs + one.durationMs)) {
         counts.lost += 1;
         return;
       }

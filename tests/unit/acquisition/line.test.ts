@@ -2,6 +2,8 @@
 import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createSequence } from "../../../src/acquisition/drivers/common/sequence.ts";
@@ -141,6 +143,50 @@ describe("a sequence", () => {
       { numRuns: 200 },
     );
   });
+});
+
+describe("a line over TCP", () => {
+  it("is heard through whatever pieces the network makes of it, goes on when the connection is made again, and says how long it was away", async () => {
+    const served: Socket[] = [];
+    const server = createServer((socket) => served.push(socket.on("error", () => undefined).setNoDelay(true)));
+    const port = await new Promise<number>((resolve) => server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port)));
+    const source = createLineSource({ clock: createRealClock(), options: lineOptionsSchema.parse({ transport: "tcp", host: "127.0.0.1", port, channels: ["A", "B"], startTimeoutMs: 20_000, staleMs: 20_000 }) });
+    const events: SourceEvent[] = [];
+    const until = async (done: () => boolean): Promise<void> => {
+      for (const end = performance.now() + 30_000; !done(); await new Promise((resolve) => setTimeout(resolve, 5))) if (performance.now() > end) throw new Error("expected it to happen within 30 s");
+    };
+    const spikes = () => events.flatMap((event) => (event.kind === "spikes" ? Array.from(event.batch.timesRigNs, (ns, i) => [ns / 1e6, event.batch.channels[i]]) : []));
+    const faults = () => events.flatMap((event) => (event.kind === "fault" ? [event.fault] : []));
+    try {
+      const starting = source.start((event) => events.push(event));
+      await until(() => served.length === 1);
+      served[0]?.write("S 0 1000 0\nS 1 2000 ");
+      unwrap(await starting);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      served[0]?.write("1\nH 2 3000\nS 3 40");
+      await until(() => spikes().length === 2);
+      expect(spikes()).toEqual([[1, 0], [2, 1]]);
+      // In the middle of a line: what was cut off does not come, and does not spoil the first line of the next connection.
+      served[0]?.destroy();
+      await until(() => faults().some((one) => one.kind === "lost"));
+      expect(source.status().connected).toBe(false);
+      await until(() => served.length === 2);
+      served[1]?.write("S 4 5000 1\nH 5 6000\n");
+      await until(() => spikes().length === 3);
+      expect(spikes()[2]).toEqual([5, 1]);
+      expect(faults()).toMatchObject([{ kind: "lost", reason: expect.stringContaining(`tcp://127.0.0.1:${port}: the connection was closed`) }, { kind: "reconnected" }, { kind: "gap", lostPackets: 1, stream: "lines" }]);
+      expect(source.status()).toMatchObject({ connected: true, packetsLost: 1, malformedPackets: 0 });
+      await source.stop();
+      expect(events.at(-1)).toMatchObject({ kind: "end" });
+      server.close();
+      for (const socket of served) socket.destroy();
+      expect(await source.start(() => undefined)).toMatchObject({ ok: false, error: { code: "noAnswer", message: expect.stringContaining("refused") } });
+    } finally {
+      await source.stop();
+      for (const socket of served) socket.destroy();
+      server.close();
+    }
+  }, 60_000);
 });
 
 describe("the sender in the documentation", () => {

@@ -90,6 +90,45 @@ describe("the simulator", () => {
     expect(times.every((time, i) => i === 0 || time > (times[i - 1] ?? 0))).toBe(true);
   }, 40_000);
 
+  it("is found again when it has been started again, is shown what its subject had seen, and says so in the stream", async () => {
+    const clock = createRealClock();
+    const { simulator: first } = await aSimulator();
+    const { rigConfig } = first;
+    const link = createSimulatorLink({ clock, ...rigConfig.simulator });
+    const source = link.around(unwrap(openSource(rigConfig.kind, { ...rigConfig.options, staleMs: 600 }, { clock, seed: 0, encoder: null })));
+    const events: SourceEvent[] = [];
+    const gaze: EyeBatch[] = [];
+    unwrap(await link.eye.start((batch) => gaze.push(batch)));
+    unwrap(await source.start((event) => events.push(event)));
+    closing.push(async () => {
+      await source.stop();
+      await link.eye.stop();
+    });
+    const [before, meanwhile] = someImages(2);
+    if (before === undefined || meanwhile === undefined) throw new Error("expected two images");
+    await link.retina.see(5, before);
+    await until(() => gaze.length > 2);
+    await first.stop();
+    const faults = () => events.flatMap((event) => (event.kind === "fault" ? [event.fault] : []));
+    await until(() => faults().some((one) => one.kind === "lost" && one.reason.includes("retina link")));
+    // An image of a moment in which there is nobody to see it waits, and no session ends of it.
+    const seen = link.retina.see(6, meanwhile);
+    expect(await link.reward.pulse(20)).toMatchObject({ ok: false, error: { code: "noSimulator" } });
+    const { port, host } = rigConfig.simulator;
+    const dataPort = Number(rigConfig.options["dataPort"]);
+    const second = unwrap(await startSimulator({ clock: createRealClock(), seed: 3, encoder: null, kind: unwrap(findPlayer("open-ephys")), host, port: dataPort, linkPort: port, token: null, rigOptions: { channelsPerArray: 4, delayMs: 200 } }));
+    closing.push(() => second.stop());
+    await seen;
+    await until(() => faults().some((one) => one.kind === "reconnected"));
+    for (const imageId of [5, 6]) link.retina.lit(imageId, imageId, clock.now());
+    const marks = () => events.filter((event) => event.kind === "mark" && event.mark.kind === "photodiode" && event.mark.state).length;
+    await until(() => marks() >= 2);
+    expect(second.status().unseenImages).toBe(0);
+    expect(await link.reward.pulse(20)).toMatchObject({ ok: true });
+    const times = gaze.flatMap((batch) => [...batch.timesRigNs]);
+    expect(times.every((time, i) => i === 0 || time > (times[i - 1] ?? 0))).toBe(true);
+  }, 60_000);
+
   it("lets nobody in without its token, and one session at a time", async () => {
     const { rigConfig } = (await aSimulator({ token: "right" })).simulator;
     const clock = createRealClock();
@@ -150,6 +189,7 @@ describe("a wire with faults", () => {
     expect(swapped.got.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
     expect(swapped.got.filter((value, i) => i > 0 && value < (swapped.got[i - 1] ?? 0))).toHaveLength(swapped.counts.reordered);
     expect((await sent([{ kind: "loseAt", atMs: 100, packets: 3 }])).got.slice(98, 102)).toEqual([98, 99, 103, 104]);
+    expect((await sent([{ kind: "cut", atMs: 100, durationMs: 200 }])).got.slice(98, 102)).toEqual([98, 99, 300, 301]);
     expect((await sent([{ kind: "rubbish", atMs: 50 }])).got.slice(49, 52)).toEqual([49, -1, 50]);
     const stalled = await sent([{ kind: "stall", atMs: 100, durationMs: 500 }]);
     expect(stalled.got).toEqual(Array.from({ length: 1000 }, (_, i) => i));

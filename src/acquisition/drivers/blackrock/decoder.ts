@@ -12,6 +12,7 @@ import type { RecordBatch } from "../../native/records.ts";
 import { nsPerMs, rigTimeNs } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
 import type { RigMark, SourceFault } from "../../../shared/values.ts";
+import { createDisorder } from "../common/disorder.ts";
 import { commentLine, packetTypes, readCommentCode, readHead, readSystemInfo, runLevels } from "./packets.ts";
 import type { BlackrockProtocol } from "./packets.ts";
 
@@ -63,6 +64,8 @@ export interface BlackrockDecoder {
   take(batch: RecordBatch, arrivedOf: (arrivalNs: number) => HostTimeNs): boolean;
   /** The transport has heard nothing for a while. */
   silent(ageMs: number, nowHostNs: HostTimeNs): void;
+  /** The stream ends: tells what was kept back for a later report. */
+  finish(nowHostNs: HostTimeNs): void;
   status(): BlackrockDecoderStatus;
 }
 
@@ -79,6 +82,7 @@ const wholeNsMax = 2 ** 52;
 export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet: BlackrockOutlet): BlackrockDecoder {
   const { tickHz } = options;
   const holdBackNs = options.holdBackMs * nsPerMs;
+  const disorder = createDisorder(options.name, (fault, nowHostNs) => outlet.fault(fault, nowHostNs));
   let base: DeviceTime | null = null;
   /** Rig time of the base, ns. */
   let baseNs = 0;
@@ -210,6 +214,7 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
         return;
       }
       // One that was overtaken by the next.
+      disorder.count({ reordered: 1 });
       missingMonitors = Math.max(0, missingMonitors - 1);
       if (balance === 0 && missingMonitors === 0) settle(monitorNs, arrived);
       return;
@@ -230,6 +235,8 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
     monitorNs = timeNs;
     monitorCounter = counter;
     if (missingMonitors === 0 && balance === 0) {
+      // What was uneven has come out even: datagrams took from one span what they added to the next.
+      if (pendingNs !== null || surplusMonitors > 0) disorder.count({ reordered: 1 });
       settle(timeNs, arrived);
       return;
     }
@@ -375,7 +382,7 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
             report({ kind: "malformed", reason: `${options.name} sent a datagram of ${a} bytes that cannot be read beyond byte ${b}`, packets: 1 }, arrived);
             break;
           case recordKinds.duplicate:
-            report({ kind: "malformed", reason: `a datagram of ${options.name} came twice; it is counted once`, packets: a }, arrived);
+            disorder.count({ duplicated: a });
             break;
           case recordKinds.overflow:
             outlet.fault({ kind: "overflow", droppedSpikes: a }, arrived);
@@ -387,11 +394,13 @@ export function createBlackrockDecoder(options: BlackrockDecoderOptions, outlet:
         }
         lastArrived = arrived;
       }
+      if (lastArrived !== null) disorder.tell(lastArrived);
       return hasData;
     },
     silent(ageMs, nowHostNs) {
       if (awaySinceHostNs === null) away({ kind: "stale", ageMs }, nowHostNs);
     },
+    finish: (nowHostNs) => disorder.tell(nowHostNs, true),
     status: () => ({ packets, lost, malformed, noiseLeftOut, isRunning: isRunning && awaySinceHostNs === null }),
   };
 

@@ -143,7 +143,10 @@ export function createBlackrockSystem(names: readonly string[], options: Blackro
       if (!member.isSilent) member.decoder?.silent(ageMs, nowHostNs);
       member.isSilent = true;
     },
-    flush: (nowHostNs) => hold.flush(nowHostNs),
+    flush(nowHostNs) {
+      hold.flush(nowHostNs);
+      for (const { decoder } of members) decoder?.finish(nowHostNs);
+    },
     get isStreaming() {
       return isStreaming;
     },

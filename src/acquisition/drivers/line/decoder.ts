@@ -3,6 +3,7 @@
 import { msBetween, nsPerMs, rigTimeNs } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
 import type { RawGazeBatch, SourceEvent } from "../../../shared/values.ts";
+import { createDisorder } from "../common/disorder.ts";
 import { createSequence } from "../common/sequence.ts";
 import type { SequenceOutcome } from "../common/sequence.ts";
 import { createRigClock, createSpikeStream } from "../common/spikeStream.ts";
@@ -13,8 +14,6 @@ import type { LineItem } from "./protocol.ts";
 
 const windowItems = 256;
 const restartItems = 4096;
-/** Duplicates and disorder are told together, at most this often, ms. */
-const disorderReportMs = 1000;
 
 export interface LineStream {
   readonly stream: SpikeStream;
@@ -39,9 +38,7 @@ export function createLineDecoder(options: LineOptions, emit: (event: SourceEven
   let gaze: { ns: number; x: number; y: number; valid: number }[] = [];
   let reachedNs = -Infinity;
   let packets = 0;
-  let duplicated = 0;
-  let reordered = 0;
-  let disorderToldHostNs: HostTimeNs | null = null;
+  const disorder = createDisorder("lines", (fault, nowHostNs) => stream.report(fault, nowHostNs));
   let waitingSinceHostNs: HostTimeNs | null = null;
 
   const nameOf = (channel: string) => names.get(channel) ?? (/^\d+$/.test(channel) ? (options.channels[Number(channel)] ?? `CH${channel}`) : channel);
@@ -79,8 +76,7 @@ export function createLineDecoder(options: LineOptions, emit: (event: SourceEven
   }
 
   function takeOrdered(outcome: SequenceOutcome<LineItem>, arrivedHostNs: HostTimeNs): void {
-    duplicated += outcome.duplicated;
-    reordered += outcome.reordered;
+    disorder.count(outcome);
     for (const { packet, lostBefore } of outcome.packets) takeItem(packet, lostBefore, arrivedHostNs);
     if (sequence.waiting === 0) waitingSinceHostNs = null;
     else waitingSinceHostNs ??= arrivedHostNs;
@@ -99,20 +95,11 @@ export function createLineDecoder(options: LineOptions, emit: (event: SourceEven
     });
   }
 
-  function tellDisorder(nowHostNs: HostTimeNs, isLast: boolean): void {
-    if (duplicated + reordered === 0) return;
-    if (!isLast && disorderToldHostNs !== null && msBetween(disorderToldHostNs, nowHostNs) < disorderReportMs) return;
-    disorderToldHostNs = nowHostNs;
-    stream.report({ kind: "disorder", duplicated, reordered, stream: "lines" }, nowHostNs);
-    duplicated = 0;
-    reordered = 0;
-  }
-
   function settle(nowHostNs: HostTimeNs): void {
     if (waitingSinceHostNs !== null && msBetween(waitingSinceHostNs, nowHostNs) >= options.reorderMs) takeOrdered(sequence.giveUp(), nowHostNs);
     stream.advance(reachedNs, nowHostNs);
     giveGaze();
-    tellDisorder(nowHostNs, false);
+    disorder.tell(nowHostNs);
   }
 
   return {
@@ -133,7 +120,7 @@ export function createLineDecoder(options: LineOptions, emit: (event: SourceEven
       takeOrdered(sequence.giveUp(), nowHostNs);
       stream.flush(nowHostNs);
       giveGaze();
-      tellDisorder(nowHostNs, true);
+      disorder.tell(nowHostNs, true);
     },
     clear: () => parser.clear(),
     onGaze(listener) {

@@ -8,6 +8,7 @@ import { addMs, msBetween } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
 import type { RawGazeBatch, SourceEvent } from "../../../shared/values.ts";
 import type { LineDecoder, Tap } from "../../capture/decoding.ts";
+import { startsOnce, statusOfStream } from "../common/ends.ts";
 import { openTcp } from "../common/tcp.ts";
 import type { TcpConnection } from "../common/tcp.ts";
 import { createLineDecoder } from "./decoder.ts";
@@ -51,7 +52,7 @@ export function decodeLine(options: LineOptions, emit: (event: SourceEvent) => v
 export function createLineSource({ clock, options, tap }: { readonly clock: Clock; readonly options: LineOptions; readonly tap?: Tap }): SpikeSource {
   let address = `${options.transport}://${options.host}:${options.port}`;
   let running: Running | null = null;
-  let isStarting = false;
+  const once = startsOnce("the line", () => running !== null);
   let last: Running | null = null;
   let gazeListener: ((batch: RawGazeBatch) => void) | null = null;
 
@@ -138,10 +139,8 @@ export function createLineSource({ clock, options, tap }: { readonly clock: Cloc
   return {
     name: "Line",
     channels: () => (running ?? last)?.decoder.stream.channels() ?? [],
-    async start(listener) {
-      if (running !== null || isStarting) return fault("alreadyRunning", "Expected the line to be stopped, but it is running. Stop it before starting it again.");
-      isStarting = true;
-      try {
+    start: (listener) =>
+      once(async () => {
         const current: Running = {
           listener, socket: null, connection: null, startedHostNs: clock.now(), newestHostNs: null, onFirst: () => undefined, isSettling: false, cancelWatch: () => undefined, cancelRetry: () => undefined,
           decoder: createLineDecoder(options, (event) => {
@@ -170,22 +169,10 @@ export function createLineSource({ clock, options, tap }: { readonly clock: Cloc
           return fault("noAnswer", `Expected lines of the rig at ${address}, but nothing came for ${options.startTimeoutMs / 1000} s. Start the rig's program, let it send heartbeats (H), and check host and port.`);
         }
         return ok(undefined);
-      } finally {
-        isStarting = false;
-      }
-    },
+      }),
     status() {
       const shown = running ?? last;
-      const counts = shown?.decoder.stream.counts;
-      return {
-        connected: running !== null && running.newestHostNs !== null && !running.decoder.stream.isAway,
-        address,
-        spikesReceived: counts?.spikes ?? 0,
-        packetsReceived: shown?.decoder.packets ?? 0,
-        packetsLost: counts?.packetsLost ?? 0,
-        malformedPackets: counts?.packetsMalformed ?? 0,
-        newestHostNs: shown?.newestHostNs ?? null,
-      };
+      return statusOfStream(shown === null ? null : { stream: shown.decoder.stream, packets: shown.decoder.packets, newestHostNs: shown.newestHostNs }, { address, connected: running !== null && running.newestHostNs !== null && !running.decoder.stream.isAway });
     },
     async stop() {
       const current = running;

@@ -5,6 +5,7 @@ import { fault, ok } from "../../../shared/result.ts";
 import { msBetween, nsPerMs, nsPerS } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
 import type { RawGazeBatch, SourceEvent } from "../../../shared/values.ts";
+import { startsOnce, statusOfStream } from "../common/ends.ts";
 import { createSpikeStream } from "../common/spikeStream.ts";
 import type { SpikeStream } from "../common/spikeStream.ts";
 import { loadLsl } from "./library.ts";
@@ -44,7 +45,7 @@ interface Running {
 export function createLslSource({ clock, options }: { readonly clock: Clock; readonly options: LslOptions }): SpikeSource {
   let running: Running | null = null;
   let last: Running | null = null;
-  let isStarting = false;
+  const once = startsOnce("the LSL source", () => running !== null);
   let gazeListener: ((batch: RawGazeBatch) => void) | null = null;
   let address = `lsl: ${options.spikesName ?? `type ${options.spikesType}`}`;
 
@@ -141,10 +142,8 @@ export function createLslSource({ clock, options }: { readonly clock: Clock; rea
   return {
     name: "Lab Streaming Layer",
     channels: () => (running ?? last)?.stream.channels() ?? [],
-    async start(listener) {
-      if (running !== null || isStarting) return fault("alreadyRunning", "Expected the LSL source to be stopped, but it is running. Stop it before starting it again.");
-      isStarting = true;
-      try {
+    start: (listener) =>
+      once(async () => {
         const library = await loadLsl(options.library);
         if (!library.ok) return library;
         const lsl = library.value;
@@ -203,22 +202,10 @@ export function createLslSource({ clock, options }: { readonly clock: Clock; rea
         }
         poll(current);
         return ok(undefined);
-      } finally {
-        isStarting = false;
-      }
-    },
+      }),
     status() {
       const shown = running ?? last;
-      const counts = shown?.stream.counts;
-      return {
-        connected: running !== null && !running.stream.isAway,
-        address,
-        spikesReceived: counts?.spikes ?? 0,
-        packetsReceived: shown?.samples ?? 0,
-        packetsLost: counts?.packetsLost ?? 0,
-        malformedPackets: counts?.packetsMalformed ?? 0,
-        newestHostNs: shown?.newestHostNs ?? null,
-      };
+      return statusOfStream(shown === null ? null : { stream: shown.stream, packets: shown.samples, newestHostNs: shown.newestHostNs }, { address, connected: running !== null && !running.stream.isAway });
     },
     async stop() {
       const current = running;

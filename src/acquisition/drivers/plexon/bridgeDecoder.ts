@@ -5,6 +5,7 @@
 // gap is reported before the watermark moves on. One that comes after it was given up is delivered late.
 import { recordBytes, recordKinds, recordWords } from "../../native/records.ts";
 import type { RecordBatch } from "../../native/records.ts";
+import { createDisorder } from "../common/disorder.ts";
 import { createSpikeHold } from "../../spikeHold.ts";
 import { nsPerMs, rigTimeNs } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
@@ -58,6 +59,7 @@ function ahead(sequence: number, reference: number): number {
 
 export function createBridgeDecoder({ areas }: { readonly areas: readonly { readonly prefix: string; readonly area: string }[] }, emit: (event: SourceEvent) => void): BridgeDecoder {
   const hold = createSpikeHold(emit);
+  const disorder = createDisorder("the bridge", report);
   let session: number | null = null;
   let expected = 0;
   let recordsExpected = 0;
@@ -118,12 +120,12 @@ export function createBridgeDecoder({ areas }: { readonly areas: readonly { read
     const place = ahead(datagram.sequence, expected);
     if (place < 0) {
       if (givenUp.delete(datagram.sequence)) apply(datagram, true);
-      else report({ kind: "malformed", reason: "a datagram of the bridge came twice; it is counted once", packets: 1 }, datagram.arrived);
+      else disorder.count({ duplicated: 1 });
       return;
     }
     if (place > 0) {
       if (waiting.has(datagram.sequence)) {
-        report({ kind: "malformed", reason: "a datagram of the bridge came twice; it is counted once", packets: 1 }, datagram.arrived);
+        disorder.count({ duplicated: 1 });
         return;
       }
       waiting.set(datagram.sequence, datagram);
@@ -131,6 +133,8 @@ export function createBridgeDecoder({ areas }: { readonly areas: readonly { read
       if (waiting.size > patienceDatagrams || datagram.arrived - missingSinceHostNs > patienceMs * nsPerMs) giveUp(datagram.arrived);
       return;
     }
+    // Others that were sent after it are here already.
+    if (waiting.size > 0) disorder.count({ reordered: 1 });
     apply(datagram, false);
     advance();
   }
@@ -317,13 +321,16 @@ export function createBridgeDecoder({ areas }: { readonly areas: readonly { read
             break;
         }
       }
+      if (lastArrived !== null) disorder.tell(lastArrived);
     },
     settle(nowHostNs) {
+      disorder.tell(nowHostNs);
       if (missingSinceHostNs !== null && nowHostNs - missingSinceHostNs > patienceMs * nsPerMs) giveUp(nowHostNs);
     },
     finish(nowHostNs) {
       giveUpAll(nowHostNs);
       hold.flush(nowHostNs);
+      disorder.tell(nowHostNs, true);
     },
     away(fault, nowHostNs) {
       awaySinceHostNs ??= lastArrived ?? nowHostNs;

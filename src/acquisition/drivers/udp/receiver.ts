@@ -111,8 +111,10 @@ function tapped(batch: RecordBatch, tap: DatagramTap, monotonicNs: () => number)
   };
 }
 
-function openNativeReceiver({ UdpReceiver, monotonicNs }: NativeAddon, options: ReceiverOptions, onBatch: (batch: RecordBatch) => void, keepDatagrams: boolean): Result<Receiver, Fault> {
+function openNativeReceiver({ UdpReceiver, monotonicNs, favourThisThread }: NativeAddon, options: ReceiverOptions, onBatch: (batch: RecordBatch) => void, keepDatagrams: boolean): Result<Receiver, Fault> {
   let isOpen = true;
+  // The receive thread asks for itself; this one takes over from it, and a response is not decided before both have run.
+  favourThisThread();
   const drain = (): void => {
     if (!isOpen) return;
     const bytes = native.drain(turnRecords);

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { createBlackrockDevice } from "../../drivers/blackrock/device.ts";
 import { blackrockDevices } from "../../drivers/blackrock/options.ts";
+import { areasOf } from "../player.ts";
 import type { PlayerKind, PlayerWorld, ProtocolPlayer } from "../player.ts";
 import { createWire } from "../wire.ts";
 
@@ -45,7 +46,7 @@ function createBlackrockPlayer(world: PlayerWorld): ProtocolPlayer {
       // A block holds everything that happened in it.
       holdBackMs: 0,
       photodiodeLine,
-      areas: [...new Set(world.channels.map((channel) => channel.area))].filter((area) => area !== "").map((area) => ({ prefix: area, area })),
+      areas: areasOf(world.channels),
     }),
     heard: () => device.heard(),
     play(block) {

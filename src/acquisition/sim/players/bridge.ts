@@ -1,7 +1,7 @@
 // Plays in the place of `evoked rig bridge` on a recording computer. The protocol is described in docs/rigs/plexon.md. Knows nothing about
 // the driver that listens.
 import { z } from "zod";
-import { rigTimeNs } from "../../../shared/units.ts";
+import { nsPerMs, rigTimeNs } from "../../../shared/units.ts";
 import { createBridgePublisher } from "../../drivers/plexon/bridgePublisher.ts";
 import { defaultBridgePort } from "../../drivers/plexon/bridgeProtocol.ts";
 import type { PlayerKind, PlayerWorld, ProtocolPlayer } from "../player.ts";
@@ -29,9 +29,11 @@ function createBridgePlayer(world: PlayerWorld): ProtocolPlayer {
       wire.send(datagram);
     },
   });
+  let untilTick: number | null = null;
   return {
     eye: null,
     async open() {
+      untilTick = null;
       const opened = await publisher.open();
       if (opened.ok) publisher.take({ kind: "channels", channels: world.channels });
       return opened;
@@ -40,6 +42,11 @@ function createBridgePlayer(world: PlayerWorld): ProtocolPlayer {
     heard: () => publisher.heard(),
     play(block) {
       const arrivedHostNs = world.clock.now();
+      // The bridge says what its source says: that the rig's clock has jumped.
+      if (untilTick !== null && block.fromTick > untilTick) {
+        publisher.take({ kind: "fault", fault: { kind: "clockJump", jumpMs: (block.fromTick - untilTick) / nsPerMs, atRigNs: rigTimeNs(block.fromTick) }, arrivedHostNs });
+      }
+      untilTick = block.untilTick;
       for (const { tick, kind, line, state, word } of block.marks) publisher.take({ kind: "mark", mark: { kind, rigNs: rigTimeNs(tick), line, state, word }, arrivedHostNs });
       publisher.take({ kind: "spikes", batch: { timesRigNs: block.spikeTicks, channels: block.spikeChannels, units: block.spikeUnits, watermarkRigNs: rigTimeNs(block.untilTick), arrivedHostNs } });
     },

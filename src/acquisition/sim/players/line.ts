@@ -6,6 +6,7 @@ import { z } from "zod";
 import { ok } from "../../../shared/result.ts";
 import type { EyeBatch } from "../../../shared/values.ts";
 import { encodePacket, sequenceSize } from "../../drivers/line/protocol.ts";
+import { areasOf } from "../player.ts";
 import type { PlayedBlock, PlayerKind, PlayerWorld, ProtocolPlayer } from "../player.ts";
 import { createWire } from "../wire.ts";
 
@@ -71,7 +72,7 @@ function createLinePlayer(world: PlayerWorld): ProtocolPlayer {
       tickHz,
       counterBits: null,
       channels: world.channels.map((channel) => channel.name),
-      areas: [...new Set(world.channels.map((channel) => channel.area))].filter((area) => area !== "").map((area) => ({ prefix: area, area })),
+      areas: areasOf(world.channels),
     }),
     heard: () => Promise.resolve(),
     play(block: PlayedBlock) {

@@ -5,6 +5,7 @@ import { ok } from "../../../shared/result.ts";
 import { loadLsl } from "../../drivers/lsl/library.ts";
 import type { LslOutlet } from "../../drivers/lsl/library.ts";
 import { heartbeatChannel, photodiodeChannel } from "../../drivers/lsl/source.ts";
+import { areasOf } from "../player.ts";
 import type { PlayerKind, PlayerWorld, ProtocolPlayer } from "../player.ts";
 import { createWire } from "../wire.ts";
 
@@ -52,7 +53,7 @@ function createLslPlayer(world: PlayerWorld): ProtocolPlayer {
       // The rig's time is in the time stamps themselves.
       timeCorrection: false,
       channels: world.channels.map((channel) => channel.name),
-      areas: [...new Set(world.channels.map((channel) => channel.area))].filter((area) => area !== "").map((area) => ({ prefix: area, area })),
+      areas: areasOf(world.channels),
     }),
     async heard() {
       while (spikes?.hasConsumers() === false) await new Promise((resolve) => setTimeout(resolve, 10));

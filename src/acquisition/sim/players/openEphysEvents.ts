@@ -1,12 +1,13 @@
 // Plays in the place of the Open Ephys GUI with an Event Broadcaster, in its JSON form: spikes and TTL events, and at the end of each block a pulse on
 // the clock line, as the protocol itself does not say how far it is. Protocol notes: docs/rigs/open-ephys.md. Knows nothing about the driver that
 // listens.
-import type { XPublisher } from "zeromq";
 import { z } from "zod";
 import { fault, ok } from "../../../shared/result.ts";
+import { areasOf } from "../player.ts";
 import type { PlayedBlock, PlayerKind, PlayerWorld, ProtocolPlayer } from "../player.ts";
 import { createWire } from "../wire.ts";
-import { portOf } from "./openEphys.ts";
+import { createPublication } from "./publication.ts";
+import type { Parts } from "./publication.ts";
 
 const tickHz = 30_000;
 /** TTL lines of a word's strobe, of the photodiode and of the pulse that tells the time. */
@@ -17,8 +18,6 @@ const stream = "Synthetic";
 const sourceNode = 103;
 const ttlCode = new Uint8Array([0, 0]);
 const spikeCode = new Uint8Array([1, 0]);
-
-type Parts = readonly Uint8Array[];
 
 export const openEphysEventsPlayer: PlayerKind = {
   kind: "open-ephys-events",
@@ -31,22 +30,14 @@ export const openEphysEventsPlayer: PlayerKind = {
 
 function createOpenEphysEventsPlayer(world: PlayerWorld): ProtocolPlayer {
   const encode = new TextEncoder();
-  let port = world.port ?? 5557;
-  let publisher: XPublisher | null = null;
-  let subscribers = 0;
+  const publication = createPublication({ host: world.host, port: world.port ?? 5557 });
   let isClockHigh = false;
-  let onSubscriber: () => void = () => undefined;
-  // Messages go out one after the other, whatever the socket's pace.
-  let sending: Promise<void> = Promise.resolve();
 
   const wire = createWire<Parts>({
     clock: world.clock,
     seed: world.seed,
     faults: world.faults,
-    transmit(parts) {
-      const socket = publisher;
-      if (socket !== null) sending = sending.then(() => socket.send([...parts])).catch(() => undefined);
-    },
+    transmit: (parts) => publication.send(parts),
     rubbish: () => [spikeCode, encode.encode("{ not json")],
   });
 
@@ -58,50 +49,24 @@ function createOpenEphysEventsPlayer(world: PlayerWorld): ProtocolPlayer {
     send(ttlCode, { event_type: "ttl", stream, source_node: sourceNode, sample_rate: tickHz, sample_number: tick, line, state, ...(word === null ? {} : { word }) });
   }
 
-  async function listen(socket: XPublisher): Promise<void> {
-    try {
-      for await (const [subscription] of socket) {
-        if (subscription?.[0] !== 1) continue;
-        subscribers += 1;
-        onSubscriber();
-      }
-    } catch {
-      // Closed while waiting.
-    }
-  }
-
   return {
     eye: null,
     async open() {
-      const zmq = await import("zeromq");
-      const socket = new zmq.XPublisher({ linger: 200, sendHighWaterMark: 0 });
-      try {
-        await socket.bind(`tcp://${world.host}:${port === 0 ? "*" : port}`);
-      } catch (error) {
-        socket.close();
-        return fault("portInUse", `Expected port ${port} of ${world.host} to be free, but it cannot be bound: ${error instanceof Error ? error.message : String(error)}. Choose another port, or stop the program that uses it.`);
-      }
-      port = portOf(socket.lastEndpoint) ?? port;
-      publisher = socket;
-      subscribers = 0;
-      void listen(socket);
+      const problem = await publication.open();
+      if (problem !== null) return fault("portInUse", `Expected port ${publication.port()} of ${world.host} to be free, but it cannot be bound: ${problem}. Choose another port, or stop the program that uses it.`);
       return ok(undefined);
     },
     driverOptions: () => ({
       host: world.host,
-      port,
+      port: publication.port(),
       // The pulse at the end of a block comes after everything that happened in it.
       holdBackMs: 0,
       electrodes: world.channels.map((channel) => channel.name),
-      areas: [...new Set(world.channels.map((channel) => channel.area))].filter((area) => area !== "").map((area) => ({ prefix: area, area })),
+      areas: areasOf(world.channels),
       photodiodeLine,
       clockLine,
     }),
-    heard: () =>
-      new Promise((resolve) => {
-        if (subscribers > 0) resolve();
-        onSubscriber = resolve;
-      }),
+    heard: () => publication.heard(),
     play(block: PlayedBlock) {
       for (const [i, tick] of block.spikeTicks.entries()) {
         const channel = block.spikeChannels[i] ?? 0;
@@ -117,9 +82,7 @@ function createOpenEphysEventsPlayer(world: PlayerWorld): ProtocolPlayer {
     },
     async close() {
       wire.drain();
-      await sending;
-      publisher?.close();
-      publisher = null;
+      await publication.close();
     },
   };
 }
