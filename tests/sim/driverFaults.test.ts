@@ -103,7 +103,7 @@ describe("a session with a faulty transport", () => {
     expect(session.jumps).toHaveLength(1);
     const times = session.presentations.flatMap((p) => (p.excluded === null && p.onsetRigNs !== null ? [p.onsetRigNs] : []));
     expect(times.every((time, i) => i === 0 || time > (times[i - 1] ?? 0))).toBe(true);
-  }, 90_000);
+  }, 180_000);
 
   it.each(["blackrock", "plexon-bridge"])("counts what of the datagrams of %s was lost, came twice or out of order or was cut off with the cable, names what cannot be read, and replays", async (through) => {
     const session = await aSession({ through, options: { wireFaults: [{ kind: "lose", share: 0.01 }, { kind: "duplicate", share: 0.03 }, { kind: "reorder", share: 0.03 }, { kind: "rubbish", atMs: 1500 }, { kind: "cut", atMs: 2500, durationMs: 1500 }] } });

@@ -35,6 +35,8 @@ struct SchedulingAttributes {
 };
 /** The shortest that the kernel grants. */
 constexpr uint64_t sliceNs = 100 * 1000;
+/** SCHED_FLAG_RESET_ON_FORK. */
+constexpr uint64_t resetOnFork = 1;
 }  // namespace
 
 bool favourThisThread() {
@@ -43,6 +45,8 @@ bool favourThisThread() {
   // Somebody has given this process a policy of its own: theirs stands.
   if (attributes.policy != 0) return false;
   attributes.size = sizeof(attributes);
+  // What this thread starts is ordinary again.
+  attributes.flags = resetOnFork;
   attributes.runtime = sliceNs;
   return syscall(SYS_sched_setattr, 0, &attributes, 0) == 0;
 }
