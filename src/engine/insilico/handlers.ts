@@ -202,8 +202,8 @@ export function createInsilicoHandlers(options: InsilicoHandlersOptions): Insili
         const elapsedS = (now - entry.startedMs) / 1000;
         tell(entry, {
           share: progress.share, groupsDone: progress.groupsDone, groups: progress.groups,
-          message: `${entry.units.find((unit) => unit.id === progress.group.unit)?.title ?? progress.group.unit}, run ${progress.group.run + 1}, generation ${progress.generation} of ${progress.generations}`,
-          remainingS: done > 0.001 && elapsedS > 3 ? (elapsedS / done) * (1 - progress.share) : null,
+          message: progress.share >= 1 ? "Measuring the images, writing the report" : `${entry.units.find((unit) => unit.id === progress.group.unit)?.title ?? progress.group.unit}, run ${progress.group.run + 1}, generation ${progress.generation} of ${progress.generations}`,
+          remainingS: progress.share < 1 && done > 0.001 && elapsedS > 3 ? (elapsedS / done) * (1 - progress.share) : null,
         });
       },
       onGroup: (_group, results) => {
