@@ -38,12 +38,14 @@ function Age({ of }: { readonly of: AgeOf }) {
   const phase = useUi(phaseOf);
   const linkDown = useUi((s) => s.link === "down");
   // Read at the tick, not at every event.
-  const liveMs = useStore().get().ages.live;
+  const { ages: { live: liveMs }, snapshot } = useStore().get();
+  // In a break nothing is to come of images.
+  const resting = snapshot?.live?.trialState === "break";
   const going = phase === "running" || phase === "paused" || phase === "stopping";
   if (atMs === null || !going) return null;
   const ageMs = nowMs - atMs;
   if (ageMs < 1000) return null;
-  const late = linkDown || nowMs - (liveMs ?? nowMs) > silentAfterMs || (phase === "running" && ageMs > lateAfterMs[of]);
+  const late = linkDown || nowMs - (liveMs ?? nowMs) > silentAfterMs || (phase === "running" && !resting && ageMs > lateAfterMs[of]);
   return <span className={late ? "age late" : "age"} data-testid="age">{late ? "▲ " : ""}{formatAge(ageMs)} old</span>;
 }
 

@@ -43,7 +43,7 @@ export const RasterPanel = memo(function RasterPanel({ client, looked }: { reado
       name="raster" title={title} {...(file === null ? { age: "presentation" as const } : {})}
       aside={<>
         {kinds.includes("evolved") ? <span className="legend-evolved">{modelled ? "model's" : "evolved"}</span> : null}{kinds.includes("reference") ? <span className="legend-reference">reference</span> : null}{kinds.includes("plain") ? <span className="legend-plain">images</span> : null}<span className="legend-window">response window</span>
-        <span className={onset === null || measured ? "quiet" : "caution"}>last {shown.length}, newest lowest{onset === null ? "" : `, aligned to ${onsetWords[onset] ?? onset}`}</span>
+        <span className={onset === null || measured ? "quiet" : "caution"}>last {shown.length}, newest lowest{onset === null ? "" : `, at ${onsetWords[onset] ?? onset}`}</span>
       </>}
     >
       <canvas ref={canvas} data-testid="raster" role="img" aria-label="Raster and PSTH" />

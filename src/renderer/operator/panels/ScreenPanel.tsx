@@ -72,8 +72,9 @@ export const ScreenPanel = memo(function ScreenPanel({ commands }: { readonly co
     drawMirror(area, { image: held?.element ?? null, lit: imageId !== null, fixation: screen?.fixation === true });
   }, [delayed, images, store]);
   const canvas = useLiveCanvas(selectNothing, draw, 0, delayed.subscribe);
+  const resting = useUi(isResting);
   return (
-    <Panel name="screen" title="On the subject's screen" age="screen" aside={<><Where />{commands === null ? null : <EndBreak commands={commands} />}</>}>
+    <Panel name="screen" title={resting ? "Break" : "On the subject's screen"} age="screen" aside={<><Where />{commands === null ? null : <EndBreak commands={commands} />}</>}>
       <div className="mirror"><canvas ref={canvas} data-testid="screen-mirror" role="img" aria-label="Mirror of the subject's screen" title={`Mirror, ${mirrorDelayMs / 1000} s behind the screen`} /></div>
       <LastImages />
     </Panel>
@@ -85,9 +86,11 @@ function Where() {
   return <span>{place}</span>;
 }
 
+const isResting = (s: UiState): boolean => phaseOf(s) === "running" && s.snapshot?.live?.trialState === "break";
+
 /** Only while there is a break. */
 function EndBreak({ commands }: { readonly commands: Commands }) {
-  const resting = useUi((s) => phaseOf(s) === "running" && s.snapshot?.live?.trialState === "break");
+  const resting = useUi(isResting);
   return resting ? <ActButton className="chip" data-testid="end-break" onClick={() => commands.run("endBreak")}>end it <Key>O</Key></ActButton> : null;
 }
 
@@ -95,7 +98,7 @@ const selectPlace = (s: UiState): string => {
   const phase = phaseOf(s);
   if (phase !== "running" && phase !== "paused" && !s.replaying) return "";
   const state = s.snapshot?.live?.trialState ?? "";
-  if (state === "break") return `break, ${formatRemaining(s.snapshot?.live?.breakLeftMs ?? null)} left`;
+  if (state === "break") return `${formatRemaining(s.snapshot?.live?.breakLeftMs ?? null)} left`;
   if (s.screen !== null && s.screen.imageInTrial > 0 && state === "images") return `image ${s.screen.imageInTrial} of ${s.screen.imagesInTrial}`;
   return trialWords[state] ?? state;
 };
