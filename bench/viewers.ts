@@ -10,7 +10,7 @@ import { WebSocket } from "ws";
 import { openSession } from "../src/session/reader.ts";
 import { sessionConfig } from "../src/shared/contract/index.ts";
 import { unwrap } from "../src/shared/result.ts";
-import { nsPerMs, nsPerS } from "../src/shared/units.ts";
+import { nsPerS } from "../src/shared/units.ts";
 import { serve } from "../src/web/serve.ts";
 
 const { values } = parseArgs({ options: { seconds: { type: "string", default: "20" } } });
@@ -31,7 +31,7 @@ const viewer = `
 
 type Watching = "nobody" | "live" | "stopped";
 
-async function measure(watching: Watching): Promise<{ readonly presentationsPerS: number; readonly lateFlipMsMax: number; readonly viewerBytes: number; readonly hostMemoryMB: number }> {
+async function measure(watching: Watching): Promise<{ readonly presentationsPerS: number; readonly viewerBytes: number; readonly hostMemoryMB: number }> {
   const sessions = join(folder, watching);
   const served = unwrap(await serve({ host: "127.0.0.1", port: 0, allowRemote: false, sessions, rendererFolder: pages }, () => undefined));
   // The one who starts it gets nothing but the session's own state.
@@ -72,11 +72,10 @@ async function measure(watching: Watching): Promise<{ readonly presentationsPerS
   await served.close();
   const reader = unwrap(openSession(String(/"file":"([^"]+)"/.exec(started)?.[1])));
   const shown = reader.presentations();
-  const flips = reader.flips();
   const first = shown[0]?.hostNs ?? 0;
   const last = shown.at(-1)?.hostNs ?? 0;
   reader.close();
-  return { presentationsPerS: (shown.length - 1) / ((last - first) / nsPerS), lateFlipMsMax: Math.max(...flips.map((f) => (f.onsetHostNs - f.plannedHostNs) / nsPerMs)), viewerBytes, hostMemoryMB };
+  return { presentationsPerS: (shown.length - 1) / ((last - first) / nsPerS), viewerBytes, hostMemoryMB };
 }
 
 try {
