@@ -42,10 +42,13 @@ function Age({ of }: { readonly of: AgeOf }) {
   // In a break nothing is to come of images.
   const resting = snapshot?.live?.trialState === "break";
   const going = phase === "running" || phase === "paused" || phase === "stopping";
-  if (atMs === null || !going) return null;
-  const ageMs = nowMs - atMs;
+  const silent = linkDown || nowMs - (liveMs ?? nowMs) > silentAfterMs;
+  // What never came yet is as old as the engine's last word, once that is late.
+  const sinceMs = atMs ?? (silent ? liveMs : null);
+  if (sinceMs === null || !going) return null;
+  const ageMs = nowMs - sinceMs;
   if (ageMs < 1000) return null;
-  const late = linkDown || nowMs - (liveMs ?? nowMs) > silentAfterMs || (phase === "running" && !resting && ageMs > lateAfterMs[of]);
+  const late = silent || (phase === "running" && !resting && ageMs > lateAfterMs[of]);
   return <span className={late ? "age late" : "age"} data-testid="age">{late ? "▲ " : ""}{formatAge(ageMs)} old</span>;
 }
 
