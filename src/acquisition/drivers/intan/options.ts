@@ -23,7 +23,7 @@ export const intanOptionsSchema = z.strictObject({
   refractoryMs: z.number().min(0).max(10).default(1).meta({ description: "No channel has two spikes closer than this.", unit: "ms" }),
   digitalIn: z.boolean().default(true).meta({ description: "Ask for the digital inputs, for marks." }),
   photodiodeLine: z.number().int().min(1).max(16).nullable().default(null).meta({ description: "Digital input on which the photodiode is (1 to 16); none: its marks are those of a TTL line." }),
-  holdBackMs: z.number().min(0).max(150).default(20).meta({ description: "How much longer than one write of RHX spikes are waited for; grows by itself should a spike come later.", unit: "ms" }),
+  holdBackMs: z.number().min(0).max(150).default(0).meta({ description: "How much longer than one write of RHX spikes are waited for; grows by itself should a spike come later.", unit: "ms" }),
   staleMs: z.number().min(100).default(1000).meta({ description: "Silence after which the stream is reported stale.", unit: "ms" }),
   startTimeoutMs: z.number().min(100).default(5000).meta({ description: "How long a start waits for RHX to answer.", unit: "ms" }),
 });
