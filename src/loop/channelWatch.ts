@@ -16,9 +16,6 @@ const wellForS = 5;
 /** Spikes/s below which nothing can be said about a channel's silence. */
 const activeHz = 0.5;
 const namesMax = 6;
-/** A step of the stream longer than this is a hole: nobody spiked in it, and every channel looks silent until it has had time to spike again. */
-const holeNs = 2 * nsPerS;
-const afterHoleNs = 10 * nsPerS;
 
 export function createChannelWatch(options: { readonly channels: Pick<ChannelFigures, "rates" | "statuses">; readonly alarms: Pick<Alarms, "raise" | "clear">; readonly nameOf: (index: number) => string }): ChannelWatch {
   const { channels, alarms, nameOf } = options;
@@ -26,7 +23,6 @@ export function createChannelWatch(options: { readonly channels: Pick<ChannelFig
   const wellS: number[] = [];
   const spikes: number[] = [];
   let nextNs = -Infinity;
-  let judgeFromNs = -Infinity;
   const told = new Map<string, string>();
   const left = new Set<number>();
 
@@ -44,9 +40,7 @@ export function createChannelWatch(options: { readonly channels: Pick<ChannelFig
   return {
     look(watermarkRigNs) {
       if (watermarkRigNs < nextNs) return;
-      if (watermarkRigNs - nextNs > holeNs) judgeFromNs = watermarkRigNs + afterHoleNs;
       nextNs = watermarkRigNs + nsPerS;
-      if (watermarkRigNs < judgeFromNs) return;
       const rates = channels.rates();
       const silent: number[] = [];
       const noisy: number[] = [];
