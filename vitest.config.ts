@@ -5,7 +5,8 @@ export default defineConfig({
     include: ["tests/**/*.test.ts"],
     exclude: ["tests/e2e/**", "tests/e2ePlan/**"],
     pool: "forks",
-    maxWorkers: 2,
+    // One more than two cores: many suites wait for sockets and timers.
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
