@@ -138,6 +138,8 @@ export function createOnsetMatcher(options: OnsetMatcherOptions): OnsetMatcher {
       decided.push({ presentationId, expected, source: null, hasWord: true, told: true });
     },
     mark(mark) {
+      // Onsets are the display's own here: no mark is waited for, and none is astray.
+      if (options.onsetFrom === "flip") return;
       const source = usable(mark);
       if (source === null) return;
       const code = source === "strobe" && checkWords ? codeOf(mark) : null;

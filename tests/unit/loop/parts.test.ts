@@ -77,6 +77,17 @@ describe("onsets", () => {
     expect(matcher.decide(300 * nsPerMs)[0]).toMatchObject({ source: "flip", problem: null });
   });
 
+  it("take no mark for a stray one where they are the display's own", () => {
+    const matcher = aMatcher("flip");
+    for (let i = 0; i < 20; i++) {
+      matcher.flip(i, hostTimeNs((100 + 250 * i) * nsPerMs));
+      matcher.mark(light(108 + 250 * i));
+      expect(matcher.decide((110 + 250 * i) * nsPerMs)).toMatchObject([{ presentationId: i, source: "flip", problem: null }]);
+    }
+    matcher.decide(60_000 * nsPerMs);
+    expect(matcher.unmatchedMarks).toBe(0);
+  });
+
   it("refuse a doubled mark", () => {
     const matcher = aMatcher("mark");
     matcher.flip(1, hostTimeNs(100 * nsPerMs));
