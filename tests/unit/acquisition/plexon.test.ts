@@ -139,8 +139,10 @@ describe.skipIf(reason !== null)(`the Plexon source over the stand-in library${r
     for (const name of ["RESTART", "STOP", "FAIL"]) setStandIn(name, true);
     const heard = await listen(aPlexon({ library: opxLibrary, client: "opx" }));
     await passReal(() => heard.spikes().length >= 600);
-    expect(heard.kinds()).toEqual(["malformed", "lost", "reconnected", "clockJump"]);
-    expect(heard.events.find((event) => event.kind === "fault")).toMatchObject({ fault: { reason: expect.stringContaining("error -255") } });
+    // Errors are read when the counts are: before or after what the waves of spikes tell.
+    expect(heard.kinds().filter((kind) => kind !== "malformed")).toEqual(["lost", "reconnected", "clockJump"]);
+    expect(heard.kinds().filter((kind) => kind === "malformed")).toHaveLength(1);
+    expect(heard.events.find((event) => event.kind === "fault" && event.fault.kind === "malformed")).toMatchObject({ fault: { reason: expect.stringContaining("error -255") } });
     const times = heard.spikes().map((spike) => spike.timeNs);
     expect(times.every((time, i) => i === 0 || time >= (times[i - 1] ?? 0))).toBe(true);
     expect(heard.source.status().malformedPackets).toBe(1);
