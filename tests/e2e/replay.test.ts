@@ -41,6 +41,7 @@ test("the sessions screen finds a session by its subject and by its target", asy
   await page.locator('[data-testid="session-row"]').nth(1).waitFor();
   await page.keyboard.press("b");
   await at("sessions-screen").waitFor();
+  await at("browser-row").nth(1).waitFor();
   expect(await at("browser-row").count()).toBe(2);
   await page.keyboard.press("/");
   await page.keyboard.type("anna");
