@@ -1,4 +1,5 @@
 // The rig panel: everything that can fail, with one figure and its age. Knows nothing about how it is drawn.
+import { describeDelivery } from "../acquisition/delivery.ts";
 import type { Device, Level } from "../shared/contract/index.ts";
 import type { LoopStatus } from "../loop/loopTypes.ts";
 import { nsPerMs } from "../shared/units.ts";
@@ -30,7 +31,7 @@ export function describeDevices({ session, now, screen }: { readonly session: Li
       id: "spikes", label: `Spikes · ${rig.title}`,
       level: !source.connected || alarmed("streamStale") ? "fault" : source.packetsLost > 0 || source.malformedPackets > 0 || (age ?? 0) > staleMs ? "warn" : "ok",
       value: `${Math.round(perSecond).toLocaleString("en")} spikes/s`,
-      detail: [...(source.packetsLost > 0 ? [`${source.packetsLost} packets lost`] : []), ...(status.lateSpikes > 0 ? [`${status.lateSpikes.toLocaleString("en")} spikes came late`] : []), source.address].join(", "), ageMs: age,
+      detail: [...(source.packetsLost > 0 ? [`${source.packetsLost} packets lost`] : []), ...(status.lateSpikes > 0 ? [`${status.lateSpikes.toLocaleString("en")} spikes came late`] : []), describeDelivery(rig.delivery()), source.address].filter((t) => t !== "").join(", "), ageMs: age,
     },
     {
       id: "onset", label: "Onset marks", level: alarmed("noOnsetMark") || alarmed("doubledMark") ? "warn" : lag.n > 0 ? "ok" : "off",

@@ -1,6 +1,8 @@
 // From the rig's configuration to its ports: spikes, eye, reward and event codes, each by its kind. Knows nothing about the loop.
 import { createClockAligner } from "../acquisition/align.ts";
 import type { StatefulClockAligner } from "../acquisition/align.ts";
+import { watchDelivery } from "../acquisition/delivery.ts";
+import type { DeliveryFigures } from "../acquisition/delivery.ts";
 import { eyeRegistry, openDevice, rewardRegistry, syncRegistry } from "../acquisition/devices.ts";
 import type { DeviceKind, DeviceWorld } from "../acquisition/devices.ts";
 import { openSource, openSyntheticRig, rigRegistry } from "../acquisition/index.ts";
@@ -34,6 +36,8 @@ export interface Rig {
   readonly retina: Retina | null;
   /** Learns the map between the clocks from what the loop gives it; devices with host times read it. */
   readonly aligner: StatefulClockAligner;
+  /** How late the source's data come, over the last minute; null while too little has come to say. */
+  readonly delivery: () => DeliveryFigures | null;
   /** The synthetic rig's ground truth; null on real rigs. */
   readonly truth: GroundTruth | null;
   /** The synthetic rig's subject and wires, for a program that plays the world around it; null on real rigs. */
@@ -81,7 +85,8 @@ export function openRig(input: RigConfigInput, world: { readonly clock: Clock; r
   if (!reward.ok) return reward;
   const sync = config.sync === null ? ok(null) : openDevice(syncRegistry, config.sync, deviceWorld);
   if (!sync.ok) return sync;
-  return ok({ ...common, source: withUnitTargets(own.source, config.channels, world.pastChannels), retina: own.retina, truth: own.truth, world: own.world, eye: eye.value, reward: reward.value, sync: sync.value });
+  const { source, delivery } = watchDelivery(own.source, aligner);
+  return ok({ ...common, delivery, source: withUnitTargets(source, config.channels, world.pastChannels), retina: own.retina, truth: own.truth, world: own.world, eye: eye.value, reward: reward.value, sync: sync.value });
 }
 
 /** The rigs that a session can be run with, for the start screen. */

@@ -1,6 +1,7 @@
 // A rig opened without a session: every device live, rates beside those of the last session, pulses and words tried by hand, the eye calibrated.
 // Writes no session. Knows nothing about transport or layout.
 import { statfs } from "node:fs/promises";
+import { describeDelivery } from "../acquisition/delivery.ts";
 import { rigRegistry } from "../acquisition/index.ts";
 import type { ProgramStatus, RigProgram } from "../acquisition/index.ts";
 import { checkWritable } from "../session/folder.ts";
@@ -224,7 +225,7 @@ export async function openRigCheck(args: RigOpenArgs, world: RigCheckWorld): Pro
     const devices: Device[] = [{
       id: "spikes", label: `Spikes · ${rig.title}`, level: spikesProblem !== null ? "fault" : source.packetsLost > 0 || lost > 0 ? "warn" : "ok",
       value: `${Math.round(total).toLocaleString("en")} spikes/s`,
-      detail: spikesProblem ?? [`${channels.length} channels, ${silent} silent`, ...(lost > 0 ? [`${lost} of them fired in the last session`] : []), ...(source.packetsLost > 0 ? [`${source.packetsLost} packets lost`] : []), source.address].join(", "), ageMs: age,
+      detail: spikesProblem ?? [`${channels.length} channels, ${silent} silent`, ...(lost > 0 ? [`${lost} of them fired in the last session`] : []), ...(source.packetsLost > 0 ? [`${source.packetsLost} packets lost`] : []), describeDelivery(rig.delivery()), source.address].filter((t) => t !== "").join(", "), ageMs: age,
     }];
     if (program !== null && programStatus !== null) devices.push({ id: "program", label: program.name, ...programStatus.status, ageMs: ageMs(now, programStatus.atNs) });
     devices.push(deviceOf("eye", "Eye", rig.eye?.name ?? null, rig.eye?.status?.() ?? null, now, failed.get("eye"), () => (gaze === null && !rawHeard ? "no sample yet" : gaze?.valid.at(-1) === 1 || raw.at(-1)?.valid === 1 ? "sees the eye" : "does not see the eye")));

@@ -18,9 +18,15 @@ export interface ChannelFigures {
   signalHz(): number[];
   statuses(): ChannelStatus[];
   resize(channelCount: number): void;
+  /** From here on a channel's silence is counted in time of which the stream brought something; without it, as earlier recordings were made, in all time of the rig's clock. */
+  countHeardTime(): void;
+  /** The source is away: what its clock does until it is back is no time in which a channel could have been heard. */
+  away(isAway: boolean): void;
 }
 
 const silentAfterMs = 10_000;
+/** A longer step of the stream's clock is a hole (stopped, lost, started again; twice the longest batch): whatever the channels did in it, nobody heard it. */
+const holeMs = 2000;
 /** A channel is noisy above this rate (no cortical multi-unit site holds it for a second) or when half its spikes repeat at the mains period. */
 const noisyHz = 400;
 
@@ -33,6 +39,12 @@ export function createChannelFigures(initialCount: number): ChannelFigures {
   let secondStart = Number.NaN;
   let firstNs = Number.NaN;
   let watermark = Number.NEGATIVE_INFINITY;
+  let countsHeard = false;
+  let isAway = false;
+  let previousNs = Number.NaN;
+  /** Time of the stream without its holes, and what of it had passed at each channel's newest spike. */
+  let heardNs = 0;
+  let heardAt = new Float64Array(count);
   /** Per image: presentations, and per channel the sum and sum of squares of its response. */
   const images = new Map<number, { n: number; sum: Float64Array; squares: Float64Array }>();
 
@@ -51,8 +63,17 @@ export function createChannelFigures(initialCount: number): ChannelFigures {
     return Array.from({ length: count }, (_, c) => varianceOf(repeated, c));
   }
 
+  function silentNs(channel: number): number {
+    if (countsHeard) return heardNs - (heardAt[channel] ?? 0);
+    const last = lastSpikeNs[channel] ?? Number.NaN;
+    return Number.isNaN(last) ? watermark - firstNs : watermark - last;
+  }
+
   return {
     add(batch) {
+      const stepNs = batch.watermarkRigNs - previousNs;
+      previousNs = batch.watermarkRigNs;
+      if (!isAway && stepNs > 0 && stepNs <= holeMs * nsPerMs) heardNs += stepNs;
       if (Number.isNaN(firstNs)) {
         firstNs = batch.watermarkRigNs;
         secondStart = batch.timesRigNs[0] ?? batch.watermarkRigNs;
@@ -68,6 +89,7 @@ export function createChannelFigures(initialCount: number): ChannelFigures {
         const periodic = Math.abs(gapMs - 10) < 0.2 || Math.abs(gapMs - 20) < 0.2 || Math.abs(gapMs - 1000 / 60) < 0.2 ? 1 : 0;
         mains[c] = (mains[c] ?? 0) + (periodic - (mains[c] ?? 0)) / 200;
         lastSpikeNs[c] = t;
+        heardAt[c] = heardNs;
       }
       watermark = Math.max(watermark, batch.watermarkRigNs);
       closeSeconds(watermark);
@@ -100,9 +122,7 @@ export function createChannelFigures(initialCount: number): ChannelFigures {
     statuses() {
       return Array.from({ length: count }, (_, c): ChannelStatus => {
         if (!(watermark - firstNs > 0)) return "unknown";
-        const last = lastSpikeNs[c] ?? Number.NaN;
-        const since = Number.isNaN(last) ? watermark - firstNs : watermark - last;
-        if (since > silentAfterMs * nsPerMs) return "silent";
+        if (silentNs(c) > silentAfterMs * nsPerMs) return "silent";
         if ((rate[c] ?? 0) > noisyHz || (mains[c] ?? 0) > 0.5) return "noisy";
         return "ok";
       });
@@ -122,7 +142,15 @@ export function createChannelFigures(initialCount: number): ChannelFigures {
         image.sum = grow(image.sum, 0);
         image.squares = grow(image.squares, 0);
       }
+      // A channel that appears late is silent from its appearance on.
+      heardAt = grow(heardAt, heardNs);
       count = channelCount;
+    },
+    countHeardTime() {
+      countsHeard = true;
+    },
+    away(away) {
+      isAway = away;
     },
   };
 }

@@ -121,6 +121,8 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   let lastClockNs = Number.NEGATIVE_INFINITY;
   let clockJumps = 0;
   let noSpikesSince: HostTimeNs | null = null;
+  /** Silence is counted in time of which the stream brought something. */
+  let countsHeard = false;
   /** The patch is being flashed; the first trial waits. */
   let calibrating: DisplayCalibration | null = null;
   let calibration: DisplayCalibrationRecord | null = null;
@@ -337,6 +339,8 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
     switch (input.kind) {
       case "begin":
         refreshHz = input.refreshHz;
+        countsHeard = "silence" in input;
+        if (countsHeard) channels.countHeardTime();
         setChannels(input.channels);
         if (!options.hasEye) step({ kind: "gaze", inside: true, atHostNs: now });
         goOn();
@@ -527,17 +531,18 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         return;
       }
       case "stale":
-        blockers.add("source");
+        sourceAway();
         alarms.raise({ code: "streamStale", severity: "fault", message: `No data from ${name} for ${(f.ageMs / 1000).toFixed(1)} s. Trials wait until the stream is back.`, data: f });
         stopWithoutStream(`no data from ${name} for ${(f.ageMs / 1000).toFixed(1)} s`);
         return;
       case "lost":
-        blockers.add("source");
+        sourceAway();
         alarms.raise({ code: "sourceLost", severity: "fault", message: `Lost ${name}: ${f.reason}. Trying again; trials wait.`, data: f });
         stopWithoutStream(`${name} was lost (${f.reason})`);
         return;
       case "reconnected": {
         blockers.delete("source");
+        channels.away(false);
         const away = `after ${(f.awayMs / 1000).toFixed(1)} s`;
         alarms.clear("sourceLost", `${name} is back ${away}.`);
         alarms.clear("streamStale", `${name} streams again ${away}.`);
@@ -562,6 +567,12 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
       default:
         assertNever(f);
     }
+  }
+
+  function sourceAway(): void {
+    blockers.add("source");
+    channels.away(true);
+    if (countsHeard) noSpikesSince = null;
   }
 
   /** Where the session is to stop rather than to wait. */

@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createSyntheticRig } from "../../src/acquisition/synthetic/rig.ts";
 import { runHeadless } from "../../src/engine/headless.ts";
@@ -87,6 +88,20 @@ describe("a session with a faulty transport", () => {
     const times = session.presentations.flatMap((p) => (p.excluded === null && p.onsetRigNs !== null ? [p.onsetRigNs] : []));
     expect(times.every((time, i) => i === 0 || time > (times[i - 1] ?? 0))).toBe(true);
   }, 90_000);
+
+  it("calls no channel silent for a hole of the whole stream, and replays an earlier recording by the rule that it was made with", async () => {
+    const session = await aSession({ through: "line", options: { wireFaults: [{ kind: "restart", atMs: 7000, durationMs: 12_000 }] } });
+    expect(session.run.generations).toBe(3);
+    expect(session.codes.has("reconnected")).toBe(true);
+    expect(session.codes.has("channelSilent")).toBe(false);
+    expect(session.codes.has("noSpikes")).toBe(false);
+    expect(unwrap(await verifySession(session.run.session)).firstDifference).toBeNull();
+    // A run of before the rule says nothing of it: then the hole counts, as it did.
+    const file = new Database(session.run.session);
+    file.prepare("UPDATE events SET data_json = json_remove(data_json, '$.silence') WHERE category = 'input' AND code = 'begin'").run();
+    file.close();
+    expect(unwrap(await verifySession(session.run.session)).firstDifference?.replayed).toContain("channelSilent");
+  }, 60_000);
 
   it("stops instead where the rig is set to stop, and says why", async () => {
     const session = await aSession({ through: "line", onStreamLost: "stop", options: { wireFaults: [{ kind: "stall", atMs: 2000, durationMs: 4000 }] } });

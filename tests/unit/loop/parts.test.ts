@@ -247,6 +247,37 @@ describe("channel figures", () => {
     expect(figures.statuses()).toEqual(["silent", "noisy", "ok"]);
     expect(figures.rates()[1]).toBe(50);
   });
+
+  /** Two channels of 10 spikes/s in batches of 100 ms for 12 s, then `then`; at the end 200 ms of the first channel alone. */
+  function heard(then: (figures: ReturnType<typeof createChannelFigures>, say: (fromMs: number, toMs: number, channels: readonly number[]) => void) => number, rule: "heard" | "all" = "heard") {
+    const figures = createChannelFigures(2);
+    if (rule === "heard") figures.countHeardTime();
+    const say = (fromMs: number, toMs: number, channels: readonly number[]): void => {
+      for (let t = fromMs; t < toMs; t += 100) {
+        figures.add({ timesRigNs: Float64Array.from(channels, (c) => (t + 13 + 7 * c) * nsPerMs), channels: Uint16Array.from(channels), units: new Uint8Array(channels.length), watermarkRigNs: rigTimeNs((t + 100) * nsPerMs), arrivedHostNs: hostTimeNs(0) });
+      }
+    };
+    say(0, 12_000, [0, 1]);
+    const nowMs = then(figures, say);
+    say(nowMs, nowMs + 200, [0]);
+    return figures.statuses();
+  }
+
+  it("count no time in which the stream had nothing as a channel's silence, where the run says so", () => {
+    expect(heard(() => 40_000)).toEqual(["ok", "ok"]);
+    expect(heard(() => 40_000, "all")).toEqual(["ok", "silent"]);
+    // A driver whose watermark goes on by this computer's clock while its peer is away.
+    const away = (figures: ReturnType<typeof createChannelFigures>, say: (fromMs: number, toMs: number, channels: readonly number[]) => void): number => {
+      figures.away(true);
+      say(12_000, 30_000, []);
+      figures.away(false);
+      return 30_000;
+    };
+    expect(heard(away)).toEqual(["ok", "ok"]);
+    expect(heard(away, "all")).toEqual(["ok", "silent"]);
+    // Holes are no excuse for a channel that says nothing for ten seconds of a stream that others speak in.
+    expect(heard((_, say) => (say(12_000, 17_500, [0]), say(40_000, 45_000, [0]), 45_000))).toEqual(["ok", "silent"]);
+  });
 });
 
 describe("the virtual clock", () => {
