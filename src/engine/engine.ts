@@ -16,6 +16,7 @@ import type { Fault, Result } from "../shared/result.ts";
 import { nsPerMs } from "../shared/units.ts";
 import type { ImageBatch } from "../shared/values.ts";
 import { checkSession } from "./check.ts";
+import { createModelNotices } from "./modelNotices.ts";
 import { modelSettingsFile } from "./modelsCommands.ts";
 import { createInsilicoHandlers } from "./insilico/handlers.ts";
 import { createDiverseSetHandlers } from "./diverseSet/job.ts";
@@ -76,12 +77,15 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
   const clock = createRealClock();
   const listeners = new Set<(event: EngineEvent) => void>();
   let running: Running | null = null;
+  const notices = createModelNotices();
   // The last folder is the user's own: measurements of this machine are kept in it.
   const ownModels = options.modelFolders.length > 1 ? options.modelFolders.at(-1) : undefined;
   const started = await startModels({
     modelsDirs: options.modelFolders, inProcess: options.modelsInProcess ?? false, ...(ownModels === undefined ? {} : { settingsFile: modelSettingsFile(ownModels) }),
-    onNotice: ({ kind, message }) => {
-      if (running?.ended === false) running.session?.record({ kind: "event", category: "engine", severity: kind === "providerLeft" || kind === "notFused" ? "info" : "warn", code: kind, message, dataJson: "" });
+    onNotice: (notice) => {
+      if (running === null || running.ended || running.session === null) return;
+      const record = notices.recordOf(notice);
+      if (record !== null) running.session.record(record);
     },
   });
   if (!started.ok) return started;
@@ -165,6 +169,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       telemetryHolder.telemetry = telemetry;
       for (const record of early) telemetry.onRecord(...record);
       telemetry.attach(session.loop);
+      notices.forget();
       running = { session, telemetry, watch, images, ticker: setInterval(() => tick(), liveMs), ended: false };
       telemetry.setPhase("starting");
       await session.loop.start();

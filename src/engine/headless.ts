@@ -8,6 +8,7 @@ import type { Models } from "../models/client.ts";
 import { emptyPlan, stepsOf } from "../shared/contract/index.ts";
 import type { PlanState, PlanStep, SessionConfig, StepReport } from "../shared/contract/index.ts";
 import { modelImagesOf } from "./modelImages.ts";
+import { isLogLine } from "../shared/records.ts";
 import { FaultError, fault, ok } from "../shared/result.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { nsPerS } from "../shared/units.ts";
@@ -96,7 +97,7 @@ export async function runHeadless(options: HeadlessOptions & { readonly models: 
     display: createTimedDisplay({ clock }),
     onRecord: (body) => {
       if (body.kind === "image") images += 1;
-      if (body.kind === "event" && body.category !== "input") options.onLog?.(body.severity, body.message);
+      if (body.kind === "event" && isLogLine(body)) options.onLog?.(body.severity, body.message);
       if (body.kind === "generation") hash.update(new Uint8Array(body.scores.buffer, body.scores.byteOffset, body.scores.byteLength));
     },
     listener: {

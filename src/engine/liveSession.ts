@@ -146,7 +146,7 @@ async function compose(options: LiveSessionOptions): Promise<LiveSession> {
   for (const g of generators.values()) recorder.record({ kind: "model", role: "generator", id: g.identity.id, sha256: g.identity.sha256, provider: g.identity.provider });
   if (encoder !== null) recorder.record({ kind: "model", role: "encoder", id: encoder.identity.id, sha256: encoder.identity.sha256, provider: encoder.identity.provider });
 
-  if (resume !== null) recorder.record({ kind: "event", category: "engine", severity: "info", code: wentOnCode, message: "", dataJson: JSON.stringify({ ...resume.counters, rewardMs: resume.rewardMs }) });
+  if (resume !== null) recorder.record({ kind: "event", category: "engine", severity: "info", code: wentOnCode, message: "The session goes on where it was interrupted.", dataJson: JSON.stringify({ ...resume.counters, rewardMs: resume.rewardMs }) });
 
   display.place(placementOf(config.display, display.geometry()));
   const reward: LimitedReward | null = rig.reward === null ? null : limitReward({

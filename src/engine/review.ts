@@ -3,6 +3,7 @@ import type { ChannelLive, PlanState, SessionConfig, StepState, GalleryItem, Log
 import { z } from "zod";
 import { sessionConfig, stepsOf } from "../shared/contract/index.ts";
 import type { SessionList, SessionReader } from "../session/reader.ts";
+import { isLogLine } from "../shared/records.ts";
 import type { Fault, Result } from "../shared/result.ts";
 import { fitRewardFlow, rewardMl } from "../shared/rewardFlow.ts";
 import { nsPerMs } from "../shared/units.ts";
@@ -76,7 +77,7 @@ export function reviewSnapshot(reader: SessionReader): Snapshot {
       const rateHz = zero(Math.max(...[...g.scores].filter((s) => !Number.isNaN(s))));
       return [{ thread: g.thread, generation: g.generation, imageId: g.bestImageId, role: "best", rateHz, label: `${rateHz.toFixed(0)} spikes/s` }];
     }),
-    log: events.slice(-500).map((e, i): LogEntry => ({ id: i + 1, atMs: Math.max(0, (e.hostNs - startNs) / nsPerMs), severity: e.severity, code: e.code, message: e.message })),
+    log: events.filter(isLogLine).slice(-500).map((e, i): LogEntry => ({ id: i + 1, atMs: Math.max(0, (e.hostNs - startNs) / nsPerMs), severity: e.severity, code: e.code, message: e.message })),
     views: ended.flatMap((e) => (e.view === null ? [] : [e.view])),
     stepReports: ended.map((e) => e.report),
     reports: events.flatMap((e) => (e.code === "report" ? [reportOf(e.dataJson)] : [])),

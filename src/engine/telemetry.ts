@@ -3,6 +3,7 @@ import type { EventName, EventPayload, Snapshot } from "../shared/contract/index
 import type { Alarm, ChannelState, CurvePoint, Device, GalleryItem, Live, LogEntry, Phase, PresentationEvent, SessionConfig, StepReport, StepView, StreamAges } from "../shared/contract/index.ts";
 import type { ClosedLoop } from "../loop/closedLoop.ts";
 import type { GenerationResult, LoopListener, SettledPresentation } from "../loop/loopTypes.ts";
+import { isLogLine } from "../shared/records.ts";
 import type { SessionRecordBody } from "../shared/records.ts";
 import { createFrameTimings } from "./frameTiming.ts";
 import { fitRewardFlow, rewardMl } from "../shared/rewardFlow.ts";
@@ -226,7 +227,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
         reward.totalMl += rewardMl(body.pulseMs, flow, config.trial.rewardMlPerS);
         if (body.cause === "manual") reward.manualPulses += 1;
       }
-      if (body.kind !== "event" || body.category === "input") return;
+      if (body.kind !== "event" || !isLogLine(body)) return;
       const entry: LogEntry = { id: ++logId, atMs: sinceStartMs(hostNs), severity: body.severity, code: body.code, message: body.message };
       log.push(entry);
       if (log.length > logKept) log.shift();

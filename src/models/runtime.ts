@@ -47,6 +47,9 @@ export interface ModelsNotice {
   readonly kind: "providerLeft" | "batchHalved" | "restarted" | "crashed" | "notFused";
   readonly model: string;
   readonly message: string;
+  /** Of `providerLeft`: the provider, and whether it was asked for by name. */
+  readonly provider?: string;
+  readonly wasWanted?: boolean;
 }
 
 /** How one model runs on this machine. */
@@ -206,10 +209,11 @@ export function createRuntime(
         if (error instanceof FaultError) return fault(error.code, error.message);
         throw error;
       }
-      const opened = await openSession(compiled, { wanted: await chosenProvider(), threads: settings.threads, banned: settings.banned, ...(listeners.onTrying === undefined ? {} : { onTrying: listeners.onTrying }), ...(listeners.sessionMaker === undefined ? {} : { runtime: listeners.sessionMaker }) });
+      const wanted = await chosenProvider();
+      const opened = await openSession(compiled, { wanted, threads: settings.threads, banned: settings.banned, ...(listeners.onTrying === undefined ? {} : { onTrying: listeners.onTrying }), ...(listeners.sessionMaker === undefined ? {} : { runtime: listeners.sessionMaker }) });
       if (!opened.ok) return fault(opened.error.code, `Model "${modelId}": ${opened.error.message}`);
       for (const attempt of opened.value.attempts) {
-        if (!attempt.used) listeners.onNotice({ kind: "providerLeft", model: modelId, message: `${attempt.provider} is not used for ${modelId}. ${attempt.reason}` });
+        if (!attempt.used) listeners.onNotice({ kind: "providerLeft", model: modelId, provider: attempt.provider, wasWanted: attempt.provider === wanted, message: `${attempt.provider} is not used for ${modelId}. ${attempt.reason}` });
       }
       // The file was needed to open the session only; large models should not stay in memory twice.
       const fresh: Ready = { key: `${key} ${opened.value.provider} ${settings.threads}`, model: { ...compiled, file: new Uint8Array() }, opened: opened.value, batch: settings.batchMax, tuning: null, single: false };

@@ -196,9 +196,15 @@ export interface EventRecord {
   readonly category: "operator" | "alarm" | "fault" | "note" | "log" | "state" | "input" | "engine";
   readonly severity: "info" | "warn" | "fault";
   readonly code: string;
+  /** A sentence for people; "" = nothing to read, kept for replay and resuming. */
   readonly message: string;
   /** JSON text with the details, "" where there are none. */
   readonly dataJson: string;
+}
+
+/** Whether people read it in a log: what has a sentence and is not there for replay alone. */
+export function isLogLine(event: Pick<EventRecord, "category" | "message">): boolean {
+  return event.category !== "input" && event.message !== "";
 }
 
 /** What the display's lag was at the start of a run: flashes of the photodiode patch against the marks that the rig had of them. */

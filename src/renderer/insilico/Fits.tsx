@@ -3,7 +3,8 @@ import { useCallback, useEffect, useMemo, useState } from "react";
 import { ActButton, LevelMark, Panel } from "../operator/parts.tsx";
 import { ChoiceField, NumberField } from "../operator/start/fields.tsx";
 import { Scatter, Weights } from "./charts.tsx";
-import { cardsInOrder, numberWords, shareWords, usualEncoder } from "./insilicoView.ts";
+import { useSize } from "../operator/hooks.ts";
+import { cardsInOrder, layoutCards, numberWords, shareWords, usualEncoder } from "./insilicoView.ts";
 import type { UnitChoice } from "./InsilicoScreen.tsx";
 import type { AppDescription, EngineClient, SessionFitView, SessionSummary, UnitCard } from "../../shared/contract/index.ts";
 
@@ -17,6 +18,8 @@ export function Fits({ client, mayOperate, onAblate }: { readonly client: Engine
   const cards = useMemo(() => cardsInOrder(fit?.units ?? []), [fit]);
   const shown = cards.find((card) => card.name === unit) ?? (fit?.bestUnit == null ? undefined : fit.units[fit.bestUnit]) ?? cards[0];
 
+  const room = useSize();
+  const layout = layoutCards(cards.length, room.widthPx, room.heightPx);
   return (
     <main className="fits">
       <div className="insilico-side">
@@ -29,13 +32,13 @@ export function Fits({ client, mayOperate, onAblate }: { readonly client: Engine
         aside={fit === null ? undefined : <span className="quiet">{fit.units.length} units on {fit.images} images, {fit.encoder} {fit.layer}. Same sign over units: {fit.consistentPositive} features positive, {fit.consistentNegative} negative of {fit.features}</span>}
       >
         {fit === null ? <p className="empty">{busy ? "Fitting every unit" : chosen === null ? "Record a session first." : "Fit the session's units to see them here."}</p> : null}
-        <div className="unit-cards">
+        <div className={layout.isCompact ? "unit-cards compact" : "unit-cards"} ref={room.ref} data-fits={layout.fits} style={{ gridTemplateColumns: `repeat(${layout.columns}, minmax(0, 1fr))`, gridAutoRows: `${layout.rowPx}px` }}>
           {cards.map((card) => (
             <button key={card.name} type="button" className={card === shown ? "unit-card on" : "unit-card"} aria-pressed={card === shown} data-testid="unit-card" onClick={() => setUnit(card.name)}>
-              <span className="name"><b>{card.name}</b>{fit !== null && fit.bestUnit !== null && fit.units[fit.bestUnit]?.name === card.name ? <em>best</em> : <span className="quiet">{card.area}</span>}</span>
+              <span className="name"><b>{card.name}</b>{fit !== null && fit.bestUnit !== null && fit.units[fit.bestUnit]?.name === card.name ? <em>best</em> : layout.isCompact ? null : <span className="quiet">{card.area}</span>}{layout.isCompact ? <span title="r², held-out images">{shareWords(card.r2Test ?? card.r2Train)}</span> : null}</span>
               <Scatter card={card} />
-              <Weights card={card} />
-              <span className="scores"><span>r² <b>{shareWords(card.r2Test ?? card.r2Train)}</b></span><span className="quiet">ceiling r {shareWords(card.ceilingR)}</span></span>
+              {layout.isCompact ? null : <Weights card={card} />}
+              {layout.isCompact ? null : <span className="scores"><span>r² <b>{shareWords(card.r2Test ?? card.r2Train)}</b></span><span className="quiet">ceiling r {shareWords(card.ceilingR)}</span></span>}
             </button>
           ))}
         </div>

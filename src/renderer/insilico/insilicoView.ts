@@ -9,6 +9,38 @@ export function cardsInOrder(units: readonly UnitCard[]): readonly UnitCard[] {
   return units.toSorted((a, b) => score(b) - score(a));
 }
 
+export interface CardLayout {
+  readonly columns: number;
+  readonly rowPx: number;
+  /** Name, score and scatter alone. */
+  readonly isCompact: boolean;
+  /** All are seen at once; else whole rows are, and the rest is scrolled to. */
+  readonly fits: boolean;
+}
+
+const cardGapPx = 8;
+const cardMin = { widthPx: 104, heightPx: 108 } as const;
+/** Height beyond the square of the scatter: name, weights, scores, padding. */
+const cardBesidesPx = 56;
+const compactBelowPx = 160;
+
+/** Cards as large as lets all of them stand in the room; where they would get too small to be read, as many whole rows as fit. */
+export function layoutCards(count: number, widthPx: number, heightPx: number): CardLayout {
+  const widthOf = (columns: number): number => (widthPx - cardGapPx * (columns - 1)) / columns;
+  const rowOf = (rows: number): number => Math.floor((heightPx - cardGapPx * (rows - 1)) / rows);
+  const columnsMax = Math.max(1, Math.floor((widthPx + cardGapPx) / (cardMin.widthPx + cardGapPx)));
+  const columnsMin = Math.min(columnsMax, Math.max(1, Math.floor((widthPx + cardGapPx) / (240 + cardGapPx))));
+  for (let columns = columnsMin; columns <= columnsMax; columns++) {
+    const rows = Math.max(1, Math.ceil(count / columns));
+    // A row taller than its card needs is empty.
+    const rowPx = Math.min(rowOf(rows), Math.round(widthOf(columns) + cardBesidesPx));
+    if (rowPx >= Math.max(cardMin.heightPx, 0.9 * widthOf(columns))) return { columns, rowPx, isCompact: rowPx < compactBelowPx, fits: true };
+  }
+  const rows = Math.max(1, Math.floor((heightPx + cardGapPx) / (cardMin.heightPx + cardGapPx)));
+  const rowPx = Math.max(cardMin.heightPx, rowOf(rows));
+  return { columns: columnsMax, rowPx, isCompact: rowPx < compactBelowPx, fits: false };
+}
+
 export interface GalleryCell {
   readonly sign: Sign;
   readonly alpha: number;

@@ -1,9 +1,9 @@
 // The top line: whose session, how far, what it is doing, pause and stop. And under it the one line that says whether all is well.
-import { memo } from "react";
+import { memo, type ReactNode } from "react";
 import { adviceFor } from "./alarmAdvice.ts";
 import { formatAge, formatCount, formatDate, formatDuration, formatRemaining } from "./format.ts";
 import { GenerationWord, PlanStrip } from "./plan/PlanStrip.tsx";
-import { ActButton, Key, LevelMark } from "./parts.tsx";
+import { ActButton, Icon, Key, LevelMark } from "./parts.tsx";
 import { useNowMs, useTheme } from "./hooks.ts";
 import { useStore, useUi, useUiPaced } from "./store.ts";
 import { phaseOf, stageOf, stepsOfPlan, type UiState } from "./uiState.ts";
@@ -14,9 +14,9 @@ export function Wordmark() {
   return <span className="wordmark"><svg viewBox="0 0 32 20" aria-hidden="true"><path d="M1 15h8c2.5 0 2.5-13 5-13s3 9.500 5.500 9.5S23 8 26 8h5" /></svg>Evoked</span>;
 }
 
-const phaseWords: Readonly<Record<Phase, { readonly word: string; readonly mark: string }>> = {
-  idle: { word: "Idle", mark: "○" }, starting: { word: "Starting", mark: "◐" }, running: { word: "Running", mark: "●" }, paused: { word: "Paused", mark: "❚❚" },
-  stopping: { word: "Stopping", mark: "◐" }, finished: { word: "Finished", mark: "✓" }, failed: { word: "Failed", mark: "■" }, review: { word: "Review", mark: "↺" },
+const phaseWords: Readonly<Record<Phase, { readonly word: string; readonly mark: ReactNode }>> = {
+  idle: { word: "Idle", mark: "○" }, starting: { word: "Starting", mark: "↻" }, running: { word: "Running", mark: "●" }, paused: { word: "Paused", mark: <Icon name="hold" /> },
+  stopping: { word: "Stopping", mark: "↻" }, finished: { word: "Finished", mark: "✓" }, failed: { word: "Failed", mark: "■" }, review: { word: "Review", mark: "↺" },
 };
 
 export function PhasePill() {

@@ -41,7 +41,7 @@ export function ReviewHeader({ client, review, mayOperate, run }: { readonly cli
 export function VerificationWord({ verification }: { readonly verification: Verification | null }) {
   if (verification === null) return null;
   const { state, share, message } = verification;
-  if (state === "waiting") return <span className="verify-state quiet" data-testid="verification" data-state={state}>{share === 0 ? "○ to be verified" : `◐ verifying ${Math.round(share * 100)} %`}</span>;
+  if (state === "waiting") return <span className="verify-state quiet" data-testid="verification" data-state={state}>{share === 0 ? "○ to be verified" : `↻ verifying ${Math.round(share * 100)} %`}</span>;
   return <span className={`verify-state ${state === "identical" ? "good" : state === "different" ? "state-unreadable" : "caution"}`} data-testid="verification" data-state={state} title={message}>{state === "identical" ? "✓" : state === "different" ? "■" : "▲"} {message}</span>;
 }
 

@@ -26,6 +26,19 @@ export function useMedia(query: string): boolean {
   return useSyncExternalStore(subscribe, () => window.matchMedia(query).matches);
 }
 
+/** The inner size of an element, px; 0 before it is there. */
+export function useSize(): { readonly ref: React.RefCallback<HTMLElement>; readonly widthPx: number; readonly heightPx: number } {
+  const [element, setElement] = useState<HTMLElement | null>(null);
+  const [size, setSize] = useState({ widthPx: 0, heightPx: 0 });
+  useEffect(() => {
+    if (element === null) return;
+    const sizes = new ResizeObserver(() => setSize({ widthPx: element.clientWidth, heightPx: element.clientHeight }));
+    sizes.observe(element);
+    return () => sizes.disconnect();
+  }, [element]);
+  return { ref: setElement, ...size };
+}
+
 /**
  * A canvas drawn anew when `select` gives another value, the size changes or the theme does: at most once per animation frame,
  * and past React. `everyMs` spaces the drawings of what nobody reads ten times a second, all of one pace in one frame; `also` names another

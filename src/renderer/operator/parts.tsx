@@ -11,6 +11,15 @@ export function Key({ children }: { readonly children: ReactNode }) {
   return <kbd>{children}</kbd>;
 }
 
+const iconPaths = {
+  back: "M13 2v12L3 8z", on: "M3 2v12l10-6z", farBack: "M8 2v12L0 8zM16 2v12L8 8z", farOn: "M0 2v12l8-6zM8 2v12l8-6z", hold: "M3 2h4v12H3zM9 2h4v12H9z",
+} as const;
+
+/** Drawn, not set: no font has all of them. */
+export function Icon({ name }: { readonly name: keyof typeof iconPaths }) {
+  return <svg className="icon" viewBox="0 0 16 16" aria-hidden="true"><path d={iconPaths[name]} /></svg>;
+}
+
 export function Panel(props: { readonly name: string; readonly title: ReactNode; readonly aside?: ReactNode; readonly age?: AgeOf; /** What comes several times a second: its age shows once nothing new has come for a second. null = nothing is to come. */ readonly since?: object | null; readonly children: ReactNode }) {
   return (
     <section className={`panel panel-${props.name}`} data-testid={`panel-${props.name}`}>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import fc from "fast-check";
-import { axisTicks, bestOfEach, cardsInOrder, conditionWords, galleryOf, numberWords, queuedImageOf, readAlphas, remainingWords } from "../../../src/renderer/insilico/insilicoView.ts";
+import { axisTicks, bestOfEach, cardsInOrder, conditionWords, galleryOf, layoutCards, numberWords, queuedImageOf, readAlphas, remainingWords } from "../../../src/renderer/insilico/insilicoView.ts";
 import { readCondition } from "../../../src/analysis/modelCondition.ts";
 import type { SweepLine, SweepRun, SweepView, UnitCard } from "../../../src/shared/contract/index.ts";
 
@@ -51,6 +51,19 @@ describe("Words and numbers", () => {
   it("units come by score, those without one last", () => {
     const card = (name: string, r2Test: number | null): UnitCard => ({ name, area: "", channel: 0, r2Train: null, r2Test, r: null, ceilingR: null, noiseCorrectedR: null, positiveToNegative: null, weights: { edges: [], counts: [] }, scatter: { measured: [], predicted: [], isTest: [] } });
     expect(cardsInOrder([card("a", null), card("b", -1), card("c", 0.4)]).map((c) => c.name)).toEqual(["c", "b", "a"]);
+  });
+
+  it("unit cards stand in the room whole: all of them, or whole rows of the smallest that can be read", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 600 }), fc.integer({ min: 300, max: 2400 }), fc.integer({ min: 200, max: 1400 }), (count, widthPx, heightPx) => {
+        const { columns, rowPx, fits } = layoutCards(count, widthPx, heightPx);
+        const rows = Math.ceil(count / columns);
+        if (fits) expect(rows * rowPx + (rows - 1) * 8).toBeLessThanOrEqual(heightPx);
+        else expect(Math.floor((heightPx + 8) / (rowPx + 8)) * (rowPx + 8) - 8).toBeGreaterThan(heightPx - 8 - Math.floor((heightPx + 8) / (rowPx + 8)));
+        expect((widthPx - 8 * (columns - 1)) / columns).toBeGreaterThanOrEqual(Math.min(104, widthPx));
+      }),
+    );
+    expect(layoutCards(96, 1525, 940)).toMatchObject({ fits: true });
   });
 
   it("an axis encloses what it shows in a few equal steps", () => {

@@ -9,7 +9,7 @@ import type { Area } from "../draw/area.ts";
 import type { EngineClient, PresentationEvent } from "../../../shared/contract/index.ts";
 
 const onsetWords: Readonly<Record<string, string>> = {
-  photodiode: "photodiode onset", strobe: "strobed onset", flip: "the display's own onset, no photodiode", scheduled: "the scheduled onset, nothing measured",
+  photodiode: "photodiode onset", strobe: "strobed onset", flip: "the display's onset, no photodiode", scheduled: "the planned onset, none measured",
 };
 
 const selectLive = (s: UiState): readonly PresentationEvent[] => s.presentations;
@@ -37,13 +37,14 @@ export const RasterPanel = memo(function RasterPanel({ client, looked }: { reado
   const modelled = shown.some((p) => p.kind === "model");
   const onset = shown.at(-1)?.onsetSource ?? null;
   const measured = onset === "photodiode" || onset === "strobe";
+  const note = `last ${shown.length}, newest lowest${onset === null ? "" : `, at ${onsetWords[onset] ?? onset}`}`;
   const title = useMemo(() => (choosing && other === null ? <>{label} <span className="quiet">until a target is chosen</span></> : other === null ? <>Target <b className="target-name">{label}</b></> : <>{label} <span className="quiet">not the target</span></>), [choosing, other, label]);
   return (
     <Panel
       name="raster" title={title} {...(file === null ? { age: "presentation" as const } : {})}
       aside={<>
         {kinds.includes("evolved") ? <span className="legend-evolved">{modelled ? "model's" : "evolved"}</span> : null}{kinds.includes("reference") ? <span className="legend-reference">reference</span> : null}{kinds.includes("plain") ? <span className="legend-plain">images</span> : null}<span className="legend-window">response window</span>
-        <span className={onset === null || measured ? "quiet" : "caution"}>last {shown.length}, newest lowest{onset === null ? "" : `, at ${onsetWords[onset] ?? onset}`}</span>
+        <span className={onset === null || measured ? "quiet" : "caution"} title={note}>{note}</span>
       </>}
     >
       <canvas ref={canvas} data-testid="raster" role="img" aria-label="Raster and PSTH" />

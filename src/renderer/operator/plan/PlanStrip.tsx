@@ -16,7 +16,7 @@ const selectSteps = (s: UiState): readonly StepState[] => stepsOfPlan(s);
 const selectStates = (s: UiState): string => stepsOfPlan(s).map((step) => `${step.index}${step.state}${step.needs ?? ""}`).join();
 const selectRemaining = (s: UiState): number | null => s.snapshot?.live?.progress.remainingMs ?? null;
 
-const marks: Readonly<Record<StepState["state"], string>> = { done: "✓", skipped: "↷", running: "●", waiting: "" };
+const marks: Readonly<Record<StepState["state"], string>> = { done: "✓", skipped: "⇥", running: "●", waiting: "" };
 
 /** `short`: names of protocols for a narrow place; names that the plan gives stay. */
 export const PlanStrip = memo(function PlanStrip({ short }: { readonly short?: boolean }) {

@@ -3,7 +3,7 @@
 import "./replay.css";
 import { memo, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { formatCount, formatDuration } from "../format.ts";
-import { ActButton, Key } from "../parts.tsx";
+import { ActButton, Icon, Key } from "../parts.tsx";
 import { useUi } from "../store.ts";
 import type { Action } from "../keys.ts";
 import type { Notice } from "../commands.ts";
@@ -26,11 +26,11 @@ export function Transport({ player, notice, run }: { readonly player: Player; re
     <div className="transport" data-testid="transport" data-playing={state.playing} data-at-end={positionMs >= durationMs} data-replaying={state.replaying} data-seeking={state.seeking !== null} data-preview={!state.replaying && replayable && positionMs < durationMs} data-position={Math.round(positionMs)}>
       <div className="transport-row">
         <div className="transport-buttons" role="group" aria-label="Replay">
-          <ActButton aria-label="One generation back" title="One generation back" data-testid="generation-back" onClick={() => run("back")}>◂◂<Key>←</Key></ActButton>
-          <ActButton aria-label="One presentation back" title="One presentation back" data-testid="step-back" disabled={!replayable} onClick={() => run("stepBack")}>◂<Key>,</Key></ActButton>
-          <ActButton className="play" data-testid="play-button" disabled={!replayable} onClick={() => run("play")}>{state.playing ? <><i aria-hidden="true">❚❚</i>Hold</> : <><i aria-hidden="true">▶</i>Replay</>} <Key>Space</Key></ActButton>
-          <ActButton aria-label="One presentation on" title="One presentation on" data-testid="step-forward" disabled={!replayable} onClick={() => run("stepForward")}>▸<Key>.</Key></ActButton>
-          <ActButton aria-label="One generation on" title="One generation on" data-testid="generation-forward" onClick={() => run("forward")}>▸▸<Key>→</Key></ActButton>
+          <ActButton aria-label="One generation back" title="One generation back" data-testid="generation-back" onClick={() => run("back")}><Icon name="farBack" /><Key>←</Key></ActButton>
+          <ActButton aria-label="One presentation back" title="One presentation back" data-testid="step-back" disabled={!replayable} onClick={() => run("stepBack")}><Icon name="back" /><Key>,</Key></ActButton>
+          <ActButton className="play" data-testid="play-button" disabled={!replayable} onClick={() => run("play")}>{state.playing ? <><Icon name="hold" />Hold</> : <><Icon name="on" />Replay</>} <Key>Space</Key></ActButton>
+          <ActButton aria-label="One presentation on" title="One presentation on" data-testid="step-forward" disabled={!replayable} onClick={() => run("stepForward")}><Icon name="on" /><Key>.</Key></ActButton>
+          <ActButton aria-label="One generation on" title="One generation on" data-testid="generation-forward" onClick={() => run("forward")}><Icon name="farOn" /><Key>→</Key></ActButton>
         </div>
         <div className="transport-where">
           <span><b data-testid="position">{formatDuration(positionMs)}</b> <span className="quiet">of {formatDuration(durationMs)}</span></span>
@@ -66,7 +66,7 @@ function Verdict({ state, notice, run }: { readonly state: PlayerState; readonly
   }
   if (timeline?.notReplayable != null) return <p className="transport-line warn" data-testid="not-replayable">▲ {timeline.notReplayable} Generations can be looked at one by one.</p>;
   if (notice !== null) return <p className="transport-line" data-testid="notice">{notice.text}</p>;
-  if (state.seeking !== null) return <p className="transport-line" data-testid="seeking">◐ Recomputing the session up to there: {Math.round(state.seeking * 100)} %</p>;
+  if (state.seeking !== null) return <p className="transport-line" data-testid="seeking">↻ Recomputing the session up to there: {Math.round(state.seeking * 100)} %</p>;
   const worst = alarms.toSorted((a, b) => Number(b.severity === "fault") - Number(a.severity === "fault"))[0];
   if (worst !== undefined) {
     return (

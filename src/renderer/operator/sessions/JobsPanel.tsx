@@ -4,7 +4,7 @@ import { nameOf } from "./browse.ts";
 import { isOpen } from "./jobs.ts";
 import type { Job } from "../../../shared/contract/index.ts";
 
-const stateWords: Readonly<Record<Job["state"], string>> = { waiting: "○ waiting", running: "◐", done: "✓ done", failed: "■ not all went well", cancelled: "cancelled" };
+const stateWords: Readonly<Record<Job["state"], string>> = { waiting: "○ waiting", running: "↻", done: "✓ done", failed: "■ not all went well", cancelled: "cancelled" };
 
 export function JobsPanel({ jobs, mayOperate, onCancel }: { readonly jobs: readonly Job[]; readonly mayOperate: boolean; readonly onCancel: (jobId: string) => void }) {
   const open = jobs.filter(isOpen).length;
