@@ -22,7 +22,7 @@ describe("the image sets screen", () => {
     const page = await app.openOperator();
     await page.getByTestId("diverse-link").click();
     await page.getByTestId("diverse-build").click();
-    expect(await page.getByTestId("diverse-problem").innerText()).toContain("Name the folder to choose from");
+    await page.getByTestId("diverse-problem").filter({ hasText: "Name the folder to choose from" }).waitFor();
     await page.getByTestId("diverse-from").selectOption("drawn");
     await page.getByTestId("diverse-drawn").fill("640");
     await page.getByTestId("diverse-count").fill("40");
@@ -33,13 +33,13 @@ describe("the image sets screen", () => {
     await page.getByTestId("diverse-resume").click();
     await page.locator("[data-testid=diverse-progress][data-state=done]").waitFor({ state: "attached", timeout: 80_000 });
     await page.getByTestId("diverse-sheet").waitFor();
-    expect(await page.getByTestId("diverse-facts").innerText()).toContain("640 used of 640");
+    await page.getByTestId("diverse-facts").filter({ hasText: "640 used of 640" }).waitFor();
     expect((await readdir(join(folder, "set"))).filter((name) => name.endsWith(".png")).length).toBe(40);
     await app.shoot(page, "image-sets");
     await page.keyboard.press("Enter");
     await page.keyboard.press("Escape");
     await page.getByTestId("diverse-screen").waitFor({ state: "detached" });
-    expect(await page.getByTestId("start-screen").count()).toBe(1);
+    await page.getByTestId("start-screen").waitFor();
     expect(app.complaints).toEqual([]);
   });
 });

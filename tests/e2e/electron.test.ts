@@ -41,7 +41,7 @@ describe.skipIf(why !== null)("the desktop app", () => {
     const opened = app.waitForEvent("window");
     await operator.locator('[data-testid="start-button"]').click();
     const stimulus = await opened;
-    expect(stimulus.url()).toBe("evoked://app/stimulus.html");
+    await expect.poll(() => stimulus.url()).toBe("evoked://app/stimulus.html");
     await operator.locator('[data-testid="phase"][data-phase="running"]').waitFor({ timeout: 30_000 });
     await operator.locator('[data-testid="stop-button"]').click();
     await operator.locator('[data-testid="confirm"]').click();

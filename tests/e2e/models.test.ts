@@ -16,17 +16,16 @@ describe("the Models screen", () => {
     await page.getByTestId("models-link").click();
     await page.locator("[data-id=shapes-relu]").click();
     await page.getByTestId("model-verify").click();
-    await page.getByTestId("model-verdict").waitFor();
-    expect(await page.getByTestId("model-verdict").innerText()).toContain("probe batch are right");
-    expect(await page.locator("[data-testid=model-row][data-state=missing]").count()).toBeGreaterThan(10);
-    expect(await page.getByTestId("analysis-row").count()).toBe(11);
+    await page.getByTestId("model-verdict").filter({ hasText: "probe batch are right" }).waitFor();
+    await page.locator("[data-testid=model-row][data-state=missing]").nth(10).waitFor({ state: "attached" });
+    await expect.poll(() => page.getByTestId("analysis-row").count()).toBe(11);
     await page.locator("[data-id=yolov7]").click();
-    expect(await page.getByTestId("panel-model").innerText()).toContain("evoked models import yolov7");
+    await page.getByTestId("panel-model").filter({ hasText: "evoked models import yolov7" }).waitFor();
     await app.shoot(page, "models");
     await page.keyboard.press("Enter");
     await page.keyboard.press("Escape");
     await page.getByTestId("models-screen").waitFor({ state: "detached" });
-    expect(await page.getByTestId("start-screen").count()).toBe(1);
+    await page.getByTestId("start-screen").waitFor();
     expect(app.complaints).toEqual([]);
   });
 });
@@ -44,29 +43,29 @@ describe("the ablation screen", () => {
     await page.locator("[data-testid=sweep-row][data-state=finished]").waitFor({ timeout: 240_000 });
     await page.locator("[data-testid=sweep-cell] img").nth(5).waitFor({ timeout: 60_000 });
 
-    const places = new Map<string, { readonly x: number; readonly y: number }>();
-    for (const cell of await page.getByTestId("sweep-cell").all()) {
-      const words = (await cell.getAttribute("aria-label")) ?? "";
-      const box = await cell.boundingBox();
-      if (box !== null) places.set(words.split(", ")[0] ?? "", box);
-    }
-    const at = (words: string): { readonly x: number; readonly y: number } => places.get(words) ?? { x: Number.NaN, y: Number.NaN };
-    expect(at("without 50 % of the positive weights").x).toBeLessThan(at("without positive weights").x);
-    expect(at("without positive weights").y).toBeLessThan(at("intact").y);
-    expect(at("intact").y).toBeLessThan(at("without negative weights").y);
+    // Read in one go, and again until all cells stand where they stay.
+    const places = async (): Promise<Map<string, { readonly x: number; readonly y: number }>> => new Map(await page.getByTestId("sweep-cell").evaluateAll((cells) => cells.map((cell) => {
+      const { x, y } = cell.getBoundingClientRect();
+      return [cell.getAttribute("aria-label")?.split(", ")[0] ?? "", { x, y }] as const;
+    })));
+    await expect.poll(async () => {
+      const cells = await places();
+      const at = (words: string): { readonly x: number; readonly y: number } => cells.get(words) ?? { x: Number.NaN, y: Number.NaN };
+      return [at("without 50 % of the positive weights").x < at("without positive weights").x, at("without positive weights").y < at("intact").y, at("intact").y < at("without negative weights").y];
+    }).toEqual([true, true, true]);
 
     await page.locator('[data-testid=sweep-cell][aria-label^="without negative weights"]').hover();
     await page.getByTestId("sweep-focus").filter({ hasText: "without negative weights" }).waitFor();
-    expect((await page.getByTestId("sweep-focus").locator("img").boundingBox())?.width).toBeGreaterThan(280);
+    await expect.poll(async () => (await page.getByTestId("sweep-focus").locator("img").boundingBox())?.width).toBeGreaterThan(280);
     await app.shoot(page, "ablation-layer");
     await page.locator('[data-testid=sweep-cell][aria-label^="without negative weights"]').click();
-    expect(await page.getByTestId("runs-dialog").getByTestId("sweep-cell").count()).toBe(2);
+    await expect.poll(() => page.getByTestId("runs-dialog").getByTestId("sweep-cell").count()).toBe(2);
     await page.getByTestId("queue-runs").click();
     // No session runs: the sentence says so, and nothing is lost.
     await page.getByTestId("queue-said").waitFor();
     await page.keyboard.press("Escape");
     await page.getByTestId("insilico-screen").waitFor({ state: "detached" });
-    expect(await page.getByTestId("start-screen").count()).toBe(1);
+    await page.getByTestId("start-screen").waitFor();
     expect(app.complaints).toEqual([]);
   }, 300_000);
 });

@@ -29,12 +29,12 @@ describe("the rig screen", () => {
     const page = await app.openOperator();
     await page.getByTestId("rig-link").click();
     await page.locator("[data-testid=rig-verdict][data-level=ok]").waitFor({ timeout: 80_000 });
-    expect(await page.locator("[data-testid=rig-device]").count()).toBe(8);
+    await expect.poll(() => page.locator("[data-testid=rig-device]").count()).toBe(8);
     await page.getByTestId("rig-reward").click();
     await page.getByText("The line was open for 120 ms.").waitFor();
     await page.keyboard.press("Escape");
     await page.getByTestId("rig-screen").waitFor({ state: "detached" });
-    expect(await page.getByTestId("start-screen").count()).toBe(1);
+    await page.getByTestId("start-screen").waitFor();
     expect(app.complaints).toEqual([]);
     await page.close();
   }, 150_000);
@@ -59,9 +59,8 @@ describe("the rig screen", () => {
       // The synthetic rig sees the patch on the screen; no cable leads from the board to its port: the words do not come back, and the line says so.
       await page.getByTestId("rig-sync").click();
       // How evenly, only a quiet machine can say: a busy one draws and hears late.
-      await page.locator("[data-testid=rig-sync-parts] [data-what=flashes]").waitFor({ timeout: 80_000 });
-      expect(await page.locator("[data-testid=rig-sync-parts] [data-what=flashes]").innerText()).toMatch(/[1-9]\d* of 20/);
-      expect(await page.locator("[data-testid=rig-sync-parts] [data-what=words]").innerText()).toContain("the recording system saw none");
+      await page.locator("[data-testid=rig-sync-parts] [data-what=flashes]").filter({ hasText: /[1-9]\d* of 20/ }).waitFor({ timeout: 80_000 });
+      await page.locator("[data-testid=rig-sync-parts] [data-what=words]").filter({ hasText: "the recording system saw none" }).waitFor();
       await page.locator("[data-testid=rig-verdict][data-level=fault]").waitFor({ timeout: 20_000 });
       await page.getByTestId("rig-sync-kind").selectOption("simulated");
       await page.getByTestId("rig-open").click();
@@ -71,7 +70,7 @@ describe("the rig screen", () => {
       await app.shoot(page, "rig-sync");
       await page.getByTestId("rig-reward").click();
       await page.getByText("The line was open for 120 ms.").waitFor();
-      expect(Math.round(board.pulsesMs()[0] ?? 0)).toBe(120);
+      await expect.poll(() => Math.round(board.pulsesMs()[0] ?? 0)).toBe(120);
 
       await page.getByTestId("rig-calibrate").click();
       for (const [i, target] of calibrationTargets(9, 6).entries()) {
@@ -86,7 +85,7 @@ describe("the rig screen", () => {
         await page.getByTestId("rig-take").click();
       }
       await page.getByTestId("rig-fit").waitFor();
-      expect(await page.getByTestId("rig-calibration").innerText()).toContain("point 5 does not fit the others");
+      await page.getByTestId("rig-calibration").filter({ hasText: "point 5 does not fit the others" }).waitFor();
       await app.shoot(page, "rig-calibrated");
       await page.getByTestId("rig-accept").click();
       iscan.lookAt({ xDeg: 2, yDeg: -3 });

@@ -38,7 +38,7 @@ const phaseIs = (page: Page, phase: string, timeout = 20_000): Promise<void> => 
 test("the start screen says that everything is ready", async () => {
   await at(operator, "start-screen").waitFor();
   await operator.locator('[data-testid="check"]:not([data-level="off"])').waitFor();
-  expect(await at(operator, "check").getAttribute("data-level")).not.toBe("fault");
+  await expect.poll(() => at(operator, "check").getAttribute("data-level")).toMatch(/^(ok|warn|info)$/);
   await app.shoot(operator, "start");
 });
 
@@ -56,7 +56,7 @@ test("the pixels of the subject's screen are those of the image that the engine 
   const patch = { left: 1280 - 40, top: 720 - 40, size: 30 };
   let matched = 0;
   let blanks = 0;
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 60_000;
   while ((matched < 3 || blanks < 1) && Date.now() < deadline) {
     const png = await stimulus.screenshot();
     const picture = await decodePng(png);
@@ -77,7 +77,7 @@ test("the pixels of the subject's screen are those of the image that the engine 
     }
   }
   expect([matched >= 3, blanks >= 1], `matched ${matched}, blanks ${blanks}, images known ${images.size}`).toEqual([true, true]);
-}, 40_000);
+}, 80_000);
 
 test("the neuron's rate rises over the generations, in the curve that the operator sees", async () => {
   await operator.locator(`[data-testid="curve"][data-points="${generationsSeen}"]`).waitFor({ timeout: 85_000 });
@@ -85,12 +85,12 @@ test("the neuron's rate rises over the generations, in the curve that the operat
   const mean = (points: typeof curve): number => points.reduce((sum, point) => sum + point.evolvedMean, 0) / points.length;
   expect(mean(curve.slice(-3)), curve.map((point) => point.evolvedMean.toFixed(0)).join(" ")).toBeGreaterThan(1.3 * mean(curve.slice(0, 3)));
   // The same by what is drawn: the evolved line ends higher than it begins.
-  const [first, last] = await operator.locator('[data-testid="curve"] .recharts-line path').last().evaluate((path) => {
+  const drawnRise = (): Promise<number> => operator.locator('[data-testid="curve"] .recharts-line path').last().evaluate((path) => {
     if (!(path instanceof SVGPathElement)) throw new Error("expected the evolved line as an SVG path");
-    return [path.getPointAtLength(0).y, path.getPointAtLength(path.getTotalLength()).y];
+    return path.getPointAtLength(0).y - path.getPointAtLength(path.getTotalLength()).y;
   });
-  expect(last).toBeLessThan(first ?? 0);
-  expect(await at(operator, "gallery-item").count()).toBeGreaterThanOrEqual(generationsSeen - 1);
+  await expect.poll(drawnRise).toBeGreaterThan(0);
+  await at(operator, "gallery-item").nth(generationsSeen - 2).waitFor();
   await app.shoot(operator, "console");
 }, 100_000);
 
@@ -99,8 +99,9 @@ test("a second screen only watches: it sees the curve and may not act", async ()
   await viewer.goto(app.served.viewerUrl);
   await at(viewer, "console").waitFor();
   await viewer.locator('[data-testid="curve"][data-points]:not([data-points="0"])').waitFor();
+  // The page has learned by now that it may only watch: its curve came after that.
   const stop = at(viewer, "stop-button");
-  expect(await stop.count() === 0 || await stop.isDisabled()).toBe(true);
+  await expect.poll(async () => await stop.count() === 0 || await stop.isDisabled()).toBe(true);
   expect(await watcher.call("session.stop")).toMatchObject({ ok: false, error: { code: "accessDenied" } });
   await app.shoot(viewer, "viewer");
   await viewer.close();
@@ -120,7 +121,7 @@ test("a window that loses its link says so, tries again by itself and catches up
   cut = true;
   for (const close of cutters) await close();
   await at(page, "link-lost").waitFor();
-  expect(await at(page, "link-lost").textContent()).toContain("Everything below is old");
+  await at(page, "link-lost").filter({ hasText: "Everything below is old" }).waitFor();
   await app.shoot(page, "link-lost");
   cut = false;
   await at(page, "link-lost").waitFor({ state: "detached", timeout: 15_000 });
@@ -137,7 +138,7 @@ test("Stop asks once; leaving it keeps the session running, agreeing ends it", a
   await at(operator, "stop-button").click();
   await at(operator, "confirm").click();
   await phaseIs(operator, "finished", 20_000);
-  expect(snapshotShape.parse(await value(watcher.call("session.snapshot"))).phase).toBe("finished");
+  await expect.poll(async () => snapshotShape.parse(await value(watcher.call("session.snapshot"))).phase).toBe("finished");
 });
 
 test("every decision of this session, recorded in real time, can be replayed bit for bit", async () => {
@@ -159,7 +160,7 @@ test("the session stands in the list and opens again with its curve and images",
   await operator.locator(`[data-testid="curve"][data-points="${before}"]`).waitFor();
   const image = operator.locator('[data-testid="gallery-item"] img').first();
   await image.waitFor();
-  expect(await image.evaluate((element) => element instanceof HTMLImageElement && element.naturalWidth > 0)).toBe(true);
+  await expect.poll(() => image.evaluate((element) => element instanceof HTMLImageElement && element.naturalWidth > 0)).toBe(true);
   await app.shoot(operator, "review");
   await at(operator, "close-review").click();
   await at(operator, "start-screen").waitFor();

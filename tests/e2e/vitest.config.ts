@@ -11,5 +11,7 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 90_000,
     hookTimeout: 60_000,
+    // A page shows what was done to it when it gets to it: what a test expects there, it waits for, and a busy machine needs its time.
+    expect: { poll: { timeout: 30_000, interval: 50 } },
   },
 });

@@ -54,8 +54,8 @@ async function alarm(code: string, title: string): Promise<void> {
   await page.keyboard.press("a");
   const line = page.locator(`[data-testid="alarm"][data-code="${code}"]`);
   await line.waitFor({ timeout: 90_000 });
-  expect(await line.textContent()).toContain(title);
-  expect(await line.locator("ol li").count()).toBeGreaterThan(0);
+  await line.filter({ hasText: title }).waitFor();
+  await line.locator("ol li").first().waitFor();
   await app.shoot(page, `alarm-${code}`);
   await line.waitFor({ state: "detached", timeout: 90_000 });
   await page.keyboard.press("Escape");
@@ -71,7 +71,7 @@ test("Enter starts the plan; the images' live view fills", async () => {
 test("each alarm of the rig comes with what to do, and ends by itself", async () => {
   await alarm("reward", "Reward line");
   await page.keyboard.press("a");
-  expect(await page.locator('[data-testid="alarm"][data-code="disk"]').textContent()).toContain("Disk nearly full");
+  await page.locator('[data-testid="alarm"][data-code="disk"]').filter({ hasText: "Disk nearly full" }).waitFor();
   await page.keyboard.press("Escape");
   await alarm("syncLost", "Sync lost");
   await alarm("eyeLost", "Eye lost");
@@ -92,11 +92,10 @@ test("with an engine that stands still, every panel says how old it is", async (
   process.kill(engine, "SIGSTOP");
   try {
     await at("silence").waitFor({ timeout: 30_000 });
-    await page.waitForTimeout(1500);
-    const panels = await page.locator("main .panel").evaluateAll((all) => all.map((p) => ({ panel: p.getAttribute("data-testid"), age: p.querySelector(".age")?.textContent ?? null, late: p.querySelector(".age.late") !== null })));
+    const panels = () => page.locator("main .panel").evaluateAll((all) => all.map((p) => ({ panel: p.getAttribute("data-testid"), age: p.querySelector(".age")?.textContent ?? null, late: p.querySelector(".age.late") !== null })));
+    await expect.poll(async () => (await panels()).filter((p) => p.age === null || !p.late)).toEqual([]);
+    expect((await panels()).length).toBeGreaterThanOrEqual(7);
     await app.shoot(page, "engine-stalled");
-    expect(panels.length).toBeGreaterThanOrEqual(7);
-    expect(panels.filter((p) => p.age === null || !p.late)).toEqual([]);
   } finally {
     process.kill(engine, "SIGCONT");
   }

@@ -12,5 +12,7 @@ export default defineConfig({
     bail: 1,
     testTimeout: 120_000,
     hookTimeout: 60_000,
+    // As in the other end-to-end tests: what is expected on a page is waited for.
+    expect: { poll: { timeout: 30_000, interval: 50 } },
   },
 });
