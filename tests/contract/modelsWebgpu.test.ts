@@ -14,6 +14,8 @@ import { someImages, someLatents } from "./modelsSuite.ts";
 const modelsDir = fileURLToPath(new URL("../../models", import.meta.url));
 const driver = "/usr/lib/chromium/vk_swiftshader_icd.json";
 const library = ["/usr/lib/x86_64-linux-gnu/libvulkan.so.1", "/usr/lib/aarch64-linux-gnu/libvulkan.so.1", "/usr/lib64/libvulkan.so.1"].find(existsSync);
+/** A processor compiles and runs the shaders here, beside other suites. */
+const softwareMs = 300_000;
 const present = existsSync(driver) && library !== undefined;
 
 async function withDriver(file: string | undefined, provider: string): Promise<{ models: Models; notices: ModelsNotice[] }> {
@@ -29,13 +31,13 @@ async function withDriver(file: string | undefined, provider: string): Promise<{
   }
 }
 
-describe.skipIf(!present)(`WebGPU on the software driver${present ? "" : " (skipped: chromium or libvulkan1 is not installed)"}`, () => {
+describe.skipIf(!present)(`WebGPU on the software driver${present ? "" : " (skipped: chromium or libvulkan1 is not installed)"}`, { timeout: softwareMs }, () => {
   let webgpu: Models;
   let cpu: Models;
   beforeAll(async () => {
     webgpu = (await withDriver(driver, "webgpu")).models;
     cpu = unwrap(await startModels({ modelsDirs: [modelsDir], provider: "cpu", inProcess: true }));
-  });
+  }, softwareMs);
   afterAll(async () => {
     await webgpu.close();
     await cpu.close();
@@ -80,7 +82,7 @@ describe.skipIf(!present)(`WebGPU on the software driver${present ? "" : " (skip
   });
 });
 
-describe("a provider that cannot be started", () => {
+describe("a provider that cannot be started", { timeout: softwareMs }, () => {
   it("is left for the CPU with a visible reason", async () => {
     const { models, notices } = await withDriver("/no/such/driver.json", "webgpu");
     const encoder = unwrap(await models.encoder("shapes-relu"));

@@ -95,6 +95,8 @@ export interface SweepControl {
 
 /** Generations between two checkpoints. */
 const checkpointEvery = 10;
+/** Groups under way at once: while the populations of one move, the networks work on the images of the other. */
+const lanesMax = 2;
 
 /**
  * Runs what the store does not hold yet. Settles with `stopped` when control asked for an end; the same call goes on from there, and gives
@@ -114,30 +116,70 @@ export async function runSweep(options: {
   const { units, settings, store } = options;
   const done = new Set(store.finished().map(keyOf));
   const groups = listGroups(units, settings);
-  let groupsDone = groups.filter((group) => done.has(keyOf(group))).length;
+  const waiting = groups.filter((group) => !done.has(keyOf(group)));
   const counts = { evaluated: 0, scored: 0 };
-  try {
-    for (const group of groups) {
-      if (done.has(keyOf(group))) continue;
-      const unit = units.find((candidate) => candidate.id === group.unit);
-      if (unit === undefined) throw new Error(`expected a unit ${group.unit} in the sweep`);
-      const results = await runGroup({
-        ...options, unit, group, counts,
-        report: (generation) => {
-          const { generations } = settings;
-          options.onProgress?.({ group, generation, generations, groupsDone, groups: groups.length, ...counts, share: (groupsDone + generation / generations) / groups.length });
-        },
-      });
-      if (results === null) return ok("stopped");
-      await store.finish(group, results);
-      groupsDone += 1;
-      options.onGroup?.(group, results);
-    }
-    return ok("finished");
-  } catch (error) {
-    if (error instanceof FaultError) return fault(error.code, error.message);
-    throw error;
+  /** Generations of the groups under way, oldest first. */
+  const running = new Map<GroupKey, number>();
+  let groupsDone = groups.length - waiting.length;
+  let stopped = false;
+  let failure: unknown = null;
+  let finished = Promise.resolve();
+  let pausing: Promise<void> | null = null;
+
+  /** Whether the work is to end here; a pause is waited for, with the checkpoint on disk. */
+  async function mayEnd(keep: () => Promise<void>): Promise<boolean> {
+    const isEnd = (): boolean => isStopped(options.control) || failure !== null;
+    if (!isEnd() && pausing === null && options.control?.isPaused?.() !== true) return false;
+    await keep();
+    if (isEnd()) return true;
+    // One gate for all lanes.
+    pausing ??= options.control?.gate?.() ?? Promise.resolve();
+    await pausing;
+    pausing = null;
+    return isEnd();
   }
+
+  function report(group: GroupKey, generation: number): void {
+    running.set(group, generation);
+    const [oldest = group] = running.keys();
+    const { generations } = settings;
+    const under = [...running.values()].reduce((sum, at) => sum + at / generations, 0);
+    options.onProgress?.({ group: oldest, generation: running.get(oldest) ?? generation, generations, groupsDone, groups: groups.length, ...counts, share: (groupsDone + under) / groups.length });
+  }
+
+  async function evolveNext(): Promise<void> {
+    for (let group = waiting.shift(); group !== undefined && !stopped && failure === null; group = waiting.shift()) {
+      const own = group;
+      // Results are kept one group after the other, in their order.
+      const before = finished;
+      let settle = (): void => undefined;
+      finished = new Promise((resolve) => (settle = resolve));
+      try {
+        const unit = units.find((candidate) => candidate.id === own.unit);
+        if (unit === undefined) throw new Error(`expected a unit ${own.unit} in the sweep`);
+        running.set(own, 0);
+        const results = await runGroup({ ...options, unit, group, counts, mayEnd, report: (generation) => report(own, generation) });
+        await before;
+        if (results === null) {
+          stopped = true;
+          return;
+        }
+        await store.finish(own, results);
+        running.delete(own);
+        groupsDone += 1;
+        options.onGroup?.(own, results);
+      } catch (error) {
+        failure ??= error;
+      } finally {
+        settle();
+      }
+    }
+  }
+
+  await Promise.all(Array.from({ length: lanesMax }, evolveNext));
+  if (failure instanceof FaultError) return fault(failure.code, failure.message);
+  if (failure !== null) throw failure;
+  return ok(stopped ? "stopped" : "finished");
 }
 
 /** In the order they are run: every run of all units before the next run, so that early results cover everything. */
@@ -207,11 +249,11 @@ async function runGroup(options: {
   readonly settings: SweepSettings;
   readonly pool: FeaturePool;
   readonly store: SweepStore;
-  readonly control?: SweepControl;
   readonly counts: { evaluated: number; scored: number };
+  readonly mayEnd: (keep: () => Promise<void>) => Promise<boolean>;
   readonly report: (generation: number) => void;
 }): Promise<EvolutionResult[] | null> {
-  const { unit, group, settings, pool, store, control, counts } = options;
+  const { unit, group, settings, pool, store, counts } = options;
   const generator = unwrap(await pool.models.generator(group.generator));
   const joined = unwrap(await pool.open(group.generator, unit.network));
   const plan = planConditions(unit, settings);
@@ -246,11 +288,8 @@ async function runGroup(options: {
   options.report(generation);
 
   while (generation < settings.generations) {
-    if (isStopped(control) || control?.isPaused?.() === true) {
-      await store.keep(group, writeCheckpoint(generation, states));
-      if (!isStopped(control)) await control?.gate?.();
-      if (isStopped(control)) return null;
-    }
+    const at = generation;
+    if (await options.mayEnd(() => store.keep(group, writeCheckpoint(at, states)))) return null;
     const populations = states.map((state) => state.optimizer.ask());
     const shared = shareLatents(populations, dim);
     const values = await pool.features({ generator: group.generator, encoder: unit.network, layer: unit.layer, latents: shared.latents, dim });

@@ -202,14 +202,16 @@ export function makeQuantiser(prefix: string, input: string, output: string, sca
   // pixel = 255 (value std + mean - black) / (white - black)
   const gain = Float32Array.from(scale.std, (std) => (255 * std) / span);
   const offset = Float32Array.from(scale.mean, (mean) => (255 * (mean - black)) / span);
+  // Most generators start at black: nothing is added to every pixel then.
+  const shifted = offset.some((value) => value !== 0);
   const weights = [
-    makeFloats(`${prefix}gain`, [1, 3, 1, 1], gain), makeFloats(`${prefix}offset`, [1, 3, 1, 1], offset),
+    makeFloats(`${prefix}gain`, [1, 3, 1, 1], gain), ...(shifted ? [makeFloats(`${prefix}offset`, [1, 3, 1, 1], offset)] : []),
     makeFloats(`${prefix}black`, [], Float32Array.of(0)), makeFloats(`${prefix}white`, [], Float32Array.of(255)),
   ];
   const nodes = [
     makeNode("Mul", [input, `${prefix}gain`], `${prefix}scaled`),
-    makeNode("Add", [`${prefix}scaled`, `${prefix}offset`], `${prefix}shifted`),
-    makeNode("Clip", [`${prefix}shifted`, `${prefix}black`, `${prefix}white`], `${prefix}clipped`),
+    ...(shifted ? [makeNode("Add", [`${prefix}scaled`, `${prefix}offset`], `${prefix}shifted`)] : []),
+    makeNode("Clip", [shifted ? `${prefix}shifted` : `${prefix}scaled`, `${prefix}black`, `${prefix}white`], `${prefix}clipped`),
   ];
   if (scale.channels === "bgr") {
     weights.push(makeIndices(`${prefix}order`, [2, 1, 0]));
