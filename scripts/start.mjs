@@ -58,6 +58,7 @@ async function openBrowser() {
   // The web host ends by itself on Ctrl+C, which reaches it as well.
   process.on("SIGINT", () => undefined);
   const outcome = await run(node, ["--disable-warning=ExperimentalWarning", "src/cli/main.ts", "serve", "--open", ...passedOn], {
+    env: { EVOKED_STARTER: String(process.pid) },
     onSpawn: (child) => { for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal)); },
   });
   return outcome.code ?? 1;

@@ -11,7 +11,7 @@ if (node === null) {
 } else if (node === process.execPath) {
   await import("./main.ts");
 } else {
-  const child = spawn(node, ["--disable-warning=ExperimentalWarning", fileURLToPath(new URL("./main.ts", import.meta.url)), ...process.argv.slice(2)], { stdio: "inherit" });
+  const child = spawn(node, ["--disable-warning=ExperimentalWarning", fileURLToPath(new URL("./main.ts", import.meta.url)), ...process.argv.slice(2)], { stdio: "inherit", env: { ...process.env, EVOKED_STARTER: String(process.pid) } });
   // Ctrl+C reaches the child by itself; only its end decides.
   process.on("SIGINT", () => undefined);
   for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));

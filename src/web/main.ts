@@ -4,6 +4,7 @@ import { openBrowser } from "./browser.ts";
 import { favourDrawing } from "./drawingProcesses.ts";
 import { serve } from "./serve.ts";
 import { exitCodes, reportFailure } from "../engine/exit.ts";
+import { onStarterGone } from "../engine/starter.ts";
 import { unwrap } from "../shared/result.ts";
 import type { ServeOptions } from "./serve.ts";
 
@@ -56,6 +57,7 @@ async function runServe(options: ServeOptions & { readonly open: boolean }): Pro
     void served.close();
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
+  onStarterGone(stop);
   const down = await served.ended;
   if (down.expected) return exitCodes.ok;
   process.stderr.write(`evoked: ${down.message}\n`);
@@ -68,6 +70,8 @@ function parsePort(text: string): number {
   return port;
 }
 
+// With whoever started this program its terminal may be gone, too; what it would say there is no reason to end less orderly.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 try {
   await createProgram().parseAsync();
 } catch (error) {

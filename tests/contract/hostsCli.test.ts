@@ -1,16 +1,22 @@
 // The command line as a user meets it: its launcher, help, exit codes, and sentences for what is wrong.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { WebSocket } from "ws";
 import { z } from "zod";
 import { findNode24 } from "../../src/cli/node24.js";
+import { run } from "../../src/cli/program.ts";
 import { reportFailure } from "../../src/engine/exit.ts";
-import { FaultError } from "../../src/shared/result.ts";
+import { verifySession } from "../../src/engine/replay.ts";
+import { openSession } from "../../src/session/reader.ts";
+import { sessionConfig } from "../../src/shared/contract/index.ts";
+import { FaultError, unwrap } from "../../src/shared/result.ts";
 import { serve } from "../../src/web/serve.ts";
-import { until } from "../support/hosts/callerClient.ts";
+import { aCaller, until } from "../support/hosts/callerClient.ts";
+import type { EngineFrame } from "../../src/shared/contract/index.ts";
 
 const launcher = "src/cli/evoked.js";
 let folder = "";
@@ -26,20 +32,38 @@ function evoked(...args: readonly string[]): Outcome {
   return { code: status, out: stdout, err: stderr };
 }
 
+/** The same in this process: a process each would take half of this file's time. */
+async function evokedHere(...args: readonly string[]): Promise<Outcome> {
+  const written = { out: "", err: "" };
+  const keep = (where: keyof typeof written) => (text: string | Uint8Array): boolean => {
+    written[where] += String(text);
+    return true;
+  };
+  const spies = [vi.spyOn(process.stdout, "write").mockImplementation(keep("out")), vi.spyOn(process.stderr, "write").mockImplementation(keep("err"))];
+  try {
+    return { code: await run(args), ...written };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
+
+/** These are programs of their own, whose help is theirs. */
+const programs = ["serve", "display-test"];
+
 /** Commands that `evoked --help` lists. */
 function commandsOf(help: string): readonly string[] {
   const lines = help.slice(help.indexOf("Commands:")).split("\n").slice(1);
   return lines.slice(0, lines.indexOf("")).map((line) => /^ {2}(\w[\w-]*)/.exec(line)?.[1] ?? "").filter((name) => name !== "");
 }
 
-test("help lists the commands, and every command explains itself and each of its options", () => {
+test("help lists the commands, and every command explains itself and each of its options", async () => {
   const { code, out } = evoked("--help");
   expect(code).toBe(0);
   const commands = commandsOf(out);
   expect(commands).toEqual(expect.arrayContaining(["serve", "demo", "run", "help"]));
   for (const command of commands.filter((name) => name !== "help")) {
-    const help = evoked(command, "--help");
-    expect([command, help.code]).toEqual([command, 0]);
+    const help = programs.includes(command) ? evoked(command, "--help") : await evokedHere(command, "--help");
+    expect([command, help.code, help.err]).toEqual([command, 0, ""]);
     expect(help.out).toContain(`Usage: evoked ${command}`);
     // An option without a word about it would end its line.
     expect(help.out.split("\n").filter((line) => /^ {2}-[\w-]+(, --[\w-]+)?( [<[]\S+[>\]])?\s*$/.test(line) && line.length < 24)).toEqual([]);
@@ -101,3 +125,58 @@ test.skipIf(!existsSync(join("out", "renderer", "index.html")))("evoked serve pr
   expect(await ended).toBe(0);
   expect(out).toContain("Closing: a running session is stopped cleanly.");
 }, 45_000);
+
+/** A process, and how it was started. */
+function childrenOf(parent: number): readonly number[] {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => statOf(pid)?.parent === parent).flatMap((pid) => [pid, ...childrenOf(pid)]);
+}
+
+function statOf(pid: number): { readonly state: string; readonly parent: number } | null {
+  try {
+    const [state, parent] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+    return { state: state ?? "", parent: Number(parent) };
+  } catch {
+    // It ended.
+    return null;
+  }
+}
+
+/** One that nobody has waited for yet (Z) runs no more. */
+const isRunning = (pid: number): boolean => statOf(pid)?.state !== undefined && statOf(pid)?.state !== "Z";
+
+// Where there is an older Node, the launcher starts one process more.
+test.skipIf(process.platform !== "linux" || !existsSync(join("out", "renderer", "index.html")))("with its launcher killed (kill -9) in a running session, evoked serve ends in order: no process is left, and the session's file is whole", async () => {
+  const sessions = mkdtempSync(join(folder, "killed-"));
+  const launched = spawn(oldNode ?? process.execPath, [launcher, "serve", "--port", "0"], { env: { ...process.env, EVOKED_SESSIONS: sessions }, stdio: ["ignore", "pipe", "pipe"] });
+  let out = "";
+  launched.stdout.setEncoding("utf8").on("data", (part: string) => { out += part; });
+  launched.stderr.setEncoding("utf8").on("data", (part: string) => { out += part; });
+  let children: readonly number[] = [];
+  try {
+    await until("the operator's address stands there", () => /Evoked runs at {2}\S+\n/.test(out), 50_000);
+    const address = new URL(/Evoked runs at {2}(\S+)/.exec(out)?.[1] ?? "");
+    const socket = new WebSocket(`ws://${address.host}/api${address.search}`);
+    const caller = aCaller((frame) => socket.send(JSON.stringify(frame)));
+    socket.on("message", (data: Buffer) => caller.receive(JSON.parse(data.toString()) as EngineFrame));
+    await new Promise((done, failed) => socket.once("open", done).once("error", failed));
+    const trial = { imagesPerTrial: 10, onMs: 60, offMs: 40, holdMs: 50 };
+    const started = await caller.call("session.start", { config: sessionConfig.parse({ display: { kind: "timed" }, trial, evolution: { tuningRepeats: 0, threads: [{ target: 0 }] } }) });
+    expect(started, out).toMatchObject({ ok: true });
+    await until("presentations come", () => caller.events.filter(({ event }) => event === "presentation").length > 3, 50_000);
+    children = childrenOf(launched.pid ?? 0);
+    // The host, the engine and the models at least.
+    expect(children.length).toBeGreaterThanOrEqual(3);
+    launched.kill("SIGKILL");
+    await until("no process is left", () => !children.some(isRunning), 50_000);
+  } finally {
+    for (const pid of children.filter(isRunning)) process.kill(pid, "SIGKILL");
+  }
+  const [file] = readdirSync(sessions).filter((name) => name.endsWith(".evoked"));
+  const reader = unwrap(openSession(join(sessions, file ?? "")));
+  const { state, presentations } = reader.summary();
+  reader.close();
+  // Ended by the engine itself, and not merely left: that were "interrupted".
+  expect([state, presentations > 3]).toEqual(["finished", true]);
+  expect(readdirSync(sessions).filter((name) => /-(wal|shm)$/.test(name))).toEqual([]);
+  expect(unwrap(await verifySession(join(sessions, file ?? ""))).firstDifference).toBeNull();
+}, 180_000);

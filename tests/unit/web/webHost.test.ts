@@ -160,25 +160,24 @@ test("a watcher that does not read loses live frames, never results, and holds n
   const quick = await link(host, `?token=${tokens.view}`);
   slow.socket.pause();
   const frames = 4000;
-  const began = performance.now();
   for (let n = 0; n < frames; n++) {
     engine.emit({ event: "live", payload: aLive(n), callerId: null });
     engine.emit({ event: "replayed", payload: { event: "live", payload: aLive(n) }, callerId: null });
     if (n % 100 === 0) await new Promise((done) => setImmediate(done));
   }
   engine.emit({ event: "generation", payload: { point: { thread: 0, generation: 1, evolvedMean: 1, evolvedSem: 0, evolvedBest: 1, evolvedCount: 1, referenceMean: null, referenceSem: null, referenceCount: 0, stepSize: 1, missing: 0 }, gallery: [] }, callerId: null });
-  const tookMs = performance.now() - began;
+  // While one reads nothing, the other has everything.
+  await until("the quick one got the generation", () => quick.messages.some((message) => message.includes('"event":"generation"')), 20_000);
   slow.socket.send(JSON.stringify({ id: 1, method: "app.describe" }));
   slow.socket.resume();
   const has = (messages: string[], part: string): boolean => messages.some((message) => message.includes(part));
-  await until("both got the generation, and the slow one its answer", () => has(slow.messages, '"generation"') && has(quick.messages, '"event":"generation"') && has(slow.messages, '"id":1'), 10_000);
+  await until("the slow one got the generation and its answer", () => has(slow.messages, '"generation"') && has(slow.messages, '"id":1'), 20_000);
   const lives = slow.messages.filter((message) => message.includes('"event":"live"')).length;
   expect(lives).toBeLessThan(frames);
   expect(slow.messages.filter((message) => message.includes('"event":"replayed"')).length).toBeLessThan(frames);
   expect(has(slow.messages, '"event":"generation"')).toBe(true);
-  expect(tookMs).toBeLessThan(5000);
   for (const { socket } of [slow, quick]) socket.close();
-}, 30_000);
+}, 60_000);
 
 test("a watcher that never reads: what waits for it is bounded, and when it reads again it gets the newest state and the count of what it missed", async () => {
   const engine = aStandInEngine();
