@@ -224,7 +224,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     if (failure !== null) running.session.loop.alarm({ code: "store", severity: "fault", message: `Recording has failed: ${failure.message}` });
     const disk = running.session.store.status();
     if (disk.diskLevel === "stop") running.session.loop.stop("The disk is full.");
-    const { begun, over } = running.watch.ask({ atMs: clock.now() / nsPerMs, hasEye: running.session.rig.eye !== null, queuedRecords: disk.queuedRecords, disk: { isLow: disk.diskLevel !== "ok", minutesLeft: disk.minutesLeft } });
+    const { begun, over } = running.watch.ask({ atMs: clock.now() / nsPerMs, hasEye: running.session.rig.eye !== null, queuedRecords: disk.queuedRecords, committedRecords: disk.committedRecords, disk: { isLow: disk.diskLevel !== "ok", minutesLeft: disk.minutesLeft } });
     for (const alarm of begun) running.session.loop.alarm(alarm);
     for (const alarm of over) running.session.loop.alarmOver(alarm);
   }

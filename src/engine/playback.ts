@@ -151,8 +151,8 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
     }
     if (began - lastLive >= liveMs || shown.atEnd) {
       lastLive = began;
-      showHeld();
       shown.telemetry.tick();
+      showHeld();
       send("replay", status());
     }
   }
@@ -165,8 +165,8 @@ function createPlayback(reader: SessionReader, send: Send): Playback {
   function pause(): void {
     playing = false;
     stopTicker();
-    showHeld();
     shown.telemetry.tick();
+    showHeld();
     send("replay", status());
   }
 

@@ -49,6 +49,9 @@ const logKept = 300;
 const viewEveryMs = 1000;
 const trialsKept = 40;
 
+/** Where no live state comes to go along with, ms. */
+const eyeAloneAfterMs = 150;
+
 export function createTelemetry(options: TelemetryOptions): Telemetry {
   const { config } = options;
   const startNs = options.now();
@@ -155,7 +158,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       emit("screen", { imageId, fixation, imageInTrial, imagesInTrial });
     },
     eye(batch: EyeBatch, inside: boolean) {
-      // About 200 samples/s are enough for a trace; at most 30 events/s.
+      // About 200 samples/s are enough for a trace. It goes along with the live state: every event by itself costs a window half of what it takes to draw it.
       const stride = Math.max(1, Math.floor(batch.timesRigNs.length / 4));
       for (let i = 0; i < batch.timesRigNs.length; i += stride) {
         eye.x.push(batch.xDeg[i] ?? 0);
@@ -163,14 +166,17 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       }
       eye.valid = batch.valid.at(-1) === 1;
       eye.inside = inside;
-      const now = options.now();
-      if (now - eye.sentNs < 33 * nsPerMs) return;
-      emit("eye", { xDeg: eye.x, yDeg: eye.y, valid: eye.valid, inWindow: eye.inside, holdFraction: loop?.status.holdFraction ?? null });
-      eye.x = [];
-      eye.y = [];
-      eye.sentNs = now;
+      if (options.now() - eye.sentNs >= eyeAloneAfterMs * nsPerMs) sayEye();
     },
   };
+
+  function sayEye(): void {
+    if (eye.x.length === 0) return;
+    emit("eye", { xDeg: eye.x, yDeg: eye.y, valid: eye.valid, inWindow: eye.inside, holdFraction: loop?.status.holdFraction ?? null });
+    eye.x = [];
+    eye.y = [];
+    eye.sentNs = options.now();
+  }
 
   function toEvent(p: SettledPresentation, spikesMs: readonly number[], channel: number): PresentationEvent {
     return {
@@ -272,6 +278,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
     ofGeneration: (thread, generation) => generations.get(`${thread}/${generation}`) ?? [],
     tick() {
       if (loop === null) return;
+      sayEye();
       emit("live", makeLive(loop));
       const now = options.now() / nsPerMs;
       if (now - viewsMs < viewEveryMs && now >= viewsMs) return;

@@ -18,7 +18,7 @@ export type WatchedOutcome = "counted" | "noOnsetMark" | "lateFrame" | "other";
 export interface Watch {
   eye(sample: { readonly valid: boolean; readonly atMs: number }): void;
   presentation(outcome: WatchedOutcome): void;
-  ask(now: { readonly atMs: number; readonly hasEye: boolean; readonly queuedRecords: number; /** Left out: the disk is not looked at. */ readonly disk?: { readonly isLow: boolean; readonly minutesLeft: number | null } }): WatchVerdict;
+  ask(now: { readonly atMs: number; readonly hasEye: boolean; readonly queuedRecords: number; /** Since the file was opened; with the queue it tells how old what waits is. */ readonly committedRecords?: number; /** Left out: the disk is not looked at. */ readonly disk?: { readonly isLow: boolean; readonly minutesLeft: number | null } }): WatchVerdict;
 }
 
 /** A blink lasts 0.1 to 0.4 s; nobody keeps the eyes closed this long in a trial. */
@@ -29,9 +29,11 @@ const unmarkedMax = 5;
 const lateWindow = 50;
 const lateShareMax = 0.1;
 const lateShareOver = 0.04;
-/** Records that wait to be written; about two seconds of a 96-channel session at 10 commits a second would be some hundreds. */
+/** Records that wait to be written; two seconds of a 96-channel session are some hundreds. */
 const queueMax = 20_000;
 const queueOver = 2000;
+/** How long a record may wait: a commit takes milliseconds, a slow one some hundred. */
+const behindMsMax = 5000;
 
 export function createWatch(): Watch {
   const active = new Set<WatchAlarm["code"]>();
@@ -39,6 +41,8 @@ export function createWatch(): Watch {
   let eyeHeardMs: number | null = null;
   let unmarked = 0;
   let recent: boolean[] = [];
+  /** What had been handed to the writer by when, as far as it is not written yet. */
+  let handed: { readonly atMs: number; readonly records: number }[] = [];
 
   return {
     eye({ valid, atMs }) {
@@ -49,7 +53,7 @@ export function createWatch(): Watch {
       unmarked = outcome === "noOnsetMark" ? unmarked + 1 : outcome === "counted" ? 0 : unmarked;
       recent = [...recent, outcome === "lateFrame"].slice(-lateWindow);
     },
-    ask({ atMs, hasEye, queuedRecords, disk }) {
+    ask({ atMs, hasEye, queuedRecords, committedRecords = 0, disk }) {
       const begun: WatchAlarm[] = [];
       const over: { code: WatchAlarm["code"]; message: string }[] = [];
       const judge = (code: WatchAlarm["code"], wrong: boolean | null, severity: WatchAlarm["severity"], message: () => string, overMessage: string): void => {
@@ -74,8 +78,10 @@ export function createWatch(): Watch {
       judge("framesDropped", lateShare > lateShareMax ? true : lateShare < lateShareOver ? false : null, "warn",
         () => `${Math.round(lateShare * 100)} % of the last ${recent.length} images had a late frame and are shown again. Close other programs on the computer that draws them; the display test says whether it is fit.`,
         "Images are shown without late frames again.");
-      judge("queue", queuedRecords > queueMax ? true : queuedRecords < queueOver ? false : null, "warn",
-        () => `${queuedRecords.toLocaleString("en")} records wait to be written: the disk does not keep up. Nothing is lost yet. Stop copying or indexing on that disk.`,
+      handed = [...handed, { atMs, records: committedRecords + queuedRecords }].filter((h) => h.records > committedRecords);
+      const behindMs = atMs - (handed[0]?.atMs ?? atMs);
+      judge("queue", queuedRecords > queueMax || behindMs > behindMsMax ? true : queuedRecords < queueOver && behindMs < behindMsMax / 5 ? false : null, "warn",
+        () => `${queuedRecords.toLocaleString("en")} records wait to be written, the oldest for ${Math.round(behindMs / 1000)} s: the disk does not keep up, or another program holds the session's file. Nothing is lost yet. Stop copying or indexing on that disk, and close what has the file open.`,
         "The writer has caught up.");
       judge("disk", disk?.isLow ?? null, "warn",
         () => `The disk is nearly full${disk?.minutesLeft == null ? "" : `: about ${Math.round(disk.minutesLeft)} minutes are left`}. Make room now.`,

@@ -35,9 +35,14 @@ export function bytesOfRecord(record: SessionRecord): number {
   }
 }
 
+/** How long until a file that another program holds is tried again; each try waits for the lock itself too (writerCore). */
+const heldRetryMs = 200;
+/** Tries where nothing may wait any more: at the end of a recording. */
+const heldTriesMax = 8;
+
 export interface CommitQueue {
   push(records: readonly SessionRecord[]): void;
-  /** Commits everything that waits. Returns once it is committed or has failed. */
+  /** Commits everything that waits. Returns once it is committed or has failed; a file that stays held by another program is a failure here. */
   drain(): void;
   close(): void;
 }
@@ -46,7 +51,7 @@ export interface CommitQueueOptions {
   readonly commit: (records: readonly SessionRecord[]) => Result<void, Fault>;
   /** After every transaction: how many records it held. */
   readonly onCommitted: (count: number) => void;
-  /** The first failure. Nothing is committed after it, so that what is in the file has no holes. */
+  /** The first failure. Nothing is committed after it, so that what is in the file has no holes. That another program holds the file (`sessionLocked`) is none while records may wait. */
   readonly onFailed: (failure: Fault) => void;
 }
 
@@ -54,15 +59,18 @@ export function makeCommitQueue({ commit, onCommitted, onFailed }: CommitQueueOp
   let waiting: SessionRecord[] = [];
   let urgent = false;
   let failed = false;
+  /** Another program has the file locked: what comes waits for the next try. */
+  let held = false;
   let timer: NodeJS.Timeout | null = null;
   let immediate: NodeJS.Immediate | null = null;
 
-  const drain = (): void => {
+  const commitWaiting = (mayHold: boolean): void => {
     if (timer !== null) clearTimeout(timer);
     if (immediate !== null) clearImmediate(immediate);
     timer = null;
     immediate = null;
     urgent = false;
+    held = false;
     const records = waiting;
     waiting = [];
     for (let start = 0; start < records.length && !failed; ) {
@@ -74,12 +82,25 @@ export function makeCommitQueue({ commit, onCommitted, onFailed }: CommitQueueOp
       const part = records.slice(start, end);
       const result = commit(part);
       if (result.ok) onCommitted(part.length);
-      else {
+      else if (mayHold && result.error.code === "sessionLocked") {
+        held = true;
+        waiting = records.slice(start);
+        timer = setTimeout(() => commitWaiting(true), heldRetryMs);
+        return;
+      } else {
         failed = true;
         onFailed(result.error);
       }
       start = end;
     }
+  };
+
+  const drain = (): void => {
+    for (let tries = 1; tries < heldTriesMax; tries++) {
+      commitWaiting(true);
+      if (!held) return;
+    }
+    commitWaiting(false);
   };
 
   return {
@@ -89,9 +110,10 @@ export function makeCommitQueue({ commit, onCommitted, onFailed }: CommitQueueOp
         waiting.push(record);
         if (!mayWait(record.kind)) urgent = true;
       }
+      if (held) return;
       // A turn later: everything that has already arrived joins the transaction.
-      if (urgent) immediate ??= setImmediate(drain);
-      else timer ??= setTimeout(drain, streamDelayMsMax);
+      if (urgent) immediate ??= setImmediate(() => commitWaiting(true));
+      else timer ??= setTimeout(() => commitWaiting(true), streamDelayMsMax);
     },
     drain,
     close() {

@@ -1,8 +1,11 @@
 // What an operator does and meets in a session, by keys and clicks: notes, pause, a break ended early, target, skip and repeat; the live views and reports of
-// localisation, images and a lab's own protocol; alarms with what to do, each provoked by a fault of the synthetic rig; an engine that stands still.
+// localisation, images and a lab's own protocol; alarms with what to do, each provoked by what causes it: faults of the synthetic rig, a session file that another
+// program holds, a subject's screen that is starved of time; an engine that stands still.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
 import { openApp } from "../e2e/app.ts";
 import type { TestApp } from "../e2e/app.ts";
 import type { Locator, Page } from "playwright-core";
@@ -49,15 +52,16 @@ const at = (testid: string): Locator => page.locator(`[data-testid="${testid}"]`
 const step = (n: number, state: string): Locator => page.locator(`[data-testid="strip-step-${n}"][data-state="${state}"]`);
 const logged = (text: string): Promise<void> => at("log").getByText(text).first().waitFor({ timeout: 60_000 });
 
-/** The alarm is on the line under the header or behind it, says what to do, and ends. */
-async function alarm(code: string, title: string): Promise<void> {
+/** The alarm is on the line under the header or behind it, and says what to do; it ends, at the latest once its cause is mended. */
+async function alarm(code: string, title: string, { mend, ends = true }: { readonly mend?: () => void; readonly ends?: boolean } = {}): Promise<void> {
   await page.keyboard.press("a");
   const line = page.locator(`[data-testid="alarm"][data-code="${code}"]`);
   await line.waitFor({ timeout: 90_000 });
   await line.filter({ hasText: title }).waitFor();
   await line.locator("ol li").first().waitFor();
   await app.shoot(page, `alarm-${code}`);
-  await line.waitFor({ state: "detached", timeout: 90_000 });
+  mend?.();
+  if (ends) await line.waitFor({ state: "detached", timeout: 90_000 });
   await page.keyboard.press("Escape");
 }
 
@@ -78,6 +82,27 @@ test("each alarm of the rig comes with what to do, and ends by itself", async ()
   await alarm("noSpikes", "No spikes");
   await alarm("eyeLost", "Eye lost");
 }, 400_000);
+
+test("a session file that another program holds is told, nothing is lost, and recording goes on once it is let go", async () => {
+  const [name] = readdirSync(app.sessionFolder).filter((file) => file.endsWith(".evoked"));
+  if (name === undefined) throw new Error("expected the session's file in its folder, got none");
+  const other = new Database(join(app.sessionFolder, name));
+  try {
+    const written = (): number => z.object({ n: z.number() }).parse(other.prepare("SELECT count(*) AS n FROM events").get()).n;
+    other.exec("BEGIN IMMEDIATE");
+    const held = written();
+    await alarm("queue", "Writer behind", { mend: () => {
+      expect(written()).toBe(held);
+      other.exec("ROLLBACK");
+    } });
+    await logged("The writer has caught up");
+    expect(written()).toBeGreaterThan(held);
+    // The alarm itself was among what waited.
+    expect(z.object({ n: z.number() }).parse(other.prepare("SELECT count(*) AS n FROM events WHERE code = 'queue'").get()).n).toBe(1);
+  } finally {
+    other.close();
+  }
+}, 200_000);
 
 test("a break says how long it lasts, and is ended by a key", async () => {
   await at("end-break").waitFor({ timeout: 90_000 });
@@ -146,6 +171,28 @@ test("localisation and the lab's own protocol show what they have, and report; a
     clearInterval(onwards);
   }
 }, 600_000);
+
+test("a subject's screen that is starved of time: frames are dropped, and the console says so and what to do", async () => {
+  await app.close();
+  // Every frame that the window draws late makes an image late; nothing of the animal's is in the way.
+  app = await openApp({
+    ...draft, rig: { kind: "synthetic", options: { gainSpread: 0, driftAmplitude: 0, eye: { engagement: 1, breaksPerS: 0, blinksPerS: 0 } } }, display: { kind: "window" }, response: { onsetFrom: "flip", streamTimeoutMs: 5000 },
+    trial: { ...draft.trial, imagesPerTrial: 10, breakAfterTrials: 0 }, plan: [{ protocol: "images", title: "", folder: references, imageCount: 6, repeats: 200 }],
+  });
+  page = await app.openOperator();
+  await page.locator('[data-testid="check"]:not([data-level="off"])').waitFor();
+  const opened = app.context.waitForEvent("page");
+  await at("start-button").click();
+  const stimulus = await opened;
+  await page.locator('[data-testid="phase"][data-phase="running"]').waitFor({ timeout: 90_000 });
+  await page.locator('[data-testid="step-view"][data-protocol="images"]').waitFor({ timeout: 60_000 });
+  const devtools = await app.context.newCDPSession(stimulus);
+  await devtools.send("Emulation.setCPUThrottlingRate", { rate: 12 });
+  // That it ends is held by tests/unit/engine/watch: a busy machine drops frames without anybody's help.
+  await alarm("framesDropped", "Frames dropped", { ends: false });
+  await at("panel-timing").locator(".is-missed").waitFor();
+  expect(Number((await at("timing-missed").textContent())?.replaceAll(/\D/g, ""))).toBeGreaterThan(0);
+}, 300_000);
 
 /** The engine runs in a child of this process, the models in a child of it. */
 function engineProcess(): number {

@@ -108,7 +108,7 @@ async function build(options: DiverseSetOptions): Promise<{ readonly folder: str
   await step({ phase: "listing", done: 0, total: 0, unreadable: 0 });
 
   const folder = args.images === null ? await drawPool(options, rng.fork("pool"), (done) => step({ phase: "drawing", done, total: args.drawn, unreadable: 0 })) : resolve(args.images);
-  const files = unwrap(await listImages(folder));
+  const files = unwrap(await listImages(folder, (done) => step({ phase: "listing", done, total: 0, unreadable: 0 })));
   const notes = await openFileNotes(join(cacheFolder, "files", `${createHash("sha256").update(folder).digest("hex").slice(0, 32)}.jsonl`));
 
   const embedded = await embed({ files, notes, network, encoder: unwrap(await models.encoder(network.manifest.id)), cacheFolder, step: (done, unreadable) => step({ phase: "embedding", done, total: files.length, unreadable }) });

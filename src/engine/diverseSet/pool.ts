@@ -6,7 +6,7 @@ import { dirname, join, relative } from "node:path";
 import { Transformer } from "@napi-rs/image";
 import { z } from "zod";
 import type { Generator, Rng } from "../../shared/ports.ts";
-import { fault, ok } from "../../shared/result.ts";
+import { FaultError, fault, ok } from "../../shared/result.ts";
 import type { Fault, Result } from "../../shared/result.ts";
 import { readIfThere, writeWhole } from "../insilico/sweepFiles.ts";
 
@@ -26,7 +26,7 @@ const statsAtOnce = 64;
 const imageName = /\.(png|jpe?g|webp|bmp|tiff?|gif)$/i;
 
 /** In name order. Errors: `imagesFolder`, `imagesTooMany`. */
-export async function listImages(folder: string): Promise<Result<readonly PoolFile[], Fault>> {
+export async function listImages(folder: string, onFound?: (count: number) => Promise<void>): Promise<Result<readonly PoolFile[], Fault>> {
   const files: PoolFile[] = [];
   try {
     const paths: string[] = [];
@@ -40,8 +40,10 @@ export async function listImages(folder: string): Promise<Result<readonly PoolFi
         const { size, mtimeMs } = await stat(path);
         return { name: relative(folder, path).replaceAll("\\", "/"), path, sizeBytes: size, mtimeMs };
       }))));
+      if (from % (64 * statsAtOnce) === 0 && from > 0) await onFound?.(files.length);
     }
   } catch (error) {
+    if (error instanceof FaultError) throw error;
     return fault("imagesFolder", `Expected a folder of images at ${folder}, got: ${error instanceof Error ? error.message : String(error)}. Choose another folder.`);
   }
   if (files.length === 0) return fault("imagesFolder", `Expected PNG, JPEG, WebP, BMP, TIFF or GIF files in ${folder}, found none. Choose another folder.`);

@@ -141,7 +141,7 @@ function BuildProgress({ line, mayOperate, onAct }: { readonly line: DiverseSetL
     <Panel name="diverse-build" title={active ? phaseWords[line.phase] : "Last build"} aside={<span className="quiet">{stateWords[line.state]}</span>}>
       <div className="bar"><i style={{ transform: `scaleX(${share})` }} /></div>
       <p className="figures" data-testid="diverse-progress" data-state={line.state}>
-        {line.total === 0 ? "" : `${number(line.done)} of ${number(line.total)}`}
+        {line.total > 0 ? `${number(line.done)} of ${number(line.total)}` : line.done > 0 ? `${number(line.done)} found` : ""}
         {line.unreadable === 0 ? "" : `, ${number(line.unreadable)} not readable`}
         {line.remainingS === null ? "" : `, about ${line.remainingS < 90 ? `${line.remainingS} s` : `${Math.round(line.remainingS / 60)} min`} left`}
       </p>

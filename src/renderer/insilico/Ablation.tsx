@@ -199,9 +199,11 @@ function Focus({ client, line, run, control, runs }: { readonly client: EngineCl
   return (
     <aside className="focus" data-testid="sweep-focus">
       {url === null ? <span className="image-wait" /> : <img src={url} alt={conditionWords(run.sign, run.alpha)} draggable={false} />}
-      <b>{run.alpha === 0 ? "Intact unit" : conditionWords(run.sign, run.alpha)}</b>
-      <span className="quiet">Best of {runs} {runs === 1 ? "run" : "runs"}</span>
-      <dl className="facts">{facts.filter(([, value]) => value !== null).map(([name, value, base]) => <div key={name}><dt>{name}</dt><dd>{numberWords(value)}{run.alpha === 0 || base === null ? "" : <span className="quiet"> of {numberWords(base)}</span>}</dd></div>)}</dl>
+      <div className="focus-words">
+        <b>{run.alpha === 0 ? "Intact unit" : conditionWords(run.sign, run.alpha)}</b>
+        <span className="quiet">Best of {runs} {runs === 1 ? "run" : "runs"}</span>
+        <dl className="facts">{facts.filter(([, value]) => value !== null).map(([name, value, base]) => <div key={name}><dt>{name}</dt><dd>{numberWords(value)}{run.alpha === 0 || base === null ? "" : <span className="quiet"> of {numberWords(base)}</span>}</dd></div>)}</dl>
+      </div>
     </aside>
   );
 }

@@ -64,7 +64,9 @@ export function Scatter({ card, large = false }: { readonly card: UnitCard; read
       <rect className="frame" x={pad} y={6} width={size - pad - 6} height={size - pad - 6} />
       {large ? ticks.map((tick) => <g key={tick}><text className="tick" x={place(tick)} y={size - pad + 15} textAnchor="middle">{numberWords(tick)}</text><text className="tick" x={pad - 5} y={size - place(tick) + 4} textAnchor="end">{numberWords(tick)}</text></g>) : null}
       {large ? <text className="tick" x={(size + pad) / 2} y={size - 4} textAnchor="middle">predicted, spikes/s</text> : null}
-      {measured.map((y, i) => <circle key={i} className={isTest[i] === true ? "test" : "train"} cx={place(predicted[i] ?? 0)} cy={size - place(y)} r={large ? 3.4 : 2} />)}
+      {large ? <text className="tick" x={pad + 5} y={19}>measured, spikes/s</text> : null}
+      {/* The few that were held out lie on top. */}
+      {[false, true].flatMap((test) => measured.map((y, i) => (isTest[i] === true) === test ? <circle key={i} className={test ? "test" : "train"} cx={place(predicted[i] ?? 0)} cy={size - place(y)} r={large ? 3.4 : 2} /> : null))}
     </svg>
   );
 }

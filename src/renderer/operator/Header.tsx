@@ -5,7 +5,7 @@ import { formatAge, formatCount, formatDate, formatDuration, formatRemaining } f
 import { GenerationWord, PlanStrip } from "./plan/PlanStrip.tsx";
 import { ActButton, Icon, Key, LevelMark } from "./parts.tsx";
 import { useNowMs, useTheme } from "./hooks.ts";
-import { useStore, useUi, useUiPaced } from "./store.ts";
+import { readMs, useStore, useUi, useUiPaced } from "./store.ts";
 import { phaseOf, stageOf, stepsOfPlan, type UiState } from "./uiState.ts";
 import type { Commands, Notice } from "./commands.ts";
 import type { Alarm, Device, Phase } from "../../shared/contract/index.ts";
@@ -62,7 +62,7 @@ function Watching() {
 const selectProgress = (s: UiState): NonNullable<NonNullable<UiState["snapshot"]>["live"]>["progress"] | null => s.snapshot?.live?.progress ?? null;
 
 function Progress() {
-  const p = useUiPaced(selectProgress, 250, stageOf);
+  const p = useUiPaced(selectProgress, readMs, stageOf);
   const stage = useUi(stageOf);
   if (p === null) return <div className="progress" />;
   const within = p.imagesInBlock > 0 ? Math.min(1, p.imageInBlock / p.imagesInBlock) : 0;

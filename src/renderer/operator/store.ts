@@ -178,6 +178,12 @@ export function useUi<T>(select: (state: UiState) => T): T {
 }
 
 /**
+ * The pace of what is read rather than watched, ms: digits, labels, the map, the raster. A frame in which only the gaze and the mirror change costs a third of one
+ * that lays out, paints and rasters text too (docs/console.md).
+ */
+export const readMs = 500;
+
+/**
  * Like useUi, at most once per `everyMs`: digits that change ten times a second cannot be read. Values of one pace, and of paces that are
  * multiples of each other, change in the same frame. A change of `urgent` goes through at once. `select` and `urgent` are constant functions.
  */

@@ -59,6 +59,16 @@ test("a queue that grows is told before anything is lost, and only leaves when i
   expect(codes(watch.ask({ atMs: 0, hasEye: true, queuedRecords: 100 }).over)).toEqual(["queue"]);
 });
 
+test("a writer that writes nothing for some seconds is told by the age of what waits, however little that is", () => {
+  const watch = createWatch();
+  const ask = (atMs: number, queuedRecords: number, committedRecords: number) => watch.ask({ atMs, hasEye: false, queuedRecords, committedRecords });
+  // Always something in the queue, but never the same: that is how a healthy one looks.
+  for (let atMs = 0; atMs <= 20_000; atMs += 100) expect(ask(atMs, 20, atMs / 10)).toEqual({ begun: [], over: [] });
+  for (let atMs = 20_100; atMs <= 24_500; atMs += 100) expect(ask(atMs, (atMs - 20_000) / 10, 2000)).toEqual({ begun: [], over: [] });
+  expect(ask(25_200, 520, 2000).begun).toMatchObject([{ code: "queue", message: expect.stringContaining("the oldest for 5 s") }]);
+  expect(codes(ask(25_300, 10, 2520).over)).toEqual(["queue"]);
+});
+
 test("a disk that fills is told once, and that there is room again", () => {
   const watch = createWatch();
   const ask = (isLow: boolean) => watch.ask({ atMs: 0, hasEye: false, queuedRecords: 0, disk: { isLow, minutesLeft: 12.4 } });

@@ -50,6 +50,43 @@ describe("a commit queue", () => {
     expect(transactions.length).toBe(1);
   });
 
+  test("waits with everything, in order, while another program holds the file", () => {
+    const committed: SessionRecord[] = [];
+    const failures: string[] = [];
+    let tries = 0;
+    const queue = makeCommitQueue({
+      commit(records) {
+        tries += 1;
+        if (tries <= 5) return fault("sessionLocked", "held");
+        committed.push(...records);
+        return ok(undefined);
+      },
+      onCommitted: () => undefined,
+      onFailed: (failure) => failures.push(failure.code),
+    });
+    queue.push(trials.slice(0, 1));
+    vi.advanceTimersByTime(0);
+    queue.push(streams.slice(0, 2));
+    queue.push(trials.slice(1, 2));
+    vi.advanceTimersByTime(100);
+    expect([tries, committed, failures]).toEqual([1, [], []]);
+    vi.advanceTimersByTime(2000);
+    expect(committed).toStrictEqual([...trials.slice(0, 1), ...streams.slice(0, 2), ...trials.slice(1, 2)]);
+    expect(failures).toEqual([]);
+  });
+
+  test("a file that is still held at the end is a failure, after some tries", () => {
+    const failures: string[] = [];
+    let tries = 0;
+    const queue = makeCommitQueue({ commit: () => { tries += 1; return fault("sessionLocked", "held"); }, onCommitted: () => undefined, onFailed: (failure) => failures.push(failure.code) });
+    queue.push(trials.slice(0, 1));
+    queue.close();
+    expect(failures).toEqual(["sessionLocked"]);
+    expect(tries).toBeGreaterThan(3);
+    vi.advanceTimersByTime(5000);
+    expect(failures).toHaveLength(1);
+  });
+
   test("commits nothing after a failure, so that the file has no holes", () => {
     const { queue, transactions, failures } = aQueue(2);
     for (const trial of trials) {

@@ -104,7 +104,7 @@ export function drawPopulation(area: Area, view: View): void {
   const names = view.conditions.map((c) => c.name);
   if (areas.length === 0) return;
   const extent = Math.max(0.5, ...view.population.flatMap((p) => [Math.abs(p.z), Math.abs(p.low ?? 0), Math.abs(p.high ?? 0)]));
-  const blockPx = (heightPx - 20) / areas.length;
+  const blockPx = (heightPx - 32) / areas.length;
   const labelWidth = 44;
   const columnPx = (widthPx - labelWidth) / Math.max(1, names.length);
   areas.forEach((name, a) => {
@@ -143,7 +143,9 @@ export function drawPopulation(area: Area, view: View): void {
   context.fillStyle = palette.dim;
   context.textAlign = "center";
   context.textBaseline = "alphabetic";
-  names.forEach((name, i) => context.fillText(shortCondition(name), labelWidth + (i + 0.5) * columnPx, heightPx - 4));
+  // Words are wider than signed numbers: where they would run into each other, every second one stands a line higher.
+  const crowded = Math.max(...names.map((name) => context.measureText(shortCondition(name)).width)) + 6 > columnPx;
+  names.forEach((name, i) => context.fillText(shortCondition(name), labelWidth + (i + 0.5) * columnPx, heightPx - 4 - (crowded && i % 2 === 1 ? 12 : 0)));
 }
 
 /** "positive 0.5" -> "+0.5": without the positive weights up to that share. */

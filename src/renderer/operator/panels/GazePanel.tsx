@@ -3,7 +3,7 @@ import { memo, useCallback } from "react";
 import { drawGaze, type GazeView } from "../draw/gaze.ts";
 import { useLiveCanvas } from "../hooks.ts";
 import { Key, Panel } from "../parts.tsx";
-import { useStore, useUi, useUiPaced } from "../store.ts";
+import { readMs, useStore, useUi, useUiPaced } from "../store.ts";
 import type { Area } from "../draw/area.ts";
 import type { UiState } from "../uiState.ts";
 
@@ -30,7 +30,7 @@ const selectHold = (s: UiState): number | null => s.gaze?.holdFraction ?? null;
 
 function GazeWords() {
   const where = useUi(selectWords);
-  const hold = useUiPaced(selectHold, 500);
+  const hold = useUiPaced(selectHold, readMs);
   return (
     <>
       <b className={where === "inside" ? "good" : where === "" ? "" : "bad"}>{where}</b>

@@ -4,7 +4,7 @@ import { cellAt, drawChannelMap, drawScale, layoutMap, quantities, scaleMax, typ
 import { formatRate } from "../format.ts";
 import { useLiveCanvas, useNowMs } from "../hooks.ts";
 import { ActButton, Key, Panel } from "../parts.tsx";
-import { useStore, useUi, useUiPaced } from "../store.ts";
+import { readMs, useStore, useUi, useUiPaced } from "../store.ts";
 import { channelLabel, isChoosing, targetOf, targetsOf, type UiState } from "../uiState.ts";
 import type { Area } from "../draw/area.ts";
 
@@ -52,7 +52,7 @@ export const MapPanel = memo(function MapPanel(props: {
   const thread = useUi((s) => s.thread);
   // Drawn anew at once when another evolution is looked at.
   const drawFor = useCallback((area: Area, snapshot: UiState["snapshot"]) => draw(area, snapshot), [draw, thread]);
-  const canvas = useLiveCanvas(selectChannels, drawFor, 250);
+  const canvas = useLiveCanvas(selectChannels, drawFor, readMs);
   const onPoint = (event: React.MouseEvent<HTMLCanvasElement>): void => {
     const box = event.currentTarget.getBoundingClientRect();
     const layout = layoutMap(store.get().snapshot?.channels ?? [], box.width, box.height);
@@ -102,7 +102,7 @@ const selectLiveChannels = (s: UiState): NonNullable<NonNullable<UiState["snapsh
 /** The channel under the cursor in figures, and the way to make it the target. */
 function Looked(props: { readonly channel: number; readonly quantity: Quantity; readonly mayOperate: boolean; readonly onCursor: (channel: number | null) => void; readonly onTarget: (channel: number) => void }) {
   const { channel } = props;
-  const figures = useUiPaced(selectLiveChannels, 500);
+  const figures = useUiPaced(selectLiveChannels, readMs);
   const name = useUi((s) => channelLabel(s.snapshot?.channels.find((c) => c.index === channel), channel));
   const target = useUi(targetOf);
   const several = useUi((s) => targetsOf(s).length > 1);

@@ -3,7 +3,7 @@ import { memo, useCallback, useEffect, useMemo, useState } from "react";
 import { drawPsth, kindOf } from "../draw/psth.ts";
 import { useLiveCanvas } from "../hooks.ts";
 import { Panel } from "../parts.tsx";
-import { useStore, useUi, useUiPaced } from "../store.ts";
+import { readMs, useStore, useUi, useUiPaced } from "../store.ts";
 import { channelLabel, isChoosing, presentationsMax, targetOf, type UiState } from "../uiState.ts";
 import type { Area } from "../draw/area.ts";
 import type { EngineClient, PresentationEvent } from "../../../shared/contract/index.ts";
@@ -25,19 +25,19 @@ export const RasterPanel = memo(function RasterPanel({ client, looked }: { reado
     const response = store.get().snapshot?.response;
     drawPsth(area, { presentations, response: response ?? { windowStartMs: 70, windowEndMs: 170, onMs: 100 } });
   }, [store]);
-  const canvas = useLiveCanvas(select, draw, 250);
+  const canvas = useLiveCanvas(select, draw, readMs);
   const label = useUi((s) => {
     const channel = other ?? target;
     return channel === null ? "" : channelLabel(s.snapshot?.channels.find((c) => c.index === channel), channel);
   });
   const choosing = useUi(isChoosing);
-  const live = useUiPaced(selectLive, 500);
+  const live = useUiPaced(selectLive, readMs);
   const shown = fetched ?? live;
   const kinds = shown.length === 0 ? ["evolved", "reference"] : shown.map(kindOf);
   const modelled = shown.some((p) => p.kind === "model");
   const onset = shown.at(-1)?.onsetSource ?? null;
   const measured = onset === "photodiode" || onset === "strobe";
-  const note = `last ${shown.length}, newest lowest${onset === null ? "" : `, at ${onsetWords[onset] ?? onset}`}`;
+  const note = `last ${shown.length}${onset === null || measured ? ", newest lowest" : ""}${onset === null ? "" : `, at ${onsetWords[onset] ?? onset}`}`;
   const title = useMemo(() => (choosing && other === null ? <>{label} <span className="quiet">until a target is chosen</span></> : other === null ? <>Target <b className="target-name">{label}</b></> : <>{label} <span className="quiet">not the target</span></>), [choosing, other, label]);
   return (
     <Panel
@@ -47,7 +47,7 @@ export const RasterPanel = memo(function RasterPanel({ client, looked }: { reado
         <span className={onset === null || measured ? "quiet" : "caution"} title={note}>{note}</span>
       </>}
     >
-      <canvas ref={canvas} data-testid="raster" role="img" aria-label="Raster and PSTH" />
+      <canvas ref={canvas} data-testid="raster" role="img" aria-label="Raster and PSTH" title="Each row an image, the newest lowest; below, rates in time." />
       {shown.length > 0 ? null : <p className="raster-none">{file === null ? "No response of this channel yet" : "No response of this channel stands in this generation. Space replays the session."}</p>}
     </Panel>
   );

@@ -7,7 +7,7 @@ import { formatRate, formatRemaining } from "../format.ts";
 import { useLiveCanvas } from "../hooks.ts";
 import { useImages } from "../images.ts";
 import { ActButton, Key, Panel } from "../parts.tsx";
-import { useStore, useUi, useUiPaced } from "../store.ts";
+import { readMs, useStore, useUi, useUiPaced } from "../store.ts";
 import type { Area } from "../draw/area.ts";
 import type { Commands } from "../commands.ts";
 import { phaseOf, type UiState } from "../uiState.ts";
@@ -82,7 +82,7 @@ export const ScreenPanel = memo(function ScreenPanel({ commands }: { readonly co
 });
 
 function Where() {
-  const place = useUiPaced(selectPlace, 250);
+  const place = useUiPaced(selectPlace, readMs);
   return <span>{place}</span>;
 }
 
@@ -109,7 +109,7 @@ const selectPresentations = (s: UiState): UiState["presentations"] => s.presenta
 const newest = (presentations: UiState["presentations"]): UiState["presentations"] => presentations.slice(-shownImages).toReversed();
 
 function LastImages() {
-  const shown = newest(useUiPaced(selectPresentations, 250));
+  const shown = newest(useUiPaced(selectPresentations, readMs));
   const canvas = useThumbs();
   return (
     <ol className="last-images" aria-label="Last images, newest first">
@@ -152,5 +152,5 @@ function useThumbs(): React.RefCallback<HTMLCanvasElement> {
       also: (listener: () => void): (() => void) => images.subscribe(() => { if (waits) listener(); }),
     };
   }, [images, store]);
-  return useLiveCanvas(selectPresentations, draw, 250, also);
+  return useLiveCanvas(selectPresentations, draw, readMs, also);
 }

@@ -4,7 +4,7 @@ import { drawOutcomes, type Outcome } from "../draw/outcomes.ts";
 import { formatCount, formatMl } from "../format.ts";
 import { useLiveCanvas } from "../hooks.ts";
 import { ActButton, Key, Panel } from "../parts.tsx";
-import { useUi, useUiPaced } from "../store.ts";
+import { readMs, useUi, useUiPaced } from "../store.ts";
 import type { Area } from "../draw/area.ts";
 import type { Live } from "../../../shared/contract/index.ts";
 import type { UiState } from "../uiState.ts";
@@ -16,7 +16,7 @@ const selectTrials = (s: UiState): Live["trials"] | null => s.snapshot?.live?.tr
 const draw = (area: Area, key: string): void => drawOutcomes(area, key === "" ? none : (key.split(",") as Outcome[]));
 
 export const TrialsPanel = memo(function TrialsPanel({ commands }: { readonly commands: Commands | null }) {
-  const trials = useUiPaced(selectTrials, 500);
+  const trials = useUiPaced(selectTrials, readMs);
   const strip = useLiveCanvas(selectRecentKey, draw);
   const ml = useUi((s) => s.snapshot?.live?.reward.totalMl ?? 0);
   const manual = useUi((s) => s.snapshot?.live?.reward.manualPulses ?? 0);
