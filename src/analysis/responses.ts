@@ -284,22 +284,27 @@ export function spearmanBrown(r: number, times = 2): number {
 
 /**
  * Noise ceilings of all units (SPEC 4). The presentations of every image are split at random into halves (the odd one left
- * out), the halves averaged and correlated over images; the mean over `splits` such splits (default 100) is stepped up to the
- * full length by Spearman-Brown. Only images with two presentations or more take part. responses [presentations, units].
+ * out), the halves averaged and correlated over images; the mean over `splits` such splits (default 100) is stepped up by
+ * Spearman-Brown from the length of a half to that of the whole: threefold for three presentations, whose halves are one each. Only
+ * images with two presentations or more take part. responses [presentations, units]. `of` "even": to the length of two halves, as
+ * sessions were recorded before; too low by the odd presentation.
  */
 export function estimateNoiseCeilings(options: {
   readonly responses: Matrix;
   readonly imageIndices: ArrayLike<number>;
   readonly splits?: number;
+  readonly of?: "all" | "even";
   readonly rng: Rng;
 }): NoiseCeiling[] {
-  const { responses, imageIndices, rng } = options;
+  const { responses, imageIndices, rng, of = "all" } = options;
   const splits = options.splits ?? 100;
   checkMatrix(responses, "responses");
   if (!Number.isInteger(splits) || splits < 1) throw new Error(`expected a whole, positive number of splits, got ${splits}`);
   const units = responses.cols;
   const groups = groupByImage(imageIndices, responses.rows).filter((rows) => rows.length >= 2);
   const images = groups.length;
+  const perHalf = groups.reduce((sum, rows) => sum + Math.floor(rows.length / 2), 0);
+  const times = of === "even" ? 2 : groups.reduce((sum, rows) => sum + rows.length, 0) / perHalf;
   const sums = new Float64Array(units);
   const defined = new Int32Array(units);
   const first = createMatrix(units, images);
@@ -329,7 +334,7 @@ export function estimateNoiseCeilings(options: {
   return Array.from({ length: units }, (_, u) => {
     if (defined[u] === 0) return { splitHalfR: null, reliability: null, ceilingR: null, images, splits };
     const splitHalfR = sums[u]! / defined[u]!;
-    const reliability = splitHalfR > 0 ? spearmanBrown(splitHalfR) : 0; // the formula runs away below 0
+    const reliability = splitHalfR > 0 ? spearmanBrown(splitHalfR, times) : 0; // the formula runs away below 0
     return { splitHalfR, reliability, ceilingR: reliability > 0 ? Math.sqrt(reliability) : null, images, splits };
   });
 }

@@ -318,7 +318,7 @@ export function createClosedLoop(options: ClosedLoopOptions): ClosedLoop {
       const spikes = await clock.hold(source.start((event) => give(inputOf(event))));
       if (!spikes.ok) throw new FaultError(spikes.error);
       if (options.displaySetup !== undefined) give({ kind: "displaySetup", refreshHz: display.geometry().refreshHz, ...options.displaySetup });
-      give({ kind: "begin", refreshHz: display.geometry().refreshHz, channels: source.channels().map(plainChannel), silence: "heard" });
+      give({ kind: "begin", refreshHz: display.geometry().refreshHz, channels: source.channels().map(plainChannel), silence: "heard", ceilings: "all" });
       options.libraries.forEach(({ labels, widthPx, heightPx }, step) => give({ kind: "library", step, labels: [...labels], widthPx, heightPx }));
     },
     pause: () => give({ kind: "pause" }),

@@ -34,8 +34,9 @@ const channelInfo = z.object({ index: z.number(), name: z.string(), area: z.stri
 
 /** The inputs that are written as JSON. */
 const smallInput = z.discriminatedUnion("kind", [
-  /** The streams run; the display draws at this rate. silence: in which time a channel is silent; runs recorded before it was said counted all time of the rig's clock. */
-  z.object({ kind: z.literal("begin"), refreshHz: z.number(), channels: z.array(channelInfo), silence: z.literal("heard").optional() }).transform(({ silence, ...begin }) => (silence === undefined ? begin : { ...begin, silence })),
+  /** The streams run; the display draws at this rate. Rules that runs recorded before them lack. silence: in which time a channel is silent (before, all time of the rig's clock); ceilings: of which presentations a noise ceiling is (before, of an even number). */
+  z.object({ kind: z.literal("begin"), refreshHz: z.number(), channels: z.array(channelInfo), silence: z.literal("heard").optional(), ceilings: z.literal("all").optional() })
+    .transform(({ silence, ceilings, ...begin }) => ({ ...begin, ...(silence === undefined ? {} : { silence }), ...(ceilings === undefined ? {} : { ceilings }) })),
   /** The display at the start of a run: flash the patch so often before the first trial, or why not. */
   z.object({
     kind: z.literal("displaySetup"), refreshHz: z.number(), photodiodeCode: z.enum(["onset", "frames"]),

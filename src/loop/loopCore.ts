@@ -123,12 +123,14 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
   let noSpikesSince: HostTimeNs | null = null;
   /** Silence is counted in time of which the stream brought something. */
   let countsHeard = false;
+  /** Noise ceilings are of all presentations. */
+  let ceilingsOf: "all" | "even" = "even";
   /** The patch is being flashed; the first trial waits. */
   let calibrating: DisplayCalibration | null = null;
   let calibration: DisplayCalibrationRecord | null = null;
 
   const steps = createSteps({
-    setups: options.plan, implicit: options.implicitPlan, rng: options.rng, labs: options.labs, figures: channels, alarms, sessionPlacement: options.sessionPlacement,
+    setups: options.plan, implicit: options.implicitPlan, rng: options.rng, labs: options.labs, figures: channels, ceilingsOf: () => ceilingsOf, alarms, sessionPlacement: options.sessionPlacement,
     channels: () => channelList, channelName, openThreads: options.openThreads, generator: options.generator, record,
     log: (code, message, severity, category, data) => log(code, message, severity, category, data),
     listener, isReady: (imageId) => ready.has(imageId),
@@ -341,6 +343,7 @@ export function createLoopCore(options: LoopCoreOptions): LoopCore {
         refreshHz = input.refreshHz;
         countsHeard = "silence" in input;
         if (countsHeard) channels.countHeardTime();
+        if ("ceilings" in input) ceilingsOf = "all";
         setChannels(input.channels);
         if (!options.hasEye) step({ kind: "gaze", inside: true, atHostNs: now });
         goOn();

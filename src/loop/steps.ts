@@ -38,6 +38,7 @@ export interface StepsOptions {
   readonly rng: Rng;
   readonly labs: LabProtocols;
   readonly figures: ChannelFigures;
+  readonly ceilingsOf: () => "all" | "even";
   readonly alarms: Alarms;
   readonly sessionPlacement: VisualPlacement;
   readonly channels: () => readonly ChannelInfo[];
@@ -201,7 +202,7 @@ export function createSteps(options: StepsOptions): Steps {
       library: library.labels, libraryIndex: step.setup.library, imagePx: { width: library.widthPx, height: library.heightPx },
       sessionPlacement: options.sessionPlacement,
       imageId: (key) => imageIdOf(step, key),
-      channels: options.channels, figures: options.figures, channelName: options.channelName,
+      channels: options.channels, figures: options.figures, ceilingsOf: options.ceilingsOf, channelName: options.channelName,
       openThreads() {
         if (settings.protocol !== "evolution") throw new Error(`expected an evolution to ask for threads, got ${settings.protocol}`);
         const threads = options.openThreads(settings, step.firstThread);

@@ -27,10 +27,10 @@ import { sessionConfig } from "../../src/shared/contract/index.ts";
 import { unwrap } from "../../src/shared/result.ts";
 import { createRng } from "../../src/shared/rng.ts";
 
-const images = 80;
+const images = 100;
 /** Images of the diverse set that are shown again beside the models' images, and how often. */
 const natural = { count: 8, repeats: 2 };
-const repeats = 3;
+const repeats = 5;
 const runs = 8;
 const rigOptions = { channelsPerArray: 8, silentChannels: 0, noisyChannels: 0, multiUnitShare: 0 };
 
@@ -94,9 +94,9 @@ describe("A session from its diverse set to the images of its own ablated models
       off.push(known - card.ceilingR);
     }
     expect(off.length).toBeGreaterThan(8);
-    // Three repeats leave a single unit's ceiling uncertain; over units it is right.
-    for (const by of off) expect(Math.abs(by)).toBeLessThan(0.3);
-    expect(Math.abs(off.reduce((sum, by) => sum + by, 0) / off.length)).toBeLessThan(0.1);
+    // Five repeats leave a single unit's ceiling somewhat uncertain; over units it is right.
+    for (const by of off) expect(Math.abs(by)).toBeLessThan(0.12);
+    expect(Math.abs(off.reduce((sum, by) => sum + by, 0) / off.length)).toBeLessThan(0.03);
   });
 
   it("the fitted test r² reaches most of what the known ceiling allows, where the neuron reads the layer that is fitted", () => {
@@ -122,7 +122,7 @@ describe("A session from its diverse set to the images of its own ablated models
     const rows = Array.from({ length: images }, (_, row) => Float64Array.from(rowOf(embedding, row)));
     const ownDrive = Float64Array.from(rows, (row) => read.reduce((sum, f, i) => sum + weights[i]! * row[f]!, 0));
     const fitted = Float64Array.from(rows, (row) => row.reduce((sum, value, f) => sum + value * model!.weights[f]!, 0));
-    expect(pearson(ownDrive, fitted)).toBeGreaterThan(0.7);
+    expect(pearson(ownDrive, fitted)).toBeGreaterThan(0.8);
   });
 
   it("images of the model without positive weights drive the neuron less than the control's, as recorded and in truth", async () => {

@@ -39,7 +39,7 @@ function openDiverseSet(settings: DiverseSetStep, context: ProtocolContext): Run
     if (channels === 0 || images.filter((_, place) => sums.count(place) >= 2).length < 3) return null;
     const responses = createMatrix(indices.length, channels);
     rates.forEach((row, p) => responses.data.set(row, p * channels));
-    return estimateNoiseCeilings({ responses, imageIndices: indices, splits, rng: context.rng.fork("noise ceiling") });
+    return estimateNoiseCeilings({ responses, imageIndices: indices, splits, of: context.ceilingsOf(), rng: context.rng.fork("noise ceiling") });
   }
 
   function describe(splits: number): {

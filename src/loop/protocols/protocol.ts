@@ -133,6 +133,8 @@ export interface ProtocolContext {
   imageId(key: string): number;
   channels(): readonly ChannelInfo[];
   readonly figures: ChannelFigures;
+  /** Which presentations a noise ceiling of this run is of; see estimateNoiseCeilings. */
+  ceilingsOf(): "all" | "even";
   channelName(index: number): string;
   /** The threads of an evolution step, with numbers that no other of the session has; made once. */
   openThreads(): readonly EvolutionThread[];

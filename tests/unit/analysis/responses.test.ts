@@ -167,13 +167,19 @@ describe("noise ceiling", () => {
     expect(ceiling).toMatchObject({ images: 3000, splits: 20 });
   });
 
-  test("corrects the correlation of a perfect model to 1", () => {
-    const { signal, imageIndices, responses } = recorded(3000, 4, 2, 6);
+  test.each([2, 3, 4, 5])("corrects the correlation of a perfect model to 1 after %i presentations", (repeats) => {
+    const { signal, imageIndices, responses } = recorded(3000, repeats, 2, 6);
     const [ceiling] = estimateNoiseCeilings({ responses, imageIndices, splits: 20, rng: createRng(1) });
     const measured = averageByImage({ responses, imageIndices }).mean.data;
     const r = pearson(signal, measured);
-    within(r, Math.sqrt(0.5), 0.02);
-    within(correctForNoise(r, ceiling!), 1, 0.03);
+    within(r, Math.sqrt(repeats / (repeats + 4)), 0.02);
+    within(correctForNoise(r, ceiling!), 1, 0.04);
+  });
+
+  test("of an even number of presentations is what sessions recorded before hold", () => {
+    const { imageIndices, responses } = recorded(3000, 3, 2, 6);
+    const [ceiling] = estimateNoiseCeilings({ responses, imageIndices, splits: 20, of: "even", rng: createRng(1) });
+    within(ceiling!.reliability, 2 / (2 + 4), 0.03);
   });
 
   test("is null, not 0, where nothing repeats or nothing varies", () => {
