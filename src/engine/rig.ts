@@ -10,6 +10,7 @@ import { createSimulatorLink } from "../acquisition/sim/linkClient.ts";
 import { createBoard } from "../acquisition/serial/board.ts";
 import type { Board } from "../acquisition/serial/board.ts";
 import { syntheticRigOptionsSchema } from "../acquisition/synthetic/options.ts";
+import { tellStoppedClock } from "../acquisition/stoppedClock.ts";
 import { withUnitTargets } from "../acquisition/unitTargets.ts";
 import type { UnitTargets } from "../acquisition/unitTargets.ts";
 import type { GroundTruth } from "../acquisition/synthetic/truth.ts";
@@ -85,7 +86,7 @@ export function openRig(input: RigConfigInput, world: { readonly clock: Clock; r
   if (!reward.ok) return reward;
   const sync = config.sync === null ? ok(null) : openDevice(syncRegistry, config.sync, deviceWorld);
   if (!sync.ok) return sync;
-  const { source, delivery } = watchDelivery(own.source, aligner);
+  const { source, delivery } = watchDelivery(tellStoppedClock(own.source), aligner);
   return ok({ ...common, delivery, source: withUnitTargets(source, config.channels, world.pastChannels), retina: own.retina, truth: own.truth, world: own.world, eye: eye.value, reward: reward.value, sync: sync.value });
 }
 

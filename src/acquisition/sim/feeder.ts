@@ -7,6 +7,9 @@ export interface Feeder {
   take(event: SourceEvent): void;
   /** Ticks count from here on as if the program had just been started. */
   restart(): void;
+  /** What has happened so far is played; what happens until `goOn` is not, and no tick counts for it. */
+  pause(): void;
+  goOn(): void;
 }
 
 /** `onBlock` gets every block once its turn is over, and the rig time (ns, of the rig's own grid) that it reaches. */
@@ -22,6 +25,7 @@ export function createFeeder({ grid, onBlock, onChannels }: {
   let baseTick = 0;
   let fromTick: number | null = null;
   let isFlushDue = false;
+  let pausedAtTick: number | null = null;
 
   function flush(): void {
     isFlushDue = false;
@@ -46,7 +50,7 @@ export function createFeeder({ grid, onBlock, onChannels }: {
     marks = [];
     fromTick = untilTick;
     // Before the first spike there is nothing to begin a stream with.
-    if (block.fromTick === untilTick) return;
+    if (block.fromTick === untilTick || pausedAtTick !== null) return;
     onBlock(block, last.watermarkRigNs);
   }
 
@@ -84,6 +88,16 @@ export function createFeeder({ grid, onBlock, onChannels }: {
       flush();
       baseTick += fromTick ?? 0;
       fromTick = 0;
+    },
+    pause() {
+      flush();
+      pausedAtTick = fromTick;
+    },
+    goOn() {
+      flush();
+      baseTick += (fromTick ?? 0) - (pausedAtTick ?? fromTick ?? 0);
+      fromTick = pausedAtTick;
+      pausedAtTick = null;
     },
   };
 }

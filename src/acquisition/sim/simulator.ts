@@ -88,7 +88,11 @@ export async function startSimulator(options: SimulatorOptions): Promise<Result<
       })();
     });
   }
-  const cancels = (options.faults ?? []).flatMap((one) => (one.kind === "restart" ? [clock.setTimer(addMs(clock.now(), one.atMs), () => void restart(one.durationMs))] : []));
+  const after = (ms: number, then: () => void) => clock.setTimer(addMs(clock.now(), ms), then);
+  const cancels = (options.faults ?? []).flatMap((one) => {
+    if (one.kind === "restart") return [after(one.atMs, () => void restart(one.durationMs))];
+    return one.kind === "pause" ? [after(one.atMs, () => feeder.pause()), after(one.atMs + one.durationMs, () => feeder.goOn())] : [];
+  });
 
   return ok({
     rig,

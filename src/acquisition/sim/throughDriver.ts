@@ -14,6 +14,9 @@ import type { WireFault } from "./wire.ts";
 const receiptMsMax = 20_000;
 /** Where faults of the wire are asked for, what has not come out by then is not waited for. */
 const receiptMsFaulty = 20;
+/** So often in a row the driver went on and yet did not reach what was played: its times are of another numbering since a restart, and are waited for by that. */
+const behindInRow = 5;
+const otherNumberingNs = 200e6;
 
 export interface ThroughDriverOptions {
   readonly clock: Clock;
@@ -34,26 +37,52 @@ export function createThroughDriver(options: ThroughDriverOptions): SpikeSource 
   let player: ProtocolPlayer | null = null;
   let reachedRigNs = -Infinity;
   let awaited: { readonly rigNs: number; readonly resolve: () => void }[] = [];
+  /** Where faults have put the driver's times behind what is played, ns; 0 or less. */
+  let shiftNs = 0;
+  let behind = 0;
+  let newestAskedNs = -Infinity;
 
   function heard(event: SourceEvent): void {
     if (event.kind === "spikes") reachedRigNs = Math.max(reachedRigNs, event.batch.watermarkRigNs);
+    if (shiftNs < 0 && reachedRigNs - newestAskedNs > shiftNs + otherNumberingNs) shiftNs = Math.min(0, reachedRigNs - newestAskedNs);
     const over = awaited.filter((one) => event.kind === "end" || reachedRigNs >= one.rigNs);
     if (over.length === 0) return;
     awaited = awaited.filter((one) => !over.includes(one));
     for (const one of over) one.resolve();
   }
 
+  /** Until the driver has said nothing for a while: all that was played has come. */
+  async function quiet(): Promise<void> {
+    for (let seenNs = -Infinity; seenNs !== reachedRigNs; ) {
+      seenNs = reachedRigNs;
+      await new Promise((resolve) => setTimeout(resolve, 3 * receiptMsFaulty));
+    }
+  }
+
   function receipt(untilRigNs: number, onLate: () => void): Promise<void> {
-    if (reachedRigNs >= untilRigNs) return Promise.resolve();
+    newestAskedNs = untilRigNs;
+    const rigNs = untilRigNs + shiftNs;
+    const beforeNs = reachedRigNs;
+    if (reachedRigNs >= rigNs) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
+      function late(): void {
         awaited = awaited.filter((other) => other !== one);
         if (!isFaulty) onLate();
+        else if (reachedRigNs > beforeNs && ++behind >= behindInRow) {
+          void quiet().then(() => {
+            shiftNs = Math.min(0, reachedRigNs - untilRigNs);
+            behind = 0;
+            resolve();
+          });
+          return;
+        }
         resolve();
-      }, isFaulty ? receiptMsFaulty : receiptMsMax);
+      }
+      const timer = setTimeout(late, isFaulty ? receiptMsFaulty : receiptMsMax);
       const one = {
-        rigNs: untilRigNs,
+        rigNs,
         resolve: () => {
+          behind = 0;
           clearTimeout(timer);
           resolve();
         },
@@ -115,6 +144,11 @@ export function createThroughDriver(options: ThroughDriverOptions): SpikeSource 
             })(),
           );
         });
+      }
+      for (const one of faults) {
+        if (one.kind !== "pause") continue;
+        clock.setTimer(addMs(clock.now(), one.atMs), () => feeder.pause());
+        clock.setTimer(addMs(clock.now(), one.atMs + one.durationMs), () => feeder.goOn());
       }
       for (const one of faults) if (one.kind === "restart") clock.setTimer(addMs(clock.now(), one.atMs), () => void clock.hold(restart(one.durationMs)));
       return await played.start((event) => feeder.take(event));

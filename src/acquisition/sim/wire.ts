@@ -17,6 +17,8 @@ export const wireFaultSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("cut"), atMs, durationMs: z.number().positive().default(2000) }),
   z.strictObject({ kind: z.literal("rubbish"), atMs }),
   z.strictObject({ kind: z.literal("restart"), atMs, durationMs: z.number().positive().default(500) }),
+  /** Acquisition stopped and started again in a program that goes on: its numbers go on where they stopped. */
+  z.strictObject({ kind: z.literal("pause"), atMs, durationMs: z.number().positive().default(2000) }),
 ]);
 export type WireFault = z.infer<typeof wireFaultSchema>;
 
