@@ -1,5 +1,6 @@
 // `npm start`: installs and builds what is missing, then opens the app: Electron where it can be had, else a browser.
 // Plain JavaScript for Node 20, with nothing installed.
+import { keepCompiled } from "../src/cli/compileCache.js";
 import { buildAddon } from "./lib/addon.mjs";
 import { buildElectron, buildRenderer } from "./lib/build.mjs";
 import { findElectron, sandboxHint } from "./lib/electron.mjs";
@@ -22,6 +23,7 @@ if (args.includes("--help") || args.includes("-h")) {
 const own = ["--browser", "--retry-electron"];
 const passedOn = args.filter((arg) => !own.includes(arg));
 
+keepCompiled(root);
 const node = await prepare();
 const failed = await buildRenderer(node);
 await buildAddon(node);

@@ -2,6 +2,7 @@
 // Plain JavaScript for Node 20, with nothing installed.
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { keepCompiled } from "../src/cli/compileCache.js";
 import { buildAddon } from "./lib/addon.mjs";
 import { buildRenderer } from "./lib/build.mjs";
 import { ensureFirmwareTools } from "./lib/firmwareTools.mjs";
@@ -21,21 +22,29 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 const reports = join(root, "out", "test-results");
 const isE2e = (filter) => filter.includes("e2e");
 
+// Most tests that start processes and threads of Evoked's wait for their start.
+keepCompiled(root);
 const node = await prepare();
 mkdirSync(reports, { recursive: true });
-await buildAddon(node);
-const unbuilt = await buildRenderer(node);
+// Side by side: building and checking are for the processor, installing waits for the network.
+const [unbuilt] = await Promise.all([build(), checks(), filters.length === 0 || filters.some((filter) => filter.includes("contract")) ? ensureFirmwareTools() : null]);
 if (unbuilt !== null) failOnce(`the windows could not be built:\n${unbuilt}`);
-if (filters.length === 0) {
-  await check("types (tsc -b)", [join("node_modules", "typescript", "bin", "tsc"), "-b"]);
-  await check("rules (oxlint)", [join("node_modules", "oxlint", "bin", "oxlint"), "--type-aware", "--deny-warnings"]);
-}
-if (filters.length === 0 || filters.some((filter) => filter.includes("contract"))) await ensureFirmwareTools();
 if (filters.length === 0 || filters.some((filter) => !isE2e(filter))) await suite("unit, contract, simulation and architecture tests", "vitest.config.ts", filters.filter((filter) => !isE2e(filter)), {});
 if (filters.length === 0 || filters.some(isE2e)) await endToEnd();
 
 console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`);
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
+
+async function build() {
+  await buildAddon(node);
+  return await buildRenderer(node);
+}
+
+async function checks() {
+  if (filters.length > 0) return;
+  await check("types (tsc -b)", [join("node_modules", "typescript", "bin", "tsc"), "-b"]);
+  await check("rules (oxlint)", [join("node_modules", "oxlint", "bin", "oxlint"), "--type-aware", "--deny-warnings"]);
+}
 
 /** A tool that passes or fails as one test. */
 async function check(what, args) {

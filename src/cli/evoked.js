@@ -2,9 +2,12 @@
 // Starts the `evoked` command on a Node that is new enough. Plain JavaScript: it must itself run on Node 20.
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { keepCompiled } from "./compileCache.js";
 import { describeMissingNode, findNode24 } from "./node24.js";
 
-const node = findNode24(fileURLToPath(new URL("../../", import.meta.url)));
+const root = fileURLToPath(new URL("../../", import.meta.url));
+keepCompiled(root);
+const node = findNode24(root);
 if (node === null) {
   console.error(`evoked: ${describeMissingNode()}`);
   process.exit(1);

@@ -1,3 +1,4 @@
+import { crc32, deflateSync } from "node:zlib";
 import { Transformer } from "@napi-rs/image";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -11,6 +12,19 @@ const image = fc
   .chain(([widthPx, heightPx, flat]) =>
     fc.uint8Array({ minLength: widthPx * heightPx * 3, maxLength: widthPx * heightPx * 3, ...(flat ? { max: 3 } : {}) }).map((rgb) => ({ widthPx, heightPx, rgb })),
   );
+
+/** A PNG whose rows are filtered already. */
+function aPng(widthPx: number, rows: readonly (readonly [number, Uint8Array])[]): Uint8Array {
+  const chunk = (type: string, data: Uint8Array): Buffer => {
+    const named = Buffer.concat([Buffer.from(type, "latin1"), data]);
+    const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    sum.writeUInt32BE(crc32(named));
+    return Buffer.concat([length, named, sum]);
+  };
+  const header = Buffer.from([0, 0, 0, widthPx, 0, 0, 0, rows.length, 8, 2, 0, 0, 0]);
+  return Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), chunk("IHDR", header), chunk("IDAT", deflateSync(Buffer.concat(rows.map(([filter, bytes]) => Buffer.from([filter, ...bytes]))))), chunk("IEND", new Uint8Array())]);
+}
 
 describe("PNG images", () => {
   test("come back byte for byte", () => {
@@ -27,6 +41,21 @@ describe("PNG images", () => {
     expect(rgba.length % (32 * 32)).toBe(0);
     const samples = rgba.length / (32 * 32);
     expect([...rgb]).toStrictEqual([...rgba].filter((_, i) => i % samples < 3));
+  });
+
+  test("of other programs, with any filter in any row, decode to the pixels of the definition", () => {
+    const row = fc.tuple(fc.integer({ min: 0, max: 4 }), fc.uint8Array({ minLength: 15, maxLength: 15 }));
+    fc.assert(fc.property(fc.array(row, { minLength: 1, maxLength: 6 }), (rows) => {
+      const pixels: number[] = [];
+      rows.forEach(([filter, bytes], y) => bytes.forEach((byte, i) => {
+        const left = i < 3 ? 0 : (pixels[y * 15 + i - 3] ?? 0);
+        const above = y === 0 ? 0 : (pixels[(y - 1) * 15 + i] ?? 0);
+        const corner = i < 3 || y === 0 ? 0 : (pixels[(y - 1) * 15 + i - 3] ?? 0);
+        const near = [left, above, corner].map((value) => ({ value, distance: Math.abs(left + above - corner - value) })).reduce((a, b) => (b.distance < a.distance ? b : a)).value;
+        pixels.push((byte + ([0, left, above, Math.floor((left + above) / 2), near][filter] ?? 0)) % 256);
+      }));
+      expect([...unwrap(decodePng(aPng(5, rows))).rgb]).toEqual(pixels);
+    }));
   });
 
   test("of natural smoothness take less than three quarters of their bytes", () => {
