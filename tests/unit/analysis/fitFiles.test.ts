@@ -120,6 +120,16 @@ describe("fitting files", () => {
     expect(printed).toContain(join(folder, "table", "coef.npy"));
   });
 
+  test("components beyond the rank of the features add nothing", async () => {
+    // Two directions in 25 features.
+    const flat = matrixFromRows(Array.from({ length: 60 }, (_, i) => Array.from({ length: 25 }, (__, f) => features.data[i * 25]! * (f + 1) + features.data[i * 25 + 1]! * Math.cos(f))));
+    const x = save("rank2.npy", formatNpyMatrix(flat));
+    const of = async (components: string): Promise<unknown> => JSON.parse(await evokedFit("--features", x, "--rates", ratesPath, "--components", components, "--out", join(folder, `rank-${components}`), "--json"));
+    const [two, four] = [await of("2"), await of("4")] as { units: { r2Train: number }[] }[];
+    four!.units.forEach((unit, u) => within(unit.r2Train, two!.units[u]!.r2Train, 1e-9));
+    expectClose(readArray("rank-4/coef.npy").data, readArray("rank-2/coef.npy").data, 1e-9);
+  });
+
   test("a silent unit has null scores in the JSON", async () => {
     const y = save("silent.npy", formatNpy({ shape: [60, 1], data: new Float64Array(60) }));
     const printed = await evokedFit("--features", featuresPath, "--rates", y, "--json");
