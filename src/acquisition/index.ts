@@ -14,6 +14,7 @@ import { intanOptionsSchema } from "./drivers/intan/options.ts";
 import { createIntanSource, decodeIntan } from "./drivers/intan/source.ts";
 import { lineOptionsSchema } from "./drivers/line/options.ts";
 import { createLineSource, decodeLine } from "./drivers/line/source.ts";
+import { decodeLsl } from "./drivers/lsl/decoder.ts";
 import { lslOptionsSchema } from "./drivers/lsl/options.ts";
 import { createLslSource } from "./drivers/lsl/source.ts";
 import { broadcastOptionsSchema } from "./drivers/open-ephys/broadcastOptions.ts";
@@ -186,7 +187,9 @@ export const rigRegistry: readonly RigKind[] = [
     options: lslOptionsSchema,
     carriesContinuousData: false,
     transportMs: () => 0,
-    make: (options, { clock }) => createLslSource({ clock, options }),
+    make: (options, { clock, tap }) => createLslSource({ clock, options, ...(tap === undefined ? {} : { tap }) }),
+    lines: [{ name: "spikes", layout: "multipart" }, { name: "markers", layout: "multipart" }],
+    decode: decodeLsl,
   }),
   rigKind({
     kind: "blackrock",

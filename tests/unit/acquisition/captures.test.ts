@@ -9,11 +9,15 @@ import { startSimulator } from "../../../src/acquisition/sim/simulator.ts";
 import { createRealClock } from "../../../src/engine/realClock.ts";
 import { decodeCapture, recordCapture } from "../../../src/engine/rigTools/captures.ts";
 import { unwrap } from "../../../src/shared/result.ts";
+import { findLiblsl } from "../../support/liblsl.ts";
 
 const fixtures = join(import.meta.dirname, "..", "..", "fixtures", "acquisition");
 const judge = JSON.parse(readFileSync(join(fixtures, "decoded.json"), "utf8"));
 const folder = mkdtempSync(join(tmpdir(), "evoked-captures-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+// The Lab Streaming Layer needs its library to record; a capture of it decodes without.
+const missing = await findLiblsl();
 
 const perChannel = (channels: readonly { readonly name: string; readonly spikes: number }[]) => Object.fromEntries(channels.filter((c) => c.spikes > 0).map((c) => [c.name, c.spikes]));
 
@@ -29,7 +33,7 @@ describe("a capture", () => {
     for (const length of [0, 5, 9, 30]) expect(parseCaptureFile(whole.subarray(0, length)), String(length)).toMatchObject({ ok: false });
   });
 
-  it.each(["intan", "line", "blackrock", "plexon-bridge"])("of %s decodes to the spikes that the driver gave while it was recorded", async (as) => {
+  it.each(["intan", "line", "blackrock", "plexon-bridge", ...(missing === null ? ["lsl"] : [])])("of %s decodes to the spikes that the driver gave while it was recorded", async (as) => {
     const simulator = unwrap(await startSimulator({ clock: createRealClock(), seed: 2, encoder: null, kind: unwrap(findPlayer(as)), host: "127.0.0.1", port: 0, linkPort: 0, token: null, rigOptions: { channelsPerArray: 4 } }));
     const stop = new AbortController();
     setTimeout(() => stop.abort(), 2500);
@@ -54,6 +58,12 @@ describe("the recordings of the real programs", () => {
     expect([intan.gaps, intan.faults]).toEqual([0, {}]);
     const waves = unwrap(await decodeCapture({ file: join(fixtures, "intan-rhx-3.4.0-waveform-a000-wide-20kHz.bin"), rig: "intan", lane: "waveforms", options: { sampleRateHz: 20_000, spikePort: null, band: "wide", digitalIn: false, channels: ["A-000"] } }));
     expect(waves).toMatchObject({ packets: judge.intanWaveform.blocks, gaps: 0, faults: {} });
+  });
+
+  it("and that of the simulator over the Lab Streaming Layer, whose samples its own library took from the network", async () => {
+    const lsl = unwrap(await decodeCapture({ file: join(fixtures, "lsl-simulator.cap"), rig: null, lane: null, options: {} }));
+    expect(lsl).toMatchObject({ rig: "lsl", pieces: judge.lsl.pieces, packets: judge.lsl.samples, marks: judge.lsl.words.length, gaps: 0, faults: {}, bytesLeft: 0 });
+    expect(perChannel(lsl.channels)).toEqual(judge.lsl.perChannel);
   });
 
   it("are refused as what they are not", async () => {

@@ -2,19 +2,17 @@
 // streams: docs/rigs/lsl.md. Knows nothing about how the library talks to the network.
 import type { Clock, SpikeSource } from "../../../shared/ports.ts";
 import { fault, ok } from "../../../shared/result.ts";
-import { msBetween, nsPerMs, nsPerS } from "../../../shared/units.ts";
+import { msBetween, nsPerS } from "../../../shared/units.ts";
 import type { HostTimeNs } from "../../../shared/units.ts";
 import type { RawGazeBatch, SourceEvent } from "../../../shared/values.ts";
 import { startsOnce, statusOfStream } from "../common/ends.ts";
-import { createSpikeStream } from "../common/spikeStream.ts";
-import type { SpikeStream } from "../common/spikeStream.ts";
+import type { Tap } from "../../capture/decoding.ts";
+import { createLslDecoder, encodeLslSamples, lslLanes } from "./decoder.ts";
+import type { LslDecoder, LslSamples } from "./decoder.ts";
 import { loadLsl } from "./library.ts";
 import type { Lsl, LslInlet, LslStream } from "./library.ts";
 import type { LslOptions } from "./options.ts";
 
-/** Channel numbers of the spike stream that are no channels. */
-export const heartbeatChannel = -1;
-export const photodiodeChannel = -2;
 const correctionEveryMs = 5000;
 
 interface Line {
@@ -25,24 +23,19 @@ interface Line {
 
 interface Running {
   readonly listener: (event: SourceEvent) => void;
-  readonly stream: SpikeStream;
+  readonly decoder: LslDecoder;
   readonly lsl: Lsl;
   readonly spikes: Line;
   readonly markers: Line | null;
   readonly gaze: Line | null;
   readonly startedHostNs: HostTimeNs;
   newestHostNs: HostTimeNs | null;
-  samples: number;
-  /** Rig time that a heartbeat has vouched for; null: the stream has none. */
-  heartbeatNs: number | null;
-  /** Newest time stamp of a spike, as rig time. */
-  newestStampNs: number;
   timer: NodeJS.Timeout | null;
   correcting: NodeJS.Timeout | null;
   isCorrecting: boolean;
 }
 
-export function createLslSource({ clock, options }: { readonly clock: Clock; readonly options: LslOptions }): SpikeSource {
+export function createLslSource({ clock, options, tap }: { readonly clock: Clock; readonly options: LslOptions; readonly tap?: Tap }): SpikeSource {
   let running: Running | null = null;
   let last: Running | null = null;
   const once = startsOnce("the LSL source", () => running !== null);
@@ -61,57 +54,33 @@ export function createLslSource({ clock, options }: { readonly clock: Clock; rea
 
   function poll(current: Running): void {
     if (running !== current) return;
-    const { stream } = current;
+    const { decoder } = current;
     const now = clock.now();
     // Markers before spikes: the heartbeats of the spikes let both go.
-    const markers = current.markers?.inlet.pull();
-    if (current.markers !== null && markers !== null && markers !== undefined) {
-      const { channelCount, name } = current.markers.stream;
-      let unread = 0;
-      let firstUnread = "";
-      for (const [i, time] of markers.times.entries()) {
-        const value = Math.round(markers.values[i * channelCount] ?? NaN);
-        if (value >= 0) {
-          stream.mark({ kind: "strobe", rigNs: toNs(current.markers, time), line: 0, state: true, word: value }, now);
-          continue;
-        }
-        if (unread === 0) firstUnread = markers.texts === null ? String(markers.values[i * channelCount]) : `"${(markers.texts[i * channelCount] ?? "").slice(0, 100)}"`;
-        unread += 1;
-      }
-      if (unread > 0) stream.report({ kind: "malformed", reason: `expected event codes, whole numbers of 0 or more, in the markers of "${name}", got ${firstUnread}${unread > 1 ? ` and ${unread - 1} more` : ""}`, packets: unread }, now);
-    }
-    const spikes = current.spikes.inlet.pull();
-    if (spikes !== null && spikes.times.length > 0) {
+    const markers = pull(current.markers, lslLanes.markers, now);
+    if (markers !== null) decoder.markers(markers, now);
+    const spikes = pull(current.spikes, lslLanes.spikes, now);
+    if (spikes !== null) {
       current.newestHostNs = now;
-      stream.alive(now);
-      const { channelCount } = current.spikes.stream;
-      for (const [i, time] of spikes.times.entries()) takeSpike(current, toNs(current.spikes, time), spikes.values[i * channelCount] ?? 0, spikes.values[i * channelCount + 1] ?? 0, now);
-      current.samples += spikes.times.length;
+      decoder.stream.alive(now);
+      decoder.spikes(spikes, now);
     }
     const gaze = current.gaze?.inlet.pull();
     if (current.gaze !== null && gaze !== null && gaze !== undefined && gaze.times.length > 0) giveGaze(current.gaze, gaze.values, gaze.times);
-    // Without heartbeats: what has had the time to come, by the clock that the time stamps are on.
-    const byClockNs = options.timeCorrection ? Math.round(current.lsl.localClockS() * nsPerS) : current.newestStampNs;
-    if (current.heartbeatNs !== null) stream.advance(current.heartbeatNs, now);
-    else if (current.samples > 0) stream.advance(byClockNs - options.holdBackMs * nsPerMs, now);
+    decoder.settle(now, options.timeCorrection ? Math.round(current.lsl.localClockS() * nsPerS) : null);
     const ageMs = msBetween(current.newestHostNs ?? current.startedHostNs, now);
-    if (ageMs >= options.staleMs && !stream.isAway) stream.away({ kind: "stale", ageMs }, now);
+    if (ageMs >= options.staleMs && !decoder.stream.isAway) decoder.stream.away({ kind: "stale", ageMs }, now);
     // The library has threads of its own: it is asked in real time, also where the session's clock stands still.
     current.timer = setTimeout(() => poll(current), options.pollMs);
   }
 
-  function takeSpike(current: Running, rigNs: number, channel: number, unit: number, now: HostTimeNs): void {
-    const { stream } = current;
-    current.newestStampNs = Math.max(current.newestStampNs, rigNs);
-    if (channel === heartbeatChannel) {
-      current.heartbeatNs = Math.max(current.heartbeatNs ?? 0, rigNs);
-    } else if (channel === photodiodeChannel) {
-      stream.mark({ kind: "photodiode", rigNs, line: 0, state: unit > 0, word: null }, now);
-    } else if (Number.isInteger(channel) && channel >= 0 && channel < 65_536 && Number.isInteger(unit) && unit >= 0) {
-      stream.spike(rigNs, stream.channelOf(options.channels[channel] ?? `CH${channel}`), unit, now);
-    } else {
-      stream.report({ kind: "malformed", reason: `expected a channel and a unit in a sample of "${current.spikes.stream.name}", got ${channel} and ${unit}`, packets: 1 }, now);
-    }
+  /** What has come, time stamps corrected; null: nothing. */
+  function pull(line: Line | null, lane: number, now: HostTimeNs): LslSamples | null {
+    const pulled = line?.inlet.pull() ?? null;
+    if (line === null || pulled === null || pulled.times.length === 0) return null;
+    const samples = { timesS: pulled.times.map((time) => time + line.correctionS), values: pulled.values, texts: pulled.texts };
+    tap?.(lane, encodeLslSamples(samples), now);
+    return samples;
   }
 
   function giveGaze(line: Line, values: Float64Array, times: Float64Array): void {
@@ -141,7 +110,7 @@ export function createLslSource({ clock, options }: { readonly clock: Clock; rea
 
   return {
     name: "Lab Streaming Layer",
-    channels: () => (running ?? last)?.stream.channels() ?? [],
+    channels: () => (running ?? last)?.decoder.stream.channels() ?? [],
     start: (listener) =>
       once(async () => {
         const library = await loadLsl(options.library);
@@ -180,17 +149,18 @@ export function createLslSource({ clock, options }: { readonly clock: Clock; rea
         }
         address = `lsl: ${spikes.stream.name} (${lsl.file})`;
         const current: Running = {
-          listener, lsl, spikes, markers, gaze, startedHostNs: clock.now(), newestHostNs: null, samples: 0, heartbeatNs: null, newestStampNs: -Infinity, timer: null, correcting: null, isCorrecting: false,
-          stream: createSpikeStream({
-            channels: options.channels,
-            areas: options.areas,
+          listener, lsl, spikes, markers, gaze, startedHostNs: clock.now(), newestHostNs: null, timer: null, correcting: null, isCorrecting: false,
+          decoder: createLslDecoder({
+            options,
+            spikesName: spikes.stream.name,
+            markersName: markers?.stream.name ?? "",
             emit: (event) => {
               if (running === current) listener(event);
             },
           }),
         };
         running = current;
-        current.stream.announce();
+        current.decoder.stream.announce();
         if (options.timeCorrection) {
           current.correcting = setInterval(() => {
             if (current.isCorrecting) return;
@@ -205,13 +175,13 @@ export function createLslSource({ clock, options }: { readonly clock: Clock; rea
       }),
     status() {
       const shown = running ?? last;
-      return statusOfStream(shown === null ? null : { stream: shown.stream, packets: shown.samples, newestHostNs: shown.newestHostNs }, { address, connected: running !== null && !running.stream.isAway });
+      return statusOfStream(shown === null ? null : { stream: shown.decoder.stream, packets: shown.decoder.samples, newestHostNs: shown.newestHostNs }, { address, connected: running !== null && !running.decoder.stream.isAway });
     },
     async stop() {
       const current = running;
       if (current === null) return;
       // What is held goes out before the end.
-      current.stream.flush(clock.now());
+      current.decoder.stream.flush(clock.now());
       close(current);
       current.listener({ kind: "end", reason: "The LSL source was stopped." });
     },

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { ok } from "../../../shared/result.ts";
 import { loadLsl } from "../../drivers/lsl/library.ts";
 import type { LslOutlet } from "../../drivers/lsl/library.ts";
-import { heartbeatChannel, photodiodeChannel } from "../../drivers/lsl/source.ts";
+import { heartbeatChannel, photodiodeChannel } from "../../drivers/lsl/decoder.ts";
 import { areasOf } from "../player.ts";
 import type { PlayerKind, PlayerWorld, ProtocolPlayer } from "../player.ts";
 import { createWire } from "../wire.ts";
