@@ -7,7 +7,7 @@ import type { Models } from "../models/client.ts";
 import { checkWritable } from "../session/folder.ts";
 import { listSessions, openSession } from "../session/reader.ts";
 import type { SessionReader } from "../session/reader.ts";
-import type { AppDescription, Check, Device, EventName, EventPayload, GalleryItem, Handlers, PlanStep, SessionConfig, Snapshot } from "../shared/contract/index.ts";
+import type { AppDescription, Check, Device, EventName, EventPayload, GalleryItem, Handlers, MethodResult, PlanStep, SessionConfig, Snapshot } from "../shared/contract/index.ts";
 import type { OptimizerName } from "../evolve/index.ts";
 import type { ModelManifest } from "../shared/manifest.ts";
 import { stepsOf } from "../shared/contract/index.ts";
@@ -264,11 +264,11 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     }
   }
 
-  async function imageOf(file: string | null, imageId: number): Promise<Result<{ widthPx: number; heightPx: number; pngBase64: string; rateHz: number | null; label: string }, Fault>> {
+  async function imageOf(file: string | null, imageId: number): Promise<Result<MethodResult<"image.get">, Fault>> {
     const held = file === null || file === running?.session?.file ? running?.images.get(imageId) : undefined;
     if (held !== undefined) {
-      const png = await pngOf(held.image);
-      return ok({ widthPx: held.image.width, heightPx: held.image.height, pngBase64: png.toString("base64"), rateHz: null, label: held.label });
+      const jpeg = await jpegOf(held.image);
+      return ok({ widthPx: held.image.width, heightPx: held.image.height, mime: "image/jpeg", base64: jpeg.toString("base64"), rateHz: null, label: held.label });
     }
     const from = file ?? running?.session?.file;
     if (from === undefined) return fault("noSession", "No session is running; name a session file.");
@@ -277,7 +277,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
     try {
       const found = opened.value.image(imageId);
       if (found === null) return fault("noImage", `Expected an image ${imageId} in ${from}, found none.`);
-      return ok({ widthPx: found.record.widthPx, heightPx: found.record.heightPx, pngBase64: Buffer.from(found.png).toString("base64"), rateHz: null, label: found.record.label });
+      return ok({ widthPx: found.record.widthPx, heightPx: found.record.heightPx, mime: "image/png", base64: Buffer.from(found.png).toString("base64"), rateHz: null, label: found.record.label });
     } finally {
       opened.value.close();
     }
@@ -502,12 +502,12 @@ function layersOf(m: ModelManifest | null): { readonly layers: string[]; readonl
   return { layers: m.layers.map((l) => l.name).filter((name) => name !== m.logits), penultimate: m.penultimate };
 }
 
-async function pngOf(image: ImageBatch): Promise<Buffer> {
+async function jpegOf(image: ImageBatch): Promise<Buffer> {
   const rgba = new Uint8Array(image.width * image.height * 4).fill(255);
   for (let i = 0; i < image.width * image.height; i++) {
     rgba[i * 4] = image.data[i * 3] ?? 0;
     rgba[i * 4 + 1] = image.data[i * 3 + 1] ?? 0;
     rgba[i * 4 + 2] = image.data[i * 3 + 2] ?? 0;
   }
-  return Transformer.fromRgbaPixels(rgba, image.width, image.height).png();
+  return Transformer.fromRgbaPixels(rgba, image.width, image.height).jpeg(92);
 }

@@ -161,8 +161,8 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       // About 200 samples/s are enough for a trace. It goes along with the live state: every event by itself costs a window half of what it takes to draw it.
       const stride = Math.max(1, Math.floor(batch.timesRigNs.length / 4));
       for (let i = 0; i < batch.timesRigNs.length; i += stride) {
-        eye.x.push(batch.xDeg[i] ?? 0);
-        eye.y.push(batch.yDeg[i] ?? 0);
+        eye.x.push(short(batch.xDeg[i] ?? 0));
+        eye.y.push(short(batch.yDeg[i] ?? 0));
       }
       eye.valid = batch.valid.at(-1) === 1;
       eye.inside = inside;
@@ -212,7 +212,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       },
       trials: { ...trials, recent: [...trials.recent] },
       reward: { ...reward, pulseMs: status.rewardMs, ...options.rewardLimits?.() },
-      channels: { rateHz: l.channels.rates(), evokedHz: l.channels.evoked(), tuning: l.channels.tuning(), status: l.channels.statuses() },
+      channels: { rateHz: l.channels.rates().map(short), evokedHz: l.channels.evoked().map(short), tuning: l.channels.tuning().map(short), status: l.channels.statuses() },
       devices: [...options.devices()],
       alarms: l.alarms.active.map((a): Alarm => ({ code: a.code, severity: a.severity, sinceMs: sinceStartMs(a.sinceHostNs), message: a.message, count: a.count })),
       targets: [...status.targets],
@@ -289,6 +289,11 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       for (const view of loop.views()) if (!endedViews.has(view.step)) emit("stepView", view);
     },
   };
+}
+
+/** As many digits as a window can show: they travel as text, ten times a second. */
+function short(value: number): number {
+  return Math.round(value * 1000) / 1000;
 }
 
 /** JSON has no NaN: a mean of nothing is shown as 0 with its count of 0. */

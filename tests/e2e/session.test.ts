@@ -172,7 +172,7 @@ test("no page broke its content security policy or threw", () => {
 });
 
 const snapshotShape = z.object({ phase: z.string(), curve: z.array(z.object({ generation: z.number(), evolvedMean: z.number() })) });
-const imageShape = z.object({ pngBase64: z.string() });
+const imageShape = z.object({ base64: z.string() });
 
 async function value(answer: ReturnType<TestCaller["call"]>): Promise<unknown> {
   const result = await answer;
@@ -186,7 +186,7 @@ async function learnImages(images: Map<number, number[]>): Promise<void> {
   const named = watcher.events.filter(({ event }) => event === "screen").map(({ payload }) => screenShape.parse(payload).imageId);
   for (const imageId of new Set(named)) {
     if (imageId === null || images.has(imageId)) continue;
-    const picture = await decodePng(Buffer.from(imageShape.parse(await value(watcher.call("image.get", { file: null, imageId }))).pngBase64, "base64"));
+    const picture = await decodePng(Buffer.from(imageShape.parse(await value(watcher.call("image.get", { file: null, imageId }))).base64, "base64"));
     images.set(imageId, coarse(picture, { left: 0, top: 0, size: picture.width }));
   }
 }

@@ -78,9 +78,9 @@ export function createImageKeeper(client: EngineClient): ImageKeeper {
   };
 }
 
-async function decode(image: { readonly pngBase64: string; readonly rateHz: number | null; readonly label: string }): Promise<HeldImage | null> {
+async function decode(image: { readonly mime: string; readonly base64: string; readonly rateHz: number | null; readonly label: string }): Promise<HeldImage | null> {
   // Not an object URL: to register one costs the page several times what its image costs to decode.
-  const url = `data:image/png;base64,${image.pngBase64}`;
+  const url = `data:${image.mime};base64,${image.base64}`;
   const element = new Image();
   element.src = url;
   try {

@@ -178,8 +178,8 @@ export function useUi<T>(select: (state: UiState) => T): T {
 }
 
 /**
- * The pace of what is read rather than watched, ms: digits, labels, the map, the raster. A frame in which only the gaze and the mirror change costs a third of one
- * that lays out, paints and rasters text too (docs/console.md).
+ * The pace of what is read rather than watched, ms: digits, labels, the map, the raster. A frame in which only the gaze and the mirror change spares
+ * layout, paint and raster of text.
  */
 export const readMs = 500;
 

@@ -127,7 +127,8 @@ export const methods = {
   /** Newest first. */
   "sessions.jobs": method<readonly tools.Job[]>()("view", none),
 
-  "image.get": method<{ widthPx: number; heightPx: number; pngBase64: string; rateHz: number | null; label: string }>()("view", imageRef),
+  /** For looking at: of a running session JPEG, a fifth of the bytes on the way to a window; of a recorded one the PNG of the file, exact. */
+  "image.get": method<{ widthPx: number; heightPx: number; mime: "image/png" | "image/jpeg"; base64: string; rateHz: number | null; label: string }>()("view", imageRef),
   /** All images of one generation, best first, from the running session (file null) or a recorded one. */
   "images.ofGeneration": method<readonly state.GalleryItem[]>()("view", z.object({ file: z.string().nullable(), thread: z.number().int().min(0), generation: z.number().int().min(0) }).strict()),
 

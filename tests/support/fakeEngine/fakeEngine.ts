@@ -452,7 +452,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
       startSession();
       return ok({ file });
     },
-    "image.get": async ({ imageId }) => ok({ widthPx: sidePx, heightPx: sidePx, pngBase64: pngBase64(paint(imageId % 100 >= 50 ? imageId % 100 : imageId % 7, qualityOf(imageId))), rateHz: rateOf(imageId), label: `image ${imageId}` }),
+    "image.get": async ({ imageId }) => ok({ widthPx: sidePx, heightPx: sidePx, mime: "image/png", base64: pngBase64(paint(imageId % 100 >= 50 ? imageId % 100 : imageId % 7, qualityOf(imageId))), rateHz: rateOf(imageId), label: `image ${imageId}` }),
     "images.ofGeneration": async ({ thread, generation: g }) => ok([
       ...Array.from({ length: evolvedPerGeneration }, (_, i): GalleryItem => ({ thread, generation: g, imageId: imageIdOf(g, i), role: "newest", rateHz: rateOf(imageIdOf(g, i)), label: `individual ${i}` })),
       ...Array.from({ length: referencesPerGeneration }, (_, i): GalleryItem => ({ thread, generation: g, imageId: imageIdOf(g, 50 + i), role: "reference", rateHz: rateOf(imageIdOf(g, 50 + i)), label: `reference ${i}` })),

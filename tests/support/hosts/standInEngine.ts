@@ -111,7 +111,7 @@ export function aStandInEngine(): StandIn {
     "sessions.import": (_, caller) => noted("sessions.import", caller, { jobId: "1" }),
     "sessions.cancelJob": (_, caller) => noted("sessions.cancelJob", caller, null),
     "sessions.jobs": (_, caller) => noted("sessions.jobs", caller, []),
-    "image.get": (_, caller) => noted("image.get", caller, { widthPx: 1, heightPx: 1, pngBase64: "", rateHz: null, label: "" }),
+    "image.get": (_, caller) => noted("image.get", caller, { widthPx: 1, heightPx: 1, mime: "image/png", base64: "", rateHz: null, label: "" }),
     "images.ofGeneration": (_, caller) => noted("images.ofGeneration", caller, []),
     "insilico.fit": (_, caller) => noted("insilico.fit", caller, { file: "", encoder: "", layer: "", method: "pls", images: 0, presentations: 0, kinds: [], consistentPositive: 0, consistentNegative: 0, features: 0, bestUnit: null, units: [], report: "" }),
     "insilico.storedFit": (_, caller) => noted("insilico.storedFit", caller, null),
