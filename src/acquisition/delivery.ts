@@ -76,6 +76,8 @@ export function createDeliveryDelay(): DeliveryDelay {
 
 /** The figures are worked out anew so often at most: they are read many times a second. */
 const everyNs = nsPerS;
+/** No pair of crystals drifts by more; what arrivals of a few seconds say can be far off. */
+const driftPpmMax = 300;
 
 /** Looks on as a source delivers. Where its clock jumps, or the aligner finds that it has, the floor is learnt anew. */
 export function watchDelivery(source: SpikeSource, aligner: ClockAligner): { readonly source: SpikeSource; readonly delivery: () => DeliveryFigures | null } {
@@ -101,7 +103,7 @@ export function watchDelivery(source: SpikeSource, aligner: ClockAligner): { rea
         }),
     },
     delivery() {
-      if (told === null || newestNs - told.atNs >= everyNs) told = { atNs: newestNs, figures: delay.figures(aligner.map()?.driftPpm ?? 0) };
+      if (told === null || newestNs - told.atNs >= everyNs) told = { atNs: newestNs, figures: delay.figures(Math.max(-driftPpmMax, Math.min(driftPpmMax, aligner.map()?.driftPpm ?? 0))) };
       return told.figures;
     },
   };

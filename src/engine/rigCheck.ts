@@ -512,7 +512,7 @@ function clockDevice(rig: Rig): Device {
   const map = rig.aligner.map();
   const { jumpsMs, arrivals } = rig.aligner.status();
   if (map === null) return { id: "clock", label: "Clocks", level: "off", value: "not yet known", detail: "", ageMs: null };
-  return { id: "clock", label: "Clocks", level: jumpsMs.length > 0 ? "warn" : "ok", value: `±${map.uncertaintyMs.toFixed(1)} ms`, detail: `drift ${map.driftPpm.toFixed(0)} ppm, by ${arrivals} arrivals; marks make it exact${jumpsMs.length > 0 ? `; ${jumpsMs.length} jumps` : ""}`, ageMs: null };
+  return { id: "clock", label: "Clocks", level: jumpsMs.length > 0 ? "warn" : "ok", value: `±${map.uncertaintyMs.toFixed(1)} ms`, detail: `drift ${map.driftPpm.toFixed(0)} ppm, by ${arrivals} arrivals; marks make it exact${jumpsMs.length > 0 ? `; ${jumpsMs.length} ${jumpsMs.length === 1 ? "jump" : "jumps"}` : ""}`, ageMs: null };
 }
 
 async function diskDevice(folder: string): Promise<Device> {

@@ -44,8 +44,10 @@ const connectionStatus = z.enum(["Disconnected", "Pending", "Connected"]);
 /** Errors: why it could not be had, for the end of a sentence. */
 export async function openIntanControl(options: { readonly host: string; readonly port: number; readonly timeoutMs: number; readonly onEnd: (reason: string) => void }): Promise<Result<IntanControl, string>> {
   const address = `${options.host}:${options.port}`;
+  // The look that the start screen takes lasts a moment; whoever comes meanwhile has the connection after it.
+  for (const until = performance.now() + options.timeoutMs; lines.get(address)?.isInUse === true && performance.now() < until; ) await new Promise((resolve) => setTimeout(resolve, 50));
   const kept = lines.get(address);
-  if (kept?.isInUse === true) return err("this program uses it already");
+  if (kept?.isInUse === true) return err("another rig check or session of Evoked uses it already");
   const line = kept ?? (await openLine(address, options));
   if ("ok" in line) return line;
   line.isInUse = true;
