@@ -3,6 +3,8 @@ import { request } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
@@ -184,24 +186,31 @@ test("a watcher that never reads: what waits for it is bounded, and when it read
   const host = await aHost(engine);
   const slow = await link(host, `?token=${tokens.view}`);
   slow.socket.pause();
-  const before = process.memoryUsage();
+  const before = bytesHeld();
   const frames = 20_000;
   for (let n = 0; n < frames; n++) {
     engine.emit({ event: "live", payload: aLive(n), callerId: null });
     if (n % 100 === 0) await new Promise((done) => setImmediate(done));
   }
-  const after = process.memoryUsage();
   // All of them would be 50 MB and more.
-  expect(after.external + after.arrayBuffers + after.heapUsed - before.external - before.arrayBuffers - before.heapUsed).toBeLessThan(30e6);
+  expect(bytesHeld() - before).toBeLessThan(30e6);
   slow.socket.resume();
   const live = (): number[] => slow.messages.filter((m) => m.includes('"event":"live"')).map((m) => liveShape.parse(JSON.parse(m)).payload.progress.generation);
-  await until("the newest state came", () => live().at(-1) === frames - 1, 10_000);
+  await until("the newest state came", () => live().at(-1) === frames - 1, 30_000);
   const skipped = slow.messages.filter((m) => m.includes('"event":"linkSlow"')).map((m) => slowShape.parse(JSON.parse(m)).payload.skipped).reduce((a, b) => a + b, 0);
   expect(skipped).toBeGreaterThan(frames / 2);
   expect(live().length + skipped).toBe(frames);
   expect(live()).toEqual(live().toSorted((a, b) => a - b));
   slow.socket.close();
-}, 30_000);
+}, 60_000);
+
+/** Of this process, with no garbage in it: how much of that lies about depends on how busy the machine is. */
+function bytesHeld(): number {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
 
 const liveShape = z.object({ payload: z.object({ progress: z.object({ generation: z.number() }) }) });
 const slowShape = z.object({ payload: z.object({ skipped: z.number() }) });
