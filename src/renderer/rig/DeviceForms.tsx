@@ -107,6 +107,7 @@ function Weighings({ rig, trial, state, onChange, onGive }: FormsProps) {
         </tbody>
       </table>
       <ActButton data-testid="rig-weigh" onClick={() => set([...reward.calibration, { pulseMs: [50, 100, 200, 400][reward.calibration.length] ?? 100, pulses: 50, grams: 0 }])}>+ A weighing</ActButton>
+      {state === null && reward.calibration.length > 0 ? <span className="quiet"> Pulses are given once this rig is open (O).</span> : null}
     </details>
   );
 }
