@@ -22,6 +22,7 @@ const draft = {
       faults: [
         { kind: "rewardDead", atMs: 1000, durationMs: 20_000 }, { kind: "noMarks", atMs: 32_000, durationMs: 15_000 }, { kind: "eyeNotSeen", atMs: 62_000, durationMs: 12_000 },
         { kind: "noSpikes", atMs: 88_000, durationMs: 15_000 }, { kind: "eyeSilent", atMs: 118_000, durationMs: 12_000 },
+        { kind: "spikesLate", atMs: 148_000, durationMs: 3000, byMs: 500 },
       ],
     },
   },
@@ -81,6 +82,8 @@ test("each alarm of the rig comes with what to do, and ends by itself", async ()
   await alarm("eyeLost", "Eye lost");
   await alarm("noSpikes", "No spikes");
   await alarm("eyeLost", "Eye lost");
+  await alarm("lateSpikes", "Late spikes");
+  await at("panel-rig").getByText(/spikes came late/).waitFor();
 }, 400_000);
 
 test("a session file that another program holds is told, nothing is lost, and recording goes on once it is let go", async () => {

@@ -82,6 +82,20 @@ describe("the closed loop", () => {
     expect(run.of("generation").every((g) => g.missing === 0)).toBe(true);
   });
 
+  it("names the images whose responses were decided before all their spikes had come, and goes on", async () => {
+    const run = await simulate({ seed: 52, rig: { faults: [{ kind: "spikesLate", atMs: 6000, durationMs: 1500, byMs: 700 }] } });
+    expect(run.ended.reason).toBe("completed");
+    const told = run.of("event").filter((e) => e.code === "lateSpikes");
+    expect(told).toHaveLength(1);
+    const { presentationIds, spikes } = JSON.parse(told[0]?.dataJson ?? "{}") as { presentationIds: number[]; spikes: number };
+    expect(presentationIds.length).toBeGreaterThan(1);
+    expect(spikes).toBeGreaterThan(10);
+    expect(run.loop.status.lateSpikes).toBeGreaterThanOrEqual(spikes);
+    // None of them is lost: what was decided without them can be counted again from the recording.
+    const counted = run.of("presentation").filter((p) => presentationIds.includes(p.presentationId));
+    expect(counted.map((p) => p.presentationId).sort((a, b) => a - b)).toEqual(presentationIds.toSorted((a, b) => a - b));
+  });
+
   it("completes a generation with a response that could never be had, tells it as missing and says so", async () => {
     const lost = Array.from({ length: 200 }, (_, i) => ({ kind: "markLost" as const, presentationId: i + 20 }));
     const run = await simulate({ seed: 61, rig: { faults: lost }, config: { evolution: { generations: 2, attemptsMax: 2 } } });

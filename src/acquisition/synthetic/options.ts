@@ -17,6 +17,7 @@ export const rigFaultSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("clockJump"), atMs, jumpMs: z.number() }),
   z.strictObject({ kind: z.literal("malformedPacket"), atMs }),
   z.strictObject({ kind: z.literal("noSpikes"), atMs, durationMs }),
+  z.strictObject({ kind: z.literal("spikesLate"), atMs, durationMs, byMs: z.number().positive().default(400).meta({ description: "How long after that time they come.", unit: "ms" }) }),
   z.strictObject({ kind: z.literal("noMarks"), atMs, durationMs }),
   z.strictObject({ kind: z.literal("eyeNotSeen"), atMs, durationMs }),
   z.strictObject({ kind: z.literal("eyeSilent"), atMs, durationMs }),

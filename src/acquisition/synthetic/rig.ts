@@ -152,6 +152,8 @@ export function createSyntheticRig(options: {
   const lasting = { noSpikes: 0, noMarks: 0, eyeNotSeen: 0, eyeSilent: 0, rewardDead: 0 };
   let staleSinceRigNs: number | null = null;
   const stalls: { readonly fromInnerNs: number; readonly toInnerNs: number }[] = [];
+  /** Spikes that are held back while the stream's clock goes on; null for none. */
+  let heldBack: { readonly timesRigNs: number[]; readonly channels: number[]; readonly units: number[] } | null = null;
   const silenced = new Set<number>();
   const buzzing = new Set<number>();
   const injected: InjectedFault[] = [];
@@ -209,6 +211,12 @@ export function createSyntheticRig(options: {
       const unit = taken.units[i] ?? 0;
       const channel = channelOf[unit] ?? 0;
       if (silenced.has(channel) || lasting.noSpikes > 0) continue;
+      if (heldBack !== null) {
+        heldBack.timesRigNs.push(onTick(timeNs) + shiftNs);
+        heldBack.channels.push(channel);
+        heldBack.units.push(sortedUnitOf[unit] ?? 0);
+        continue;
+      }
       timesRigNs[count] = onTick(timeNs) + shiftNs;
       channels[count] = channel;
       unitIds[count++] = sortedUnitOf[unit] ?? 0;
@@ -225,6 +233,19 @@ export function createSyntheticRig(options: {
         units: isWhole ? unitIds : unitIds.slice(0, count),
         watermarkRigNs: rigTimeNs(untilRigNs + shiftNs),
         arrivedHostNs: clock.now(),
+      },
+    });
+  }
+
+  /** After the stream's clock has passed them. */
+  function emitHeld({ timesRigNs, channels, units: unitIds }: NonNullable<typeof heldBack>): void {
+    spikesReceived += timesRigNs.length;
+    packetsReceived += 1;
+    listener?.({
+      kind: "spikes",
+      batch: {
+        timesRigNs: Float64Array.from(timesRigNs), channels: Uint16Array.from(channels), units: Uint8Array.from(unitIds),
+        watermarkRigNs: rigTimeNs(reported(emittedRigNs)), arrivedHostNs: clock.now(),
       },
     });
   }
@@ -320,6 +341,19 @@ export function createSyntheticRig(options: {
           report({ kind: "clockJump", jumpMs: rigFault.jumpMs, atRigNs: reported(atNs) });
         });
         return;
+      case "spikesLate": {
+        const endNs = atNs + Math.round(rigFault.durationMs * nsPerMs);
+        schedule(atNs, () => {
+          note("spikesLate", atNs, `for ${rigFault.durationMs} ms, by ${rigFault.byMs} ms`);
+          heldBack = { timesRigNs: [], channels: [], units: [] };
+        });
+        schedule(endNs, () => {
+          const held = heldBack;
+          heldBack = null;
+          schedule(endNs + Math.round(rigFault.byMs * nsPerMs), () => void (held !== null && emitHeld(held)));
+        });
+        return;
+      }
       case "noSpikes":
       case "noMarks":
       case "eyeNotSeen":

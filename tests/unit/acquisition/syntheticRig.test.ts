@@ -293,6 +293,18 @@ describe("injected faults", () => {
     expect(shown.rig.truth.rewards()).toEqual([]);
   });
 
+  it("hold spikes back while the stream's clock goes on: none is lost, and they come behind it", async () => {
+    const whole = await show({}, { presentations: eightPresentations, images });
+    const late = await show(at({ kind: "spikesLate", atMs: 400, durationMs: 200, byMs: 300 }), { presentations: eightPresentations, images });
+    const inTime = (spikes: typeof whole.spikes): typeof whole.spikes => spikes.toSorted((a, b) => a.timeRigNs - b.timeRigNs || a.channel - b.channel);
+    expect(inTime(late.spikes)).toEqual(inTime(whole.spikes));
+    const from = late.rig.truth.faults()[0]?.atRigNs ?? 0;
+    const behind = late.spikes.filter((spike, i) => spike.timeRigNs < (late.spikes[i - 1]?.timeRigNs ?? 0) - nsPerMs).length;
+    expect(behind).toBeGreaterThan(0);
+    const held = late.spikes.findIndex((spike) => spike.timeRigNs >= from);
+    expect(late.spikes[held]?.timeRigNs).toBeGreaterThanOrEqual(from + 200 * nsPerMs);
+  });
+
   it("jump the clock, after which all times are shifted", async () => {
     const whole = await show({}, { presentations: [], images: [], tailMs: 1000 });
     const jumped = await show(at({ kind: "clockJump", atMs: 400, jumpMs: 1234 }), { presentations: [], images: [], tailMs: 1000 });
