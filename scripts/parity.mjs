@@ -1,6 +1,6 @@
 // `node scripts/parity.mjs`: the published architectures at random weights, converted from their official file formats and held against
-// PyTorch; the native addon's kernel under the sanitizers; the MATLAB code of external task mode under Octave. The first needs Python with torch, torchvision and onnx (Debian: python3-torch,
-// python3-torchvision, python3-onnx), the second a C++ compiler, the third octave-cli; without them it is skipped and says so. Plain JavaScript for Node 20.
+// PyTorch; WebGPU on a software driver held against the CPU; the native addon's kernel under the sanitizers; the MATLAB code of external task mode under Octave. The first needs Python with torch, torchvision and onnx (Debian: python3-torch,
+// python3-torchvision, python3-onnx), the second Debian's chromium and libvulkan1, the third a C++ compiler, the fourth octave-cli; without them it is skipped and says so. Plain JavaScript for Node 20.
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describeMissingNode, findNode24 } from "../src/cli/node24.js";

@@ -1,43 +1,36 @@
 // The WebGPU provider on a machine without a GPU: Chromium's SwiftShader as the Vulkan driver. Needs /usr/lib/chromium and
-// libvulkan.so.1 (Debian: chromium, libvulkan1); where one is missing the tests are skipped and say so.
+// libvulkan.so.1 (Debian: chromium, libvulkan1); where one is missing the tests are skipped and say so. A processor compiles and runs the shaders: minutes.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 
 import { startModels } from "../../src/models/client.ts";
 import type { Models } from "../../src/models/client.ts";
 import { driftMax } from "../../src/models/providers.ts";
 import type { ModelsNotice } from "../../src/models/runtime.ts";
 import { unwrap } from "../../src/shared/result.ts";
-import { someImages, someLatents } from "./modelsSuite.ts";
+import { someImages, someLatents } from "../contract/modelsSuite.ts";
 
 const modelsDir = fileURLToPath(new URL("../../models", import.meta.url));
 const driver = "/usr/lib/chromium/vk_swiftshader_icd.json";
 const library = ["/usr/lib/x86_64-linux-gnu/libvulkan.so.1", "/usr/lib/aarch64-linux-gnu/libvulkan.so.1", "/usr/lib64/libvulkan.so.1"].find(existsSync);
-/** A processor compiles and runs the shaders here, beside other suites. */
-const softwareMs = 300_000;
 const present = existsSync(driver) && library !== undefined;
 
-async function withDriver(file: string | undefined, provider: string): Promise<{ models: Models; notices: ModelsNotice[] }> {
-  const before = process.env["VK_ICD_FILENAMES"];
-  if (file === undefined) delete process.env["VK_ICD_FILENAMES"];
-  else process.env["VK_ICD_FILENAMES"] = file;
+async function startOn(provider: string): Promise<{ models: Models; notices: ModelsNotice[] }> {
+  vi.stubEnv("VK_ICD_FILENAMES", driver);
   const notices: ModelsNotice[] = [];
-  try {
-    return { models: unwrap(await startModels({ modelsDirs: [modelsDir], provider, onNotice: (notice) => notices.push(notice) })), notices };
-  } finally {
-    if (before === undefined) delete process.env["VK_ICD_FILENAMES"];
-    else process.env["VK_ICD_FILENAMES"] = before;
-  }
+  const models = unwrap(await startModels({ modelsDirs: [modelsDir], provider, onNotice: (notice) => notices.push(notice) }));
+  vi.unstubAllEnvs();
+  return { models, notices };
 }
 
-describe.skipIf(!present)(`WebGPU on the software driver${present ? "" : " (skipped: chromium or libvulkan1 is not installed)"}`, { timeout: softwareMs }, () => {
+describe.skipIf(!present)(`WebGPU on the software driver${present ? "" : " (skipped: chromium or libvulkan1 is not installed)"}`, () => {
   let webgpu: Models;
   let cpu: Models;
   beforeAll(async () => {
-    webgpu = (await withDriver(driver, "webgpu")).models;
+    webgpu = (await startOn("webgpu")).models;
     cpu = unwrap(await startModels({ modelsDirs: [modelsDir], provider: "cpu", inProcess: true }));
-  }, softwareMs);
+  });
   afterAll(async () => {
     await webgpu.close();
     await cpu.close();
@@ -74,26 +67,10 @@ describe.skipIf(!present)(`WebGPU on the software driver${present ? "" : " (skip
     expect(attempt?.drift).toBeLessThan(driftMax);
   });
   it("is left for the CPU, with the reason, where it is slower and nobody asked for it", async () => {
-    const { models, notices } = await withDriver(driver, "auto");
+    const { models, notices } = await startOn("auto");
     const encoder = unwrap(await models.encoder("shapes-relu"));
     expect(encoder.identity.provider).toBe("cpu");
     expect(notices.filter((notice) => notice.message.startsWith("webgpu")).map((notice) => notice.message)).toEqual([expect.stringMatching(/slower than the CPU here: [\d.]+ ms an image against [\d.]+ ms/)]);
-    await models.close();
-  });
-});
-
-describe("a provider that cannot be started", { timeout: softwareMs }, () => {
-  it("is left for the CPU with a visible reason", async () => {
-    const { models, notices } = await withDriver("/no/such/driver.json", "webgpu");
-    const encoder = unwrap(await models.encoder("shapes-relu"));
-    expect(encoder.identity.provider).toBe("cpu");
-    expect(notices.map((notice) => [notice.kind, notice.message])).toEqual([["providerLeft", expect.stringMatching(/^webgpu is not used for shapes-relu\. It could not be started: /)]]);
-    expect((await encoder.features(someImages(1, 64, 64), ["logits"]))[0]?.length).toBe(10);
-    await models.close();
-  });
-  it("is refused with the names that there are where the machine has no such provider at all", async () => {
-    const models = unwrap(await startModels({ modelsDirs: [modelsDir], provider: "abacus", inProcess: true }));
-    expect(await models.encoder("shapes-relu")).toMatchObject({ ok: false, error: { code: "providerUnknown", message: expect.stringMatching(/one of .*cpu.*"abacus"/) } });
     await models.close();
   });
 });
