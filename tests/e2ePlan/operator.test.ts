@@ -20,9 +20,8 @@ const draft = {
     options: {
       gainSpread: 0, driftAmplitude: 0, eye: { engagement: 1, breaksPerS: 0, blinksPerS: 0 },
       faults: [
-        { kind: "rewardDead", atMs: 1000, durationMs: 20_000 }, { kind: "noMarks", atMs: 32_000, durationMs: 15_000 }, { kind: "eyeNotSeen", atMs: 62_000, durationMs: 12_000 },
-        { kind: "noSpikes", atMs: 88_000, durationMs: 15_000 }, { kind: "eyeSilent", atMs: 118_000, durationMs: 12_000 },
-        { kind: "spikesLate", atMs: 148_000, durationMs: 3000, byMs: 500 },
+        { kind: "rewardDead", atMs: 1000, durationMs: 20_000 }, { kind: "noMarks", atMs: 32_000, durationMs: 15_000 }, { kind: "spikesLate", atMs: 55_000, durationMs: 3000, byMs: 500 }, { kind: "eyeNotSeen", atMs: 70_000, durationMs: 12_000 },
+        { kind: "noSpikes", atMs: 92_000, durationMs: 15_000 }, { kind: "eyeSilent", atMs: 120_000, durationMs: 12_000 },
       ],
     },
   },
@@ -79,11 +78,11 @@ test("each alarm of the rig comes with what to do, and ends by itself", async ()
   await page.locator('[data-testid="alarm"][data-code="disk"]').filter({ hasText: "Disk nearly full" }).waitFor();
   await page.keyboard.press("Escape");
   await alarm("syncLost", "Sync lost");
+  await alarm("lateSpikes", "Late spikes");
+  await at("panel-rig").getByText(/spikes came late/).waitFor();
   await alarm("eyeLost", "Eye lost");
   await alarm("noSpikes", "No spikes");
   await alarm("eyeLost", "Eye lost");
-  await alarm("lateSpikes", "Late spikes");
-  await at("panel-rig").getByText(/spikes came late/).waitFor();
 }, 400_000);
 
 test("a session file that another program holds is told, nothing is lost, and recording goes on once it is let go", async () => {
