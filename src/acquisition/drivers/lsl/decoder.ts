@@ -102,7 +102,12 @@ function decodeLslSamples(parts: readonly Uint8Array[]): LslSamples | null {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return Float64Array.from({ length: bytes.length / 8 }, (_, i) => view.getFloat64(i * 8, true));
   };
-  const said: unknown = texts === undefined || texts.length === 0 ? null : JSON.parse(new TextDecoder().decode(texts));
+  let said: unknown = null;
+  try {
+    if (texts !== undefined && texts.length > 0) said = JSON.parse(new TextDecoder().decode(texts));
+  } catch {
+    return null;
+  }
   return { timesS: numbersOf(times), values: numbersOf(values), texts: Array.isArray(said) ? said.map(String) : null };
 }
 
