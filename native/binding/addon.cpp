@@ -21,8 +21,6 @@ namespace {
 using evoked::Record;
 using evoked::Stream;
 
-constexpr uint32_t drainMax = 1u << 20;
-
 [[noreturn]] void fail(const Napi::Env& env, const std::string& words) { throw Napi::TypeError::New(env, words); }
 
 Napi::Object objectArgument(const Napi::CallbackInfo& info, size_t place, const char* name) {
@@ -102,15 +100,13 @@ class Outlet {
   }
   const std::shared_ptr<Stream>& stream() const { return stream_; }
 
+  /** Into the caller's memory: a thousand buffers a second would be as many reasons to collect garbage. */
   Napi::Value drain(const Napi::CallbackInfo& info) {
-    if (info.Length() < 1) fail(info.Env(), "expected a number of records");
-    const uint32_t max = static_cast<uint32_t>(numberValue(info[0], "a number of records", 1, drainMax));
-    size_t count = stream_->waiting();
-    if (count > max) count = max;
-    // At least one call of drain a wake-up, also where nothing waits: it makes the next wake-up possible.
-    Napi::ArrayBuffer bytes = Napi::ArrayBuffer::New(info.Env(), count * sizeof(Record));
-    stream_->drain(static_cast<Record*>(bytes.Data()), count);
-    return bytes;
+    if (info.Length() < 1 || !info[0].IsArrayBuffer()) fail(info.Env(), "expected an ArrayBuffer for records");
+    Napi::ArrayBuffer into = info[0].As<Napi::ArrayBuffer>();
+    const size_t max = into.ByteLength() / sizeof(Record);
+    if (max == 0) fail(info.Env(), "expected an ArrayBuffer with room for at least one record of " + std::to_string(sizeof(Record)) + " bytes, got " + std::to_string(into.ByteLength()));
+    return Napi::Number::New(info.Env(), static_cast<double>(stream_->drain(static_cast<Record*>(into.Data()), max)));
   }
   Napi::Value takeBlob(const Napi::CallbackInfo& info) {
     if (info.Length() < 1) fail(info.Env(), "expected the number of a blob");
@@ -270,7 +266,7 @@ Napi::Value monotonicNs(const Napi::CallbackInfo& info) { return Napi::Number::N
 Napi::Value favourThisThread(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), evoked::favourThisThread()); }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  exports.Set("interfaceVersion", 3);
+  exports.Set("interfaceVersion", 4);
   exports.Set("monotonicNs", Napi::Function::New<monotonicNs>(env, "monotonicNs"));
   exports.Set("favourThisThread", Napi::Function::New<favourThisThread>(env, "favourThisThread"));
   exports.Set("UdpReceiver", UdpReceiver::describeClass(env));

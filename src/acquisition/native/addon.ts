@@ -9,9 +9,9 @@ import type { Fault, Result } from "../../shared/result.ts";
 /** How datagrams are read by the receive thread. "raw": each is handed over whole, as a blob. */
 export type NativeProtocol = "raw" | "blackrock-3.11" | "blackrock-4.0" | "blackrock-4.1" | "bridge";
 
-interface NativeStream {
-  /** Copies out up to `max` records of 32 bytes (records.ts). Answers less than `max` when nothing more waits. */
-  drain(max: number): ArrayBuffer;
+export interface NativeStream {
+  /** Copies out as many records of 32 bytes (records.ts) as have room. Answers how many; less than there is room for when nothing more waits. */
+  drain(into: ArrayBuffer): number;
   /** The bytes of a blob record, once; empty where they are gone. Blobs are taken in the order of their numbers. */
   takeBlob(number: number): Uint8Array;
   /** Ends the thread; nothing is called afterwards. */
@@ -70,7 +70,7 @@ export interface NativeAddon {
 }
 
 /** Changes whenever a function of the addon does. */
-const interfaceVersion = 3;
+const interfaceVersion = 4;
 
 let loaded: Result<NativeAddon, Fault> | null = null;
 

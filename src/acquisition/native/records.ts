@@ -1,5 +1,6 @@
 // Records of 32 bytes, as receive threads hand them over (native/kernel/records.h) and as the plain receiver writes them. Little-endian, as
 // every system is on which the program runs. Knows nothing about who sends or reads them.
+import type { NativeStream } from "./addon.ts";
 
 export const recordBytes = 32;
 /** 32-bit words of a record. */
@@ -20,8 +21,34 @@ export interface RecordBatch {
   takeBlob(number: number): Uint8Array;
 }
 
-export function batchOf(bytes: ArrayBuffer, takeBlob: (number: number) => Uint8Array): RecordBatch {
-  return { count: bytes.byteLength / recordBytes, words: new Uint32Array(bytes), doubles: new Float64Array(bytes), takeBlob };
+/** Takes what waits in a receive thread's stream, turn by turn, into memory that every turn uses again. */
+export interface Turns {
+  /** Good until the next call: who keeps records copies them (`copyOf`). */
+  take(): RecordBatch;
+  /** The last turn was full: more may wait. */
+  readonly wasFull: boolean;
+}
+
+export function createTurns(stream: NativeStream, turnRecords: number): Turns {
+  const bytes = new ArrayBuffer(turnRecords * recordBytes);
+  const words = new Uint32Array(bytes);
+  const doubles = new Float64Array(bytes);
+  const takeBlob = (number: number): Uint8Array => stream.takeBlob(number);
+  let count = 0;
+  return {
+    take() {
+      count = stream.drain(bytes);
+      return { count, words, doubles, takeBlob };
+    },
+    get wasFull() {
+      return count === turnRecords;
+    },
+  };
+}
+
+/** The records from that place on, in memory of their own. */
+export function copyOf(batch: RecordBatch, from: number): RecordBatch {
+  return { count: batch.count - from, words: batch.words.slice(from * recordWords, batch.count * recordWords), doubles: batch.doubles.slice(from * 4, batch.count * 4), takeBlob: batch.takeBlob };
 }
 
 /** Writes records one after the other; what JavaScript does where there is no addon. */
@@ -60,13 +87,17 @@ export class RecordWriter {
   /** What was written since the last call; its arrays are the receiver's. */
   take(): RecordBatch {
     const { blobs } = this;
-    const batch = batchOf(this.bytes.slice(0, this.count * recordBytes), (number) => {
-      const found = blobs.get(number) ?? new Uint8Array();
-      blobs.delete(number);
-      return found;
-    });
+    const bytes = this.bytes.slice(0, this.count * recordBytes);
+    const { count } = this;
     this.count = 0;
-    return batch;
+    return {
+      count, words: new Uint32Array(bytes), doubles: new Float64Array(bytes),
+      takeBlob(number) {
+        const found = blobs.get(number) ?? new Uint8Array();
+        blobs.delete(number);
+        return found;
+      },
+    };
   }
 
   private grow(): void {

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { loadAddon } from "../../../src/acquisition/native/addon.ts";
-import { RecordWriter, batchOf, recordKinds, recordWords } from "../../../src/acquisition/native/records.ts";
+import { RecordWriter, createTurns, recordKinds, recordWords } from "../../../src/acquisition/native/records.ts";
 import { createBlackrockCodes } from "../../../src/acquisition/drivers/blackrock/codes.ts";
 import { createBlackrockParser } from "../../../src/acquisition/drivers/blackrock/parser.ts";
 import { blackrockProtocols, channelInfoPayload, detectProtocol, processorInfoPayload, readChannelInfo, readHead, readProcessorInfo, runLevels, writePacket } from "../../../src/acquisition/drivers/blackrock/packets.ts";
@@ -274,13 +274,14 @@ describe.skipIf(!addon.ok)(`the addon${needsAddon}`, () => {
       const got: { readonly words: Uint32Array; readonly blobs: readonly Uint8Array[] }[] = [];
       let count = 0;
       const native = new UdpReceiver({ localAddress: "127.0.0.1", localPort: 0, peerAddress: null, protocol: `blackrock-${protocol}`, receiveBufferBytes: 1 << 20, ringRecords: 4096, wakeIntervalUs: 0, keepDatagrams: false }, () => {
-        const bytes = native.drain(4096);
-        const words = new Uint32Array(bytes);
+        const batch = turns.take();
+        const words = batch.words.slice(0, batch.count * recordWords);
         const blobs: Uint8Array[] = [];
-        for (let i = 0; i < words.length; i += recordWords) if ((((words[i + 4] ?? 0) >>> 16) & 0xff) === recordKinds.blob) blobs.push(native.takeBlob(words[i + 5] ?? 0));
+        for (let i = 0; i < words.length; i += recordWords) if ((((words[i + 4] ?? 0) >>> 16) & 0xff) === recordKinds.blob) blobs.push(batch.takeBlob(words[i + 5] ?? 0));
         count += words.length / recordWords;
         got.push({ words, blobs });
       });
+      const turns = createTurns(native, 4096);
       closing.push(async () => native.stop());
       for (const datagram of datagrams) native.send("127.0.0.1", native.status().localPort, datagram);
       await until(() => count >= expected.count);
@@ -299,12 +300,13 @@ describe.skipIf(!addon.ok)(`the addon${needsAddon}`, () => {
     const kinds: number[] = [];
     const native = new UdpReceiver({ localAddress: "127.0.0.1", localPort: 0, peerAddress: null, protocol: "blackrock-4.1", receiveBufferBytes: 1 << 20, ringRecords: 64, wakeIntervalUs: 0, keepDatagrams: false }, () => {
       if (isAsleep) return;
-      const { words, count } = batchOf(native.drain(64), () => new Uint8Array());
+      const { words, count } = turns.take();
       for (let i = 0; i < count; i++) {
         kinds.push(((words[i * recordWords + 4] ?? 0) >>> 16) & 0xff);
         if (kinds.at(-1) === recordKinds.overflow) dropped.push([words[i * recordWords + 5] ?? 0, words[i * recordWords + 6] ?? 0]);
       }
     });
+    const turns = createTurns(native, 64);
     const dropped: [number, number][] = [];
     closing.push(async () => native.stop());
     const { localPort } = native.status();
@@ -313,7 +315,7 @@ describe.skipIf(!addon.ok)(`the addon${needsAddon}`, () => {
     const total = 40 * 16;
     await until(() => native.status().droppedRecords === total - 64);
     isAsleep = false;
-    native.drain(64);
+    expect([turns.take().count, turns.wasFull]).toEqual([64, true]);
     native.send("127.0.0.1", localPort, wire.queue[0] ?? new Uint8Array());
     await until(() => kinds.includes(recordKinds.overflow));
     expect((dropped[0]?.[0] ?? 0) + (dropped[0]?.[1] ?? 0)).toBe(total - 64);
@@ -335,7 +337,8 @@ describe.skipIf(!addon.ok)(`the addon${needsAddon}`, () => {
       expect(() => new PlexonPoller({ ...poller, ...wrong } as never, () => undefined)).toThrow(words);
     }
     const native = new UdpReceiver(good, () => undefined);
-    expect(() => native.drain(0)).toThrow("records");
+    expect(() => native.drain(new ArrayBuffer(31))).toThrow("room for at least one record of 32 bytes, got 31");
+    expect(() => native.drain(new Uint8Array(32) as never)).toThrow("ArrayBuffer");
     expect(() => native.send("127.0.0.1", 0, new Uint8Array(1))).toThrow("port");
     expect(() => native.send("127.0.0.1", 5, "text" as never)).toThrow("Uint8Array");
     expect(() => native.setProtocol("x" as never)).toThrow("protocol");

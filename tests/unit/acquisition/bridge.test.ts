@@ -4,7 +4,7 @@ import { loadAddon } from "../../../src/acquisition/native/addon.ts";
 import { createBridgeParser } from "../../../src/acquisition/drivers/plexon/bridgeParser.ts";
 import { bridgeOptionsSchema } from "../../../src/acquisition/drivers/plexon/bridgeOptions.ts";
 import { createBridgeSource } from "../../../src/acquisition/drivers/plexon/bridgeSource.ts";
-import { RecordWriter, recordWords } from "../../../src/acquisition/native/records.ts";
+import { RecordWriter, createTurns, recordWords } from "../../../src/acquisition/native/records.ts";
 import { createRealClock } from "../../../src/engine/realClock.ts";
 import { runBridge } from "../../../src/engine/rigTools/bridge.ts";
 import { createRng } from "../../../src/shared/rng.ts";
@@ -176,7 +176,11 @@ describe("the bridge", () => {
     const { UdpReceiver } = unwrap(addon);
     const got: number[][] = [];
     const strip = (words: Uint32Array) => Array.from({ length: words.length / recordWords }, (_, i) => [...words.subarray(i * recordWords, i * recordWords + 2), ...words.subarray(i * recordWords + 4, i * recordWords + 8)]);
-    const native = new UdpReceiver({ localAddress: "127.0.0.1", localPort: 0, peerAddress: "127.0.0.1", protocol: "bridge", receiveBufferBytes: 1 << 20, ringRecords: 1 << 14, wakeIntervalUs: 0, keepDatagrams: false }, () => got.push(...strip(new Uint32Array(native.drain(1 << 14)))));
+    const native = new UdpReceiver({ localAddress: "127.0.0.1", localPort: 0, peerAddress: "127.0.0.1", protocol: "bridge", receiveBufferBytes: 1 << 20, ringRecords: 1 << 14, wakeIntervalUs: 0, keepDatagrams: false }, () => {
+      const { words, count } = turns.take();
+      got.push(...strip(words.subarray(0, count * recordWords)));
+    });
+    const turns = createTurns(native, 1 << 14);
     closing.push(async () => native.stop());
     for (const datagram of datagrams) native.send("127.0.0.1", native.status().localPort, datagram);
     await passReal(() => got.length >= expected.count);

@@ -2,11 +2,10 @@
 // behind the slowest that is heard. Pure but for its state: fed by sockets in a session, by a capture's datagrams afterwards. Knows neither.
 import type { HostTimeNs } from "../../../shared/units.ts";
 import type { ChannelInfo, SourceEvent } from "../../../shared/values.ts";
-import { recordWords } from "../../native/records.ts";
+import { RecordWriter, copyOf } from "../../native/records.ts";
 import type { RecordBatch } from "../../native/records.ts";
 import { createSpikeHold } from "../../spikeHold.ts";
 import type { LineDecoder } from "../../capture/decoding.ts";
-import { RecordWriter } from "../../native/records.ts";
 import { createBlackrockDecoder } from "./decoder.ts";
 import type { BlackrockDecoder, BlackrockDecoderStatus } from "./decoder.ts";
 import { createHandshake } from "./handshake.ts";
@@ -132,7 +131,7 @@ export function createBlackrockSystem(names: readonly string[], options: Blackro
         return streams;
       }
       const from = member.handshake.take(batch, nowMs);
-      if (from < batch.count) member.early.push({ batch: { count: batch.count - from, words: batch.words.subarray(from * recordWords), doubles: batch.doubles.subarray(from * 4), takeBlob: batch.takeBlob }, arrivedOf });
+      if (from < batch.count) member.early.push({ batch: copyOf(batch, from), arrivedOf });
       step(nowMs);
       return false;
     },

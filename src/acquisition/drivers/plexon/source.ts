@@ -8,7 +8,7 @@ import type { HostTimeNs } from "../../../shared/units.ts";
 import type { ChannelInfo, SourceEvent, SourceFault } from "../../../shared/values.ts";
 import { loadAddon } from "../../native/addon.ts";
 import type { NativePlexonPoller } from "../../native/addon.ts";
-import { batchOf, recordBytes, recordKinds, recordWords } from "../../native/records.ts";
+import { createTurns, recordKinds, recordWords } from "../../native/records.ts";
 import { createSpikeHold } from "../../spikeHold.ts";
 import type { SpikeHold } from "../../spikeHold.ts";
 import { arrivalsOn } from "../udp/receiver.ts";
@@ -53,10 +53,10 @@ export function createPlexonSource({ clock, options }: { readonly clock: Clock; 
     const { PlexonPoller, monotonicNs } = addon.value;
     const drain = (): void => {
       if (running !== current) return;
-      const bytes = poller.drain(turnRecords);
-      take(new Uint32Array(bytes), new Float64Array(bytes), batchOf(bytes, () => new Uint8Array()).count);
+      const { words, doubles, count } = turns.take();
+      take(words, doubles, count);
       // More than a turn's worth: the event loop goes round first.
-      if (bytes.byteLength === turnRecords * recordBytes) setImmediate(drain);
+      if (turns.wasFull) setImmediate(drain);
     };
     const usual = options.client === "auto" ? [...plexonLibraries.opx, ...plexonLibraries.plex] : plexonLibraries[options.client];
     let poller: NativePlexonPoller;
@@ -66,6 +66,7 @@ export function createPlexonSource({ clock, options }: { readonly clock: Clock; 
       const reason = error instanceof Error ? error.message : String(error);
       return fault("noServer", `Expected Plexon's server on this computer, but ${reason}. Start OmniPlex's server, name the client library in the rig's settings, or run evoked rig bridge on the Plexon computer and choose the rig plexon-bridge.`);
     }
+    const turns = createTurns(poller, turnRecords);
     const channels: ChannelInfo[] = [];
     const indexOf = new Map<number, number>();
     let changed = false;

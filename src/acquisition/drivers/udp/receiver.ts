@@ -3,7 +3,7 @@
 import { createSocket } from "node:dgram";
 import { loadAddon } from "../../native/addon.ts";
 import type { NativeAddon, NativeProtocol } from "../../native/addon.ts";
-import { RecordWriter, batchOf, recordBytes, recordKinds, recordWords } from "../../native/records.ts";
+import { RecordWriter, createTurns, recordKinds, recordWords } from "../../native/records.ts";
 import type { RecordBatch } from "../../native/records.ts";
 import type { Clock } from "../../../shared/ports.ts";
 import { fault, ok } from "../../../shared/result.ts";
@@ -117,11 +117,10 @@ function openNativeReceiver({ UdpReceiver, monotonicNs, favourThisThread }: Nati
   favourThisThread();
   const drain = (): void => {
     if (!isOpen) return;
-    const bytes = native.drain(turnRecords);
-    const batch = batchOf(bytes, (number) => native.takeBlob(number));
+    const batch = turns.take();
     if (batch.count > 0) onBatch(batch);
     // More than a turn's worth: the event loop goes round first.
-    if (bytes.byteLength === turnRecords * recordBytes) setImmediate(drain);
+    if (turns.wasFull) setImmediate(drain);
   };
   let native: InstanceType<typeof UdpReceiver>;
   try {
@@ -129,6 +128,7 @@ function openNativeReceiver({ UdpReceiver, monotonicNs, favourThisThread }: Nati
   } catch (error) {
     return cannotBind(options, error);
   }
+  const turns = createTurns(native, turnRecords);
   return ok({
     send: (address, port, bytes) => void native.send(address, port, bytes),
     setProtocol: (protocol) => native.setProtocol(protocol),
