@@ -2,6 +2,7 @@
 // what makes one late. On Linux a real-time priority where the account may give one, elsewhere the highest that needs no administrator.
 // Knows nothing about which processes these are.
 import { execFile } from "node:child_process";
+import { readFileSync, readdirSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { promisify } from "node:util";
 
@@ -15,7 +16,10 @@ export type RightOfWay = "realTime" | "high" | "ordinary";
 /** Raises the processes with all their threads; threads that they start later inherit it. The least that one of them got. */
 export async function giveRightOfWay(pids: readonly number[], platform: NodeJS.Platform = process.platform): Promise<RightOfWay> {
   const got = await Promise.all(pids.map(async (pid): Promise<RightOfWay> => {
-    if (platform === "linux" && (await run("chrt", ["--all-tasks", "--rr", "--pid", String(realTimePriority), String(pid)]).then(() => true, () => false))) return "realTime";
+    if (platform === "linux" && (await run("chrt", ["--all-tasks", "--rr", "--pid", String(realTimePriority), String(pid)]).then(() => true, () => false))) {
+      await Promise.all(workersOf(pid).map((thread) => run("chrt", ["--other", "--pid", "0", String(thread)]).catch(() => undefined)));
+      return "realTime";
+    }
     try {
       // Windows: its class "high". On macOS and Linux this needs a right of its own.
       setPriority(pid, constants.priority.PRIORITY_HIGH);
@@ -25,6 +29,17 @@ export async function giveRightOfWay(pids: readonly number[], platform: NodeJS.P
     }
   }));
   return (["ordinary", "high"] as const).find((least) => got.includes(least)) ?? (got.length === 0 ? "ordinary" : "realTime");
+}
+
+/** Threads of a page's workers. They decode images ahead of their time: with the right of way of the drawing they would take a core from it. */
+function workersOf(pid: number): readonly string[] {
+  const folder = `/proc/${pid}/task`;
+  try {
+    return readdirSync(folder).filter((thread) => readFileSync(`${folder}/${thread}/comm`, "utf8").startsWith("DedicatedWorker"));
+  } catch {
+    // A thread or the process itself is gone.
+    return [];
+  }
 }
 
 /** What the operator is told. */

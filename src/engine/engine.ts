@@ -443,6 +443,7 @@ export async function createEngine(options: EngineOptions): Promise<Result<Engin
       screen.attach(caller.id, { kind: "window", widthPx, heightPx, refreshHz }, window);
       return done();
     },
+    "stimulus.pixels": async ({ imageId }) => screen.pixels(imageId),
     "stimulus.report": async ({ reports }, caller) => {
       for (const report of reports) screen.report(caller.id, report);
       return done();

@@ -1,10 +1,11 @@
 // The stimulus window as the loop's display: commands out as contract events, reports in as contract calls. Knows nothing about how the
 // window draws. A window that falls silent or goes away is reported as lost; images are sent again to one that comes back.
 import type { DisplayTimes, WindowFacts } from "../shared/contract/display.ts";
-import type { StimulusCommand, StimulusReport } from "../shared/contract/stimulus.ts";
+import type { StimulusCommand, StimulusPixels, StimulusReport } from "../shared/contract/stimulus.ts";
 import type { GammaTables } from "../shared/gamma.ts";
 import type { Clock, Display, DisplayGeometry, DisplayReport, StimulusPlacement } from "../shared/ports.ts";
-import { assertNever } from "../shared/result.ts";
+import { assertNever, fault, ok } from "../shared/result.ts";
+import type { Fault, Result } from "../shared/result.ts";
 import { addMs, hostTimeNs } from "../shared/units.ts";
 import type { ImageBatch } from "../shared/values.ts";
 
@@ -17,6 +18,8 @@ export interface WindowDisplay extends Display {
   test(test: { readonly seconds: number; readonly onFrames: number; readonly offFrames: number }): Promise<DisplayTimes | null>;
   detach(callerId: string, reason: string): void;
   report(callerId: string, report: StimulusReport): void;
+  /** An image that was prepared and not released, with the screen's gamma in it. Error: `notPrepared`. */
+  pixels(imageId: number): Result<StimulusPixels, Fault>;
   readonly frames: { readonly total: number; readonly late: number; readonly aliveHostNs: number | null };
 }
 
@@ -44,8 +47,8 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
     if (caller !== null) send(caller, c);
   }
 
-  function sendImage(imageId: number, image: ImageBatch, sizePx: number | null): void {
-    command({ kind: "prepare", imageId, widthPx: image.width, heightPx: image.height, rgbaBase64: toRgbaBase64(image, placement?.lut ?? null), sizePx });
+  function sendImage(imageId: number, sizePx: number | null): void {
+    command({ kind: "prepare", imageId, sizePx });
   }
 
   function endTest(times: DisplayTimes | null): void {
@@ -107,7 +110,7 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
         watch();
       }
       if (placement !== null) command({ kind: "place", ...placement, lut: plainLut(placement.lut) });
-      for (const [imageId, { image, sizePx }] of images) sendImage(imageId, image, sizePx);
+      for (const [imageId, { sizePx }] of images) sendImage(imageId, sizePx);
       command({ kind: "fixation", visible: fixation });
       listener({ kind: "attached", geometry });
     },
@@ -145,6 +148,12 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
           assertNever(r);
       }
     },
+    pixels(imageId) {
+      const held = images.get(imageId);
+      if (held === undefined) return fault("notPrepared", `Expected image ${imageId} to be one that was prepared, but it was released or never was.`);
+      const { image } = held;
+      return ok({ widthPx: image.width, heightPx: image.height, rgbaBase64: toRgbaBase64(image, placement?.lut ?? null) });
+    },
     geometry: () => geometry,
     place(next) {
       placement = next;
@@ -158,7 +167,7 @@ export function createWindowDisplay({ clock, send }: { readonly clock: Clock; re
       if (caller === null) return Promise.resolve();
       return new Promise((resolve) => {
         waiting.set(imageId, resolve);
-        sendImage(imageId, image, sizePx);
+        sendImage(imageId, sizePx);
       });
     },
     release(imageIds) {

@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { WebSocketServer } from "ws";
 import { accessOfToken, allowedHosts, bracketed, isAllowedOrigin, isLoopback } from "./access.ts";
 import { sendText, servePage } from "./pages.ts";
+import { pixelsPath, servePixels } from "./pixels.ts";
 import { hostLogFrame } from "../engine/link.ts";
 import { events } from "../shared/contract/index.ts";
 import { pageHeaders } from "../shared/pageSecurity.ts";
@@ -67,6 +68,7 @@ export async function startWebHost(options: WebHostOptions): Promise<Result<WebH
 
   server.on("request", (request, response) => {
     if (!isKnownHost(request, hosts)) return sendText(response, 421, `This server answers to ${[...hosts][0] ?? "its own address"}, not to the name in your address bar.`, pageHeaders());
+    if ((request.url ?? "").split("?")[0] === pixelsPath) return servePixels(options, request, response);
     void servePage({
       folder: resolve(options.rendererFolder),
       mayOpen: (url) => accessOfToken(options.tokens, url.searchParams.get("token")) !== null,

@@ -1,6 +1,6 @@
 // The rig screen in a real browser on the real engine: a rig put together, live, tried by hand, its eye calibrated on the subject's screen, saved and
 // taken into the session's form.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -35,6 +35,65 @@ describe("the rig screen", () => {
     await page.keyboard.press("Escape");
     await page.getByTestId("rig-screen").waitFor({ state: "detached" });
     await page.getByTestId("start-screen").waitFor();
+    expect(app.complaints).toEqual([]);
+    await page.close();
+  }, 150_000);
+
+  test("weighs the juice line within what can be, and asks before a saved rig goes", async () => {
+    const page = await app.openOperator();
+    await page.getByTestId("rig-link").click();
+    await page.getByTestId("rig-reward-kind").selectOption("board");
+    const weighings = page.locator(".rig-weighings tbody tr");
+    await page.locator(".panel-rig-reward summary").filter({ hasText: "Flow" }).click();
+    await page.getByTestId("rig-weigh").click();
+    await page.getByTestId("rig-weigh").click();
+    const cell = (row: number, label: string) => weighings.nth(row).getByLabel(label);
+    const wrong = page.locator(".rig-wrong");
+    for (const [text, words] of [["", "from 1 to 1000 ms, got \"\""], ["0", "got \"0\". 50 stays"], ["12.5", "a whole number"], ["1001", "1000 ms"], ["a lot", "a lot"]] as const) {
+      await cell(0, "Length of a pulse, ms").fill(text);
+      await wrong.filter({ hasText: words }).waitFor();
+      expect(await weighings.nth(0).getByText("Give them").isDisabled()).toBe(true);
+    }
+    // Left, it shows what the rig has.
+    await cell(0, "Pulses").focus();
+    await expect.poll(() => cell(0, "Length of a pulse, ms").inputValue()).toBe("50");
+    expect(await wrong.count()).toBe(0);
+    for (const [row, ms, pulses, grams] of [[0, "50", "50", "1,25"], [1, "200", "200", "22.5"]] as const) {
+      await cell(row, "Length of a pulse, ms").fill(ms);
+      await cell(row, "Pulses").fill(pulses);
+      await cell(row, "Weighed, g").fill(grams);
+    }
+    await page.getByText("120 ms give 0.066 ml").waitFor();
+    await cell(1, "Weighed, g").fill("-1");
+    await wrong.filter({ hasText: "from 0 to 10000 g" }).waitFor();
+    await weighings.nth(1).getByLabel("Remove this weighing").click();
+    await expect.poll(() => wrong.count()).toBe(0);
+    for (let count = 1; count < 32; count++) await page.getByTestId("rig-weigh").click();
+    await expect.poll(() => weighings.count()).toBe(32);
+    expect(await page.getByTestId("rig-weigh").isDisabled()).toBe(true);
+
+    await page.getByTestId("rig-name").fill("Room 1");
+    await page.getByTestId("rig-save").click();
+    await page.getByText("Saved as Room 1.").waitFor();
+    const file = join(rigs, "Room 1.json");
+    const kept = readFileSync(file, "utf8");
+    expect(rigProfile.parse(JSON.parse(kept)).rig.reward?.calibration).toHaveLength(32);
+    await weighings.nth(31).getByLabel("Remove this weighing").click();
+    await page.getByTestId("rig-save").click();
+    await page.getByText("Save over the rig \"Room 1\"?").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByTestId("confirm-dialog").waitFor({ state: "detached" });
+    expect(readFileSync(file, "utf8")).toBe(kept);
+    await page.getByTestId("rig-remove").click();
+    await page.getByText("Remove the rig \"Room 1\"?").waitFor();
+    // Keys of the screen behind it sleep: U would take the rig and leave.
+    await page.keyboard.press("u");
+    await app.shoot(page, "rig-remove");
+    await page.keyboard.press("Enter");
+    await page.getByText("Room 1 was removed.").waitFor();
+    expect(existsSync(file)).toBe(false);
+    await page.getByTestId("rig-close").click();
+    await page.getByTestId("rig-screen").waitFor({ state: "detached" });
     expect(app.complaints).toEqual([]);
     await page.close();
   }, 150_000);

@@ -63,8 +63,10 @@ test("the pixels of the subject's screen are those of the image that the engine 
     const bright = (coarse(picture, patch, 1)[0] ?? 0) > 200;
     const side = imageSide(picture);
     if (side === null) {
-      // Blank: grey in the middle beside the fixation spot, and a dark patch.
-      if (!bright) blanks += 1;
+      // Blank: grey to the last step wherever images are (the next one is drawn there already, unseen), and a dark patch.
+      if (bright) continue;
+      blanks += 1;
+      expect(strangersIn(picture)).toEqual([]);
       continue;
     }
     expect(bright).toBe(true);
@@ -192,6 +194,17 @@ async function learnImages(images: Map<number, number[]>): Promise<void> {
 }
 
 /** Side of the square around the middle that is not background, px; null where nothing is shown but the fixation spot. */
+/** Pixels of a blank screen that are not its background, beside the fixation spot in the middle and the patch in its corner: the first few, as x, y, RGB. */
+function strangersIn({ width, height, rgb }: Picture): number[][] {
+  const found: number[][] = [];
+  for (let y = 0; y < height && found.length < 5; y++) for (let x = 0; x < width; x++) {
+    if (Math.hypot(x - width / 2, y - height / 2) < 20 || (x > width - 100 && y > height - 100)) continue;
+    const at = (y * width + x) * 3;
+    if (rgb[at] !== 128 || rgb[at + 1] !== 128 || rgb[at + 2] !== 128) found.push([x, y, rgb[at] ?? 0, rgb[at + 1] ?? 0, rgb[at + 2] ?? 0]);
+  }
+  return found;
+}
+
 function imageSide(picture: Picture): number | null {
   const grey = (x: number, y: number): boolean => [0, 1, 2].every((c) => Math.abs((picture.rgb[(y * picture.width + x) * 3 + c] ?? 0) - 128) <= 2);
   const middleY = Math.round(picture.height / 2);

@@ -110,6 +110,8 @@ export function Dialog(props: { readonly title: ReactNode; readonly onClose: () 
       className={props.wide === true ? "wide" : ""}
       data-testid={props.testid}
       onCancel={(event) => {
+        // A dialog inside this one says cancel through it.
+        if (event.target !== ref.current) return;
         event.preventDefault();
         props.onClose();
       }}

@@ -4,7 +4,8 @@ import { ActButton, Panel } from "../operator/parts.tsx";
 import { ChoiceField, NumberField, OptionFields, SwitchField, TextField } from "../operator/start/fields.tsx";
 import { fitRewardFlow, rewardMl } from "../../shared/rewardFlow.ts";
 import { chooseEye, chooseReward, chooseSync, mergesFromText, mergesToText, ownDevice, sameList, unitsFromText, withDeviceOption, withWeighing } from "./rigView.ts";
-import type { AppDescription, RigConfig, RigState, SessionConfig } from "../../shared/contract/index.ts";
+import { weighingsMax } from "../../shared/contract/index.ts";
+import type { AppDescription, RewardWeighing, RigConfig, RigState, SessionConfig } from "../../shared/contract/index.ts";
 
 interface FormsProps {
   readonly app: AppDescription | null;
@@ -86,6 +87,7 @@ function ChannelFields({ rig, onChange }: Pick<FormsProps, "rig" | "onChange">) 
 /** Pulses are given and weighed; the line through the weighings is what the session counts by. */
 function Weighings({ rig, trial, state, onChange, onGive }: FormsProps) {
   const { reward } = rig;
+  const [problem, setProblem] = useState<string | null>(null);
   if (reward === null) return null;
   const set = (calibration: typeof reward.calibration): void => onChange({ ...rig, reward: { ...reward, calibration } });
   const flow = fitRewardFlow(reward.calibration);
@@ -96,22 +98,55 @@ function Weighings({ rig, trial, state, onChange, onGive }: FormsProps) {
         <thead><tr><th>Pulse</th><th>Pulses</th><th>Weighed</th><th>A pulse</th><th /></tr></thead>
         <tbody>
           {reward.calibration.map((w, i) => (
-            <tr key={i}>
-              <td><NumberCell value={w.pulseMs} unit="ms" onChange={(v) => set(withWeighing(reward.calibration, i, { pulseMs: v }))} /></td>
-              <td><NumberCell value={w.pulses} unit="" onChange={(v) => set(withWeighing(reward.calibration, i, { pulses: Math.max(1, Math.round(v)) }))} /></td>
-              <td><NumberCell value={w.grams} unit="g" onChange={(v) => set(withWeighing(reward.calibration, i, { grams: v }))} /></td>
+            <tr key={`${i} of ${reward.calibration.length}`}>
+              {weighingCells.map((cell) => <td key={cell.name}><NumberCell {...cell} value={w[cell.name]} onProblem={setProblem} onChange={(v) => set(withWeighing(reward.calibration, i, { [cell.name]: v }))} /></td>)}
               <td className="number">{(w.grams / w.pulses).toFixed(3)} ml</td>
-              <td><ActButton disabled={state === null} onClick={() => onGive(w.pulseMs, w.pulses)}>Give them</ActButton><ActButton aria-label="Remove this weighing" onClick={() => set(reward.calibration.filter((_, k) => k !== i))}>×</ActButton></td>
+              <td><ActButton disabled={state === null || problem !== null} onClick={() => onGive(w.pulseMs, w.pulses)}>Give them</ActButton><ActButton aria-label="Remove this weighing" onClick={() => { setProblem(null); set(reward.calibration.filter((_, k) => k !== i)); }}>×</ActButton></td>
             </tr>
           ))}
         </tbody>
       </table>
-      <ActButton data-testid="rig-weigh" onClick={() => set([...reward.calibration, { pulseMs: [50, 100, 200, 400][reward.calibration.length] ?? 100, pulses: 50, grams: 0 }])}>+ A weighing</ActButton>
+      {problem === null ? null : <p className="rig-wrong" role="alert">▲ {problem}</p>}
+      <ActButton data-testid="rig-weigh" disabled={reward.calibration.length >= weighingsMax} title={reward.calibration.length >= weighingsMax ? `A rig keeps ${weighingsMax} weighings: remove an old one first` : undefined} onClick={() => set([...reward.calibration, { pulseMs: [50, 100, 200, 400][reward.calibration.length] ?? 100, pulses: 50, grams: 0 }])}>+ A weighing</ActButton>
       {state === null && reward.calibration.length > 0 ? <span className="quiet"> Pulses are given once this rig is open (O).</span> : null}
     </details>
   );
 }
 
-function NumberCell({ value, unit, onChange }: { readonly value: number; readonly unit: string; readonly onChange: (value: number) => void }) {
-  return <span className="input"><input type="number" min={0} step="any" value={value} aria-label={unit === "" ? "pulses" : unit} onChange={(event) => { if (Number.isFinite(event.target.valueAsNumber)) onChange(event.target.valueAsNumber); }} />{unit === "" ? null : <span className="unit">{unit}</span>}</span>;
+interface WeighingCell {
+  readonly name: keyof RewardWeighing;
+  readonly label: string;
+  readonly unit: string;
+  /** What the rig check can give, and a balance show. */
+  readonly least: number;
+  readonly most: number;
+  readonly whole: boolean;
+}
+
+const weighingCells: readonly WeighingCell[] = [
+  { name: "pulseMs", label: "Length of a pulse", unit: "ms", least: 1, most: 1000, whole: true },
+  { name: "pulses", label: "Pulses", unit: "", least: 1, most: 200, whole: true },
+  { name: "grams", label: "Weighed", unit: "g", least: 0, most: 10_000, whole: false },
+];
+
+/** Keeps what is typed; the rig gets it where it can be, and keeps what it had where it cannot. Left, the cell shows what the rig has. */
+function NumberCell({ value, label, unit, least, most, whole, onProblem, onChange }: WeighingCell & { readonly value: number; readonly onProblem: (problem: string | null) => void; readonly onChange: (value: number) => void }) {
+  const [typed, setTyped] = useState<string | null>(null);
+  const read = (text: string): void => {
+    setTyped(text);
+    const number = text.trim() === "" ? Number.NaN : Number(text.replace(",", "."));
+    const isGood = number >= least && number <= most && (!whole || Number.isInteger(number));
+    onProblem(isGood ? null : `${label}: expected a ${whole ? "whole " : ""}number from ${least} to ${most}${unit === "" ? "" : ` ${unit}`}, got "${text}". ${value} stays.`);
+    if (isGood) onChange(number);
+  };
+  return (
+    <span className="input">
+      <input
+        type="text" inputMode="decimal" autoComplete="off" value={typed ?? String(value)} aria-label={unit === "" ? label : `${label}, ${unit}`}
+        onChange={(event) => read(event.target.value)}
+        onBlur={() => { setTyped(null); onProblem(null); }}
+      />
+      {unit === "" ? null : <span className="unit">{unit}</span>}
+    </span>
+  );
 }

@@ -3,7 +3,7 @@
 import "../fullScreen.css";
 import "./rig.css";
 import { useCallback, useEffect, useRef, useState } from "react";
-import { ActButton, Key, LevelMark, Panel } from "../operator/parts.tsx";
+import { ActButton, Confirm, Key, LevelMark, Panel } from "../operator/parts.tsx";
 import { Wordmark } from "../operator/Header.tsx";
 import { formatAge } from "../operator/format.ts";
 import { DeviceForms } from "./DeviceForms.tsx";
@@ -90,6 +90,8 @@ function RigScreen({ client, app, draft, change, mayOperate, onOpenScreen, onClo
     <dialog
       ref={dialog} className="full-screen rig-screen" data-testid="rig-screen" aria-label="Rig check" onKeyDown={onKey}
       onCancel={(event) => {
+        // A dialog inside this one says cancel through it.
+        if (event.target !== dialog.current) return;
         event.preventDefault();
         if (state?.calibration != null) act.eye({ action: "cancel" });
         else close();
@@ -198,7 +200,8 @@ function Profiles(props: { readonly client: EngineClient; readonly profiles: Ret
   const [name, setName] = useState(rig.profile ?? "");
   const [notes, setNotes] = useState("");
   const [told, setTold] = useState<{ readonly level: "ok" | "fault"; readonly text: string } | null>(null);
-  const known = profiles.list.find((p) => p.name === name);
+  const [asks, setAsks] = useState<"remove" | "replace" | null>(null);
+  const known = profiles.list.find((p) => p.name === name.trim());
   const load = (chosen: string): void => {
     void client.call("rigs.load", { name: chosen }).then((answer) => {
       if (!answer.ok) return setTold({ level: "fault", text: answer.error.message });
@@ -216,7 +219,7 @@ function Profiles(props: { readonly client: EngineClient; readonly profiles: Ret
   };
   const remove = (): void => {
     void client.call("rigs.remove", { name: name.trim() }).then((answer) => {
-      setTold(answer.ok ? { level: "ok", text: `${name} was removed.` } : { level: "fault", text: answer.error.message });
+      setTold(answer.ok ? { level: "ok", text: `${name.trim()} was removed.` } : { level: "fault", text: answer.error.message });
       if (answer.ok) profiles.reload();
     });
   };
@@ -228,9 +231,25 @@ function Profiles(props: { readonly client: EngineClient; readonly profiles: Ret
           {profiles.list.map((p: RigProfileLine) => <option key={p.name} value={p.name} disabled={p.problem !== null} title={p.problem ?? p.summary}>{p.problem === null ? p.name : `${p.name} (cannot be read)`}</option>)}
         </select>
         <input type="text" aria-label="Name of the rig" placeholder="name, e.g. Room 2" autoComplete="off" spellCheck={false} data-testid="rig-name" value={name} onChange={(event) => setName(event.target.value)} />
-        <ActButton data-testid="rig-save" disabled={!props.mayOperate || name.trim() === ""} onClick={save}>{known === undefined ? "Save" : "Save over"}</ActButton>
-        <ActButton data-testid="rig-remove" disabled={!props.mayOperate || known === undefined} onClick={remove}>Remove</ActButton>
+        <ActButton data-testid="rig-save" disabled={!props.mayOperate || name.trim() === ""} onClick={() => (known === undefined ? save() : setAsks("replace"))}>{known === undefined ? "Save" : "Save over"}</ActButton>
+        <ActButton data-testid="rig-remove" disabled={!props.mayOperate || known === undefined} onClick={() => setAsks("remove")}>Remove</ActButton>
       </div>
+      {asks === null ? null : (
+        // The keys of the screen behind it sleep.
+        <div onKeyDown={(event) => event.stopPropagation()}>
+          <Confirm
+            title={asks === "remove" ? `Remove the rig "${name.trim()}"?` : `Save over the rig "${name.trim()}"?`}
+            text={asks === "remove" ? "Its file is removed from the folder of rigs, with its calibration and weighings. Recordings keep the rig that they were made with." : "What its file holds is replaced by what the form shows, calibration and weighings included. Recordings keep the rig that they were made with."}
+            doIt={asks === "remove" ? "Remove" : "Save over"} leave="Keep it"
+            onDo={() => {
+              setAsks(null);
+              if (asks === "remove") remove();
+              else save();
+            }}
+            onClose={() => setAsks(null)}
+          />
+        </div>
+      )}
       {told === null ? null : <p className={told.level} role="status" data-testid="rig-told"><LevelMark level={told.level} /> {told.text}</p>}
     </Panel>
   );

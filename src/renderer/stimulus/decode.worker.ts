@@ -1,14 +1,14 @@
-// Decodes images off the thread that draws. Knows nothing but decode.ts.
-import { decodeImage, type TicketedAnswer, type TicketedJob } from "./decode.ts";
+// Gets and decodes images off the thread that draws. Knows nothing but decode.ts.
+import { answerJob, fetchPixels, pixelsOfText, type WorkerMessage } from "./decode.ts";
+import { ok } from "../../shared/result.ts";
 
-self.onmessage = (message: MessageEvent<TicketedJob>) => {
-  const { imageId, ticket } = message.data;
-  decodeImage(message.data).then(
-    (bitmap) => answer({ imageId, ticket, bitmap, problem: null }, [bitmap]),
-    (error: unknown) => answer({ imageId, ticket, bitmap: null, problem: String(error) }, []),
-  );
+let address = "";
+
+self.onmessage = ({ data }: MessageEvent<WorkerMessage>) => {
+  if (data.kind === "source") {
+    address = data.address;
+    return;
+  }
+  const { job, pixels } = data;
+  void answerJob(job, pixels === null ? fetchPixels(address, job.imageId) : Promise.resolve(ok(pixelsOfText(pixels)))).then((answer) => self.postMessage(answer, { transfer: answer.bitmap === null ? [] : [answer.bitmap] }));
 };
-
-function answer(reply: TicketedAnswer, transfer: Transferable[]): void {
-  self.postMessage(reply, { transfer });
-}

@@ -59,6 +59,14 @@ export function nextRefreshMs(lastFrameMs: number, nowMs: number, periodMs: numb
   return lastFrameMs + refreshes * periodMs;
 }
 
+/** Refreshes between a command and its first image: the frame in which the command is read comes late by as much as that takes. */
+const leadRefreshes = 2;
+
+/** When a program begins that is commanded now. */
+export function firstImageMs(lastFrameMs: number, nowMs: number, periodMs: number): number {
+  return nextRefreshMs(lastFrameMs, nowMs, periodMs) + leadRefreshes * periodMs;
+}
+
 export function createProgram(options: { readonly trialId: number; readonly flashes: readonly ProgramFlash[]; readonly periodMs: number; readonly startMs: number }): ProgramState {
   if (!(options.periodMs > 0)) throw new Error(`expected a refresh period above 0 ms, got ${options.periodMs}`);
   return { ...options, stage: "waiting", index: 0, stageStartMs: options.startMs, plannedFrames: 0, lateFrames: 0, lastFrameMs: options.startMs };
@@ -70,7 +78,8 @@ export function advanceProgram(state: ProgramState, frameMs: number): ProgramSte
     case "ended":
       return { state, imageId: null, reports: [] };
     case "waiting":
-      return startFlash(state, frameMs, []);
+      // A frame's time may be off by a little of a refresh.
+      return frameMs < state.startMs - state.periodMs / 2 ? quietStep(state, null) : startFlash(state, frameMs, []);
     case "on":
       return advanceOn(state, frameMs);
     case "off":
@@ -81,6 +90,14 @@ export function advanceProgram(state: ProgramState, frameMs: number): ProgramSte
 /** The flash that is on after a step; null = blank. */
 export function flashOn(state: ProgramState): ProgramFlash | null {
   return state.stage === "on" ? flashAt(state) : null;
+}
+
+/** The flash after this one, at a moment at which drawing ahead disturbs nothing; null otherwise. `frameMs`: this frame's time. */
+export function flashToPrime(state: ProgramState, frameMs: number): ProgramFlash | null {
+  if (state.stage === "waiting") return state.flashes[0] ?? null;
+  if (state.stage === "ended" || refreshesIn(state, frameMs) < 1) return null;
+  if (state.stage === "on" && flashAt(state).offFrames > 0) return null;
+  return state.flashes[state.index + 1] ?? null;
 }
 
 /** Refreshes since the image that is on was drawn: 0 at its first frame. */

@@ -1,5 +1,8 @@
-// The images that are ready to be drawn, by id. Decodes off the drawing thread. Knows nothing about schedules or links.
-import { decodeImage, type DecodeJob, type TicketedAnswer as Answer, type TicketedJob } from "./decode.ts";
+// The images that are ready to be drawn, by id. Has them fetched and decoded off the drawing thread. Knows nothing about schedules.
+import { answerJob, pixelsOfText, type DecodeJob, type TicketedAnswer as Answer, type TicketedJob, type WorkerMessage } from "./decode.ts";
+import { ok } from "../../shared/result.ts";
+import type { StimulusPixels } from "../../shared/contract/index.ts";
+import type { Fault, Result } from "../../shared/result.ts";
 
 export interface ImageShelf {
   /** Calls back once the bitmap exists; a later `prepare`, `release` or `clear` of the same id cancels it. */
@@ -11,7 +14,14 @@ export interface ImageShelf {
   clear(): void;
 }
 
-export function createImageShelf(): ImageShelf {
+export interface ShelfOptions {
+  /** Where a worker gets pixels from; null: from `fetch`. */
+  readonly source: string | null;
+  /** Pixels of an image over the page's own link. */
+  readonly fetch: (imageId: number) => Promise<Result<StimulusPixels, Fault>>;
+}
+
+export function createImageShelf({ source, fetch }: ShelfOptions): ImageShelf {
   const shelf = new Map<number, ImageBitmap>();
   const jobs = new Map<number, TicketedJob & { readonly ready: (problem: string | null) => void }>();
   let nextTicket = 1;
@@ -21,6 +31,7 @@ export function createImageShelf(): ImageShelf {
     try {
       const started = new Worker(new URL("./decode.worker.ts", import.meta.url), { type: "module" });
       started.onmessage = (message: MessageEvent<Answer>) => settle(message.data);
+      if (source !== null) tell(started, { kind: "source", address: source });
       // A page from a file may not start workers: decode here instead, jobs in progress again.
       started.onerror = () => {
         worker = null;
@@ -33,16 +44,21 @@ export function createImageShelf(): ImageShelf {
   }
 
   function decodeHere(job: TicketedJob): void {
-    decodeImage(job).then(
-      (bitmap) => settle({ imageId: job.imageId, ticket: job.ticket, bitmap, problem: null }),
-      (error: unknown) => settle({ imageId: job.imageId, ticket: job.ticket, bitmap: null, problem: String(error) }),
-    );
+    void answerJob(job, fetch(job.imageId).then((got) => (got.ok ? ok(pixelsOfText(got.value)) : got))).then(settle);
+  }
+
+  async function decodeThere(target: Worker, job: TicketedJob): Promise<void> {
+    if (source !== null) return tell(target, { kind: "job", job, pixels: null });
+    const pixels = await fetch(job.imageId);
+    if (pixels.ok) tell(target, { kind: "job", job, pixels: pixels.value });
+    else settle(await answerJob(job, Promise.resolve(pixels)));
   }
 
   function settle(answer: Answer): void {
     const job = jobs.get(answer.imageId);
     if (job === undefined || job.ticket !== answer.ticket) return answer.bitmap?.close();
     jobs.delete(answer.imageId);
+    if (answer.bitmap === null && answer.problem === null) return;
     if (answer.bitmap !== null) {
       shelf.get(answer.imageId)?.close();
       shelf.set(answer.imageId, answer.bitmap);
@@ -61,7 +77,7 @@ export function createImageShelf(): ImageShelf {
       const ticketed: TicketedJob = { ...job, ticket: nextTicket++ };
       jobs.set(job.imageId, { ...ticketed, ready });
       if (worker === null) decodeHere(ticketed);
-      else worker.postMessage(ticketed);
+      else void decodeThere(worker, ticketed);
     },
     get: (imageId) => shelf.get(imageId),
     put(imageId, bitmap) {
@@ -71,4 +87,8 @@ export function createImageShelf(): ImageShelf {
     release: (imageIds) => imageIds.forEach(forget),
     clear: () => [...shelf.keys(), ...jobs.keys()].forEach(forget),
   };
+}
+
+function tell(worker: Worker, message: WorkerMessage): void {
+  worker.postMessage(message);
 }

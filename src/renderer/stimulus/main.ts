@@ -3,8 +3,9 @@
 // Knows nothing about protocols, spikes or scores.
 import "../csp.ts";
 import "./stimulus.css";
-import { connectWindow } from "../client.ts";
-import { abortProgram, advanceProgram, countLateFrames, createProgram, flashOn, frameOfImage, nextRefreshMs } from "./flashProgram.ts";
+import { findBridge } from "../bridge.ts";
+import { connectWindow, tokenOf } from "../client.ts";
+import { abortProgram, advanceProgram, countLateFrames, createProgram, firstImageMs, flashOn, flashToPrime, frameOfImage } from "./flashProgram.ts";
 import { displayTimesOf } from "./displayTimes.ts";
 import { addPing, toHostNs, unknownHostClock } from "./hostClock.ts";
 import { createImageShelf } from "./imageShelf.ts";
@@ -23,14 +24,16 @@ const pingEveryMs = 3000;
 const refreshChange = 0.03;
 
 const imageCanvas = document.querySelector<HTMLCanvasElement>("#image");
+const nextCanvas = document.querySelector<HTMLCanvasElement>("#image-next");
 const fixationCanvas = document.querySelector<HTMLCanvasElement>("#fixation");
 const patchCanvas = document.querySelector<HTMLCanvasElement>("#patch");
 const hint = document.querySelector<HTMLElement>("#hint");
-if (imageCanvas === null || fixationCanvas === null || patchCanvas === null || hint === null) throw new Error("expected the elements #image, #fixation, #patch and #hint in stimulus.html");
+if (imageCanvas === null || nextCanvas === null || fixationCanvas === null || patchCanvas === null || hint === null) throw new Error("expected the elements #image, #image-next, #fixation, #patch and #hint in stimulus.html");
 
 const client = connectWindow(["stimulus", "session"]);
-const screen = createScreen({ page: document.body, image: imageCanvas, fixation: fixationCanvas, patch: patchCanvas });
-const shelf = createImageShelf();
+const screen = createScreen({ page: document.body, images: [imageCanvas, nextCanvas], fixation: fixationCanvas, patch: patchCanvas });
+// A frame of the link with an image in it would hold up a frame of the screen: in a browser the worker gets its pixels itself.
+const shelf = createImageShelf({ source: findBridge() === null ? `/pixels?token=${tokenOf(window.location) ?? ""}` : null, fetch: (imageId) => client.call("stimulus.pixels", { imageId }) });
 
 let linkUp = false;
 let phase: Phase = "idle";
@@ -59,6 +62,9 @@ let outbox: StimulusReport[] = [];
 let test: { readonly onFrames: number; readonly frameTimesMs: number[]; readonly reports: FrameReport[]; wasHidden: boolean } | null = null;
 
 const noReports: readonly FrameReport[] = [];
+/** Reports leave once the frame is painted: writing them down would hold it up. */
+const afterFrame = new MessageChannel();
+afterFrame.port1.onmessage = () => sendReports();
 
 function onFrame(frameMs: number): void {
   requestAnimationFrame(onFrame);
@@ -77,11 +83,14 @@ function onFrame(frameMs: number): void {
   const flash = program === null ? null : flashOn(program);
   const patchLevel = flash === null || program === null ? 0 : patchLevelAt(flash, frameOfImage(program, frameMs));
   if (dirty || (flash?.presentationId ?? 0) !== shownPresentationId) draw(flash, patchLevel);
-  else if (patchLevel !== shownPatchLevel) drawPatch(patchLevel);
+  else {
+    if (patchLevel !== shownPatchLevel) drawPatch(patchLevel);
+    if (program !== null) primeNext(program, frameMs);
+  }
   const reports = step === null ? noReports : step.reports;
   if (test !== null) followTest(frameMs, reports);
   else for (const report of reports) outbox.push(inHostTime(report));
-  sendReports();
+  if (outbox.length > 0) afterFrame.port2.postMessage(null);
 }
 
 function startTest({ seconds, onFrames, offFrames }: Extract<StimulusCommand, { kind: "test" }>): void {
@@ -93,7 +102,7 @@ function startTest({ seconds, onFrames, offFrames }: Extract<StimulusCommand, { 
   const flashes = Array.from({ length: Math.max(1, Math.round((seconds * 1000) / periodMs / (onFrames + offFrames))) }, (_, i): ProgramFlash => ({ presentationId: -(i + 1), imageId: testImageId, onFrames, offFrames }));
   test = { onFrames, frameTimesMs: [], reports: [], wasHidden: false };
   abortAsked = false;
-  program = createProgram({ trialId: 0, flashes, periodMs, startMs: nextRefreshMs(lastFrameMs, performance.now(), periodMs) });
+  program = createProgram({ trialId: 0, flashes, periodMs, startMs: firstImageMs(lastFrameMs, performance.now(), periodMs) });
   showHint();
 }
 
@@ -151,6 +160,13 @@ function draw(flash: ProgramFlash | null, patchLevel: number): void {
   dirty = false;
 }
 
+function primeNext(state: ProgramState, frameMs: number): void {
+  const next = flashToPrime(state, frameMs);
+  const image = next === null ? undefined : shelf.get(next.imageId);
+  const square = next === null ? null : squareOf(next);
+  if (image !== undefined && square !== null) screen.prime(image, square);
+}
+
 function drawPatch(patchLevel: number): void {
   screen.drawPatch(patchLevel);
   shownPatchLevel = patchLevel;
@@ -204,7 +220,7 @@ function obey(command: StimulusCommand): void {
     case "prepare":
       if (command.sizePx === null) sizes.delete(command.imageId);
       else sizes.set(command.imageId, command.sizePx);
-      return shelf.prepare({ imageId: command.imageId, widthPx: command.widthPx, heightPx: command.heightPx, rgbaBase64: command.rgbaBase64, sizePx: sizeOf(command.imageId) }, (failure) => {
+      return shelf.prepare({ imageId: command.imageId, sizePx: sizeOf(command.imageId) }, (failure) => {
         if (failure !== null) return showProblem(failure);
         outbox.push({ kind: "prepared", imageId: command.imageId });
         // Between frames: the engine may be waiting for it; a hidden window has no frames at all.
@@ -241,7 +257,7 @@ function run({ trialId, flashes }: Extract<StimulusCommand, { kind: "run" }>): v
     return sendReports();
   }
   abortAsked = false;
-  program = createProgram({ trialId, flashes, periodMs, startMs: nextRefreshMs(lastFrameMs, nowMs, periodMs) });
+  program = createProgram({ trialId, flashes, periodMs, startMs: firstImageMs(lastFrameMs, nowMs, periodMs) });
 }
 
 /** Ends the program without waiting for a frame: there may be none. */

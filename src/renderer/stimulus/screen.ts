@@ -1,6 +1,7 @@
 // What the subject sees: the page's background, and over it the image, the fixation spot and the photodiode patch, each on a canvas of its own
 // size in device pixels. A browser without a GPU passes a changed canvas on as a whole, several times over: one of the window's size costs
-// milliseconds of every onset, and the coded patch changes with every frame.
+// milliseconds of every onset, and the coded patch changes with every frame. For the same reason an image is drawn ahead of its onset, on one of
+// two canvases that show through so little that no pixel changes; an onset or end changes nothing but how much they show.
 // Colours are worked out when a placement comes, so that drawing allocates nothing. Knows nothing about time.
 import { patchGreys, patchLevelMax } from "../../shared/patchCode.ts";
 import type { StimulusCommand } from "../../shared/contract/index.ts";
@@ -22,6 +23,8 @@ export interface Screen {
   place(placement: Placement): void;
   /** Where the fixation spot is, from the middle, px; right and down positive. */
   moveFixation(xPx: number, yPx: number): void;
+  /** Draws the next image where it is not seen yet: its onset takes less of its frame then. */
+  prime(image: ImageBitmap, square: Square): void;
   /** Everything. image null = blank; patchLevel as in shared/patchCode.ts. Before the first placement: grey. */
   draw(image: ImageBitmap | null, square: Square | null, fixation: boolean, patchLevel: number): void;
   /** Only the patch: the rest stays as it is. */
@@ -33,14 +36,28 @@ export const restingGrey = 128;
 /** Elements of stimulus.html, one over the other: the page (background), the image, the fixation spot, the patch. */
 export interface Layers {
   readonly page: HTMLElement;
-  readonly image: HTMLCanvasElement;
+  readonly images: readonly [HTMLCanvasElement, HTMLCanvasElement];
   readonly fixation: HTMLCanvasElement;
   readonly patch: HTMLCanvasElement;
 }
 
-export function createScreen({ page, image: imageCanvas, fixation: fixationCanvas, patch: patchCanvas }: Layers): Screen {
+/** Not seen: on 8 bits it moves no value by half a step. At 0 a browser would hand the canvas on only at the onset. */
+const unseen = "0.001";
+
+/** One of the two canvases of images. */
+interface Plate {
+  readonly canvas: HTMLCanvasElement;
+  readonly context: CanvasRenderingContext2D;
+  /** What is on it, and where, device pixels; null = nothing. */
+  image: ImageBitmap | null;
+  left: number;
+  top: number;
+  side: number;
+}
+
+export function createScreen({ page, images, fixation: fixationCanvas, patch: patchCanvas }: Layers): Screen {
   // Not desynchronized: Chromium then painted nothing while callbacks looked normal.
-  const imageContext = contextOf(imageCanvas, false);
+  const plates: readonly Plate[] = images.map((canvas) => ({ canvas, context: contextOf(canvas, false), image: null, left: 0, top: 0, side: 0 }));
   const fixationContext = contextOf(fixationCanvas, true);
   const patchContext = contextOf(patchCanvas, false);
   let widthPx = 0;
@@ -49,9 +66,7 @@ export function createScreen({ page, image: imageCanvas, fixation: fixationCanva
   let placement: Placement | null = null;
   let background = greyOf(restingGrey, null);
   let patch = patchGreys(false).map((grey) => greyOf(grey, null));
-  /** Where the image's canvas is, device pixels; side 0 = nowhere yet. */
-  const place = { left: 0, top: 0, side: 0 };
-  let blank = true;
+  let shown: Plate | null = null;
 
   const fit = (): boolean => {
     const width = Math.max(1, Math.round(window.innerWidth * window.devicePixelRatio));
@@ -62,7 +77,7 @@ export function createScreen({ page, image: imageCanvas, fixation: fixationCanva
     fitPatch();
     fitFixation();
     // The page's scale may have changed with it.
-    place.side = 0;
+    forget();
     return true;
   };
 
@@ -92,30 +107,47 @@ export function createScreen({ page, image: imageCanvas, fixation: fixationCanva
     patchContext.fillRect(0, 0, patchCanvas.width, patchCanvas.height);
   }
 
-  function drawImage(image: ImageBitmap, square: Square): void {
+  /** The plate with this image at this place: one that has it, else the one that is not seen, drawn now. */
+  function plateOf(image: ImageBitmap, square: Square): Plate | null {
     const side = Math.round(square.sizePx);
     const left = Math.round(square.centreXPx - side / 2);
     const top = Math.round(square.centreYPx - side / 2);
-    if (place.left !== left || place.top !== top || place.side !== side) {
-      if (imageCanvas.width !== side) imageCanvas.width = imageCanvas.height = side;
-      put(imageCanvas, left, top, side);
-      Object.assign(place, { left, top, side });
+    const ready = plates.find((one) => one.image === image && one.left === left && one.top === top && one.side === side);
+    if (ready !== undefined) return ready;
+    const plate = plates.find((one) => one !== shown);
+    if (plate === undefined) return null;
+    const { canvas, context } = plate;
+    if (plate.left !== left || plate.top !== top || plate.side !== side) {
+      if (canvas.width !== side) canvas.width = canvas.height = side;
+      put(canvas, left, top, side);
     }
-    imageCanvas.hidden = false;
-    imageContext.imageSmoothingEnabled = image.width !== side;
-    imageContext.imageSmoothingQuality = "high";
-    imageContext.drawImage(image, 0, 0, side, side);
-    blank = false;
+    if (canvas.hidden) canvas.hidden = false;
+    context.imageSmoothingEnabled = image.width !== side;
+    context.imageSmoothingQuality = "high";
+    context.drawImage(image, 0, 0, side, side);
+    Object.assign(plate, { image, left, top, side });
+    return plate;
   }
 
-  function drawBlank(): void {
-    if (blank) return;
-    imageContext.fillStyle = background;
-    imageContext.fillRect(0, 0, imageCanvas.width, imageCanvas.height);
-    blank = true;
+  function show(plate: Plate | null): void {
+    if (plate === shown) return;
+    if (shown !== null) shown.canvas.style.opacity = unseen;
+    if (plate !== null) plate.canvas.style.opacity = "1";
+    shown = plate;
   }
 
-  imageCanvas.hidden = fixationCanvas.hidden = patchCanvas.hidden = true;
+  /** Nothing of before is shown again. */
+  function forget(): void {
+    show(null);
+    for (const plate of plates) {
+      plate.canvas.hidden = true;
+      plate.image = null;
+      plate.side = 0;
+    }
+  }
+
+  for (const { canvas } of plates) canvas.style.opacity = unseen;
+  fixationCanvas.hidden = patchCanvas.hidden = true;
   fit();
   return {
     get widthPx() { return widthPx; },
@@ -126,9 +158,7 @@ export function createScreen({ page, image: imageCanvas, fixation: fixationCanva
       background = greyOf(next.backgroundGrey, next.lut);
       patch = patchGreys(next.lut !== null).map((grey) => greyOf(grey, next.lut));
       page.style.backgroundColor = background;
-      // What the image's canvas holds has the background of before.
-      imageCanvas.hidden = true;
-      blank = true;
+      forget();
       fitPatch();
       fitFixation();
     },
@@ -137,11 +167,13 @@ export function createScreen({ page, image: imageCanvas, fixation: fixationCanva
       spot = { xPx, yPx };
       fitFixation();
     },
+    prime(image, square) {
+      if (placement !== null) plateOf(image, square);
+    },
     draw(image, square, fixation, patchLevel) {
       if (placement === null) return;
-      if (image !== null && square !== null) drawImage(image, square);
-      else drawBlank();
-      fixationCanvas.hidden = !fixation;
+      show(image !== null && square !== null ? plateOf(image, square) : null);
+      if (fixationCanvas.hidden === fixation) fixationCanvas.hidden = !fixation;
       drawPatch(patchLevel);
     },
     drawPatch,

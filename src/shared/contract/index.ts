@@ -12,6 +12,7 @@ import * as rig from "./rig.ts";
 import * as rigChecks from "./rigCheck.ts";
 import * as state from "./state.ts";
 import { stimulusCommand, stimulusReport } from "./stimulus.ts";
+import type { StimulusPixels } from "./stimulus.ts";
 import * as tools from "./tools.ts";
 import type { Fault, Result } from "../result.ts";
 
@@ -192,6 +193,8 @@ export const methods = {
   /** Begins a test of the display in the stimulus window; none while a session runs. `display.lastTest` tells how it goes. */
   "display.test": method<null>()("operate", display.displayTestArgs),
   "display.lastTest": method<display.DisplayTestState>()("view", none),
+  /** Pixels of an image that the window was told to prepare and that was not released since. Error: `notPrepared`. */
+  "stimulus.pixels": method<StimulusPixels>()("stimulus", z.object({ imageId: z.number().int() }).strict()),
   "stimulus.report": method<null>()("stimulus", z.object({ reports: z.array(stimulusReport) }).strict()),
 } as const;
 

@@ -43,9 +43,11 @@ export type EyeConfig = z.infer<typeof eyeConfig>;
 export const rewardWeighing = z.object({ pulseMs: z.number().positive(), pulses: z.number().int().min(1), grams: z.number().min(0) });
 export type RewardWeighing = z.infer<typeof rewardWeighing>;
 
+export const weighingsMax = 32;
+
 export const rewardConfig = deviceChoice.extend({
   /** Empty: the trial's rewardMlPerS is used. */
-  calibration: z.array(rewardWeighing).max(32).default([]),
+  calibration: z.array(rewardWeighing).max(weighingsMax).default([]),
   /** Of one session, ml; null = none. */
   sessionMlMax: z.number().positive().nullable().default(null),
   /** Of one subject and day, over all sessions, ml; null = none. */

@@ -11,8 +11,8 @@ export const stimulusCommand = z.discriminatedUnion("kind", [
     /** Value to send for each value asked for, 256 a channel; images come with it applied, greys of the window's own do not. */
     lut: z.object({ r: z.array(z.number()), g: z.array(z.number()), b: z.array(z.number()) }).nullable(),
   }),
-  /** RGBA bytes, base64. sizePx: side on the screen; null = that of the placement. */
-  z.object({ kind: z.literal("prepare"), imageId: z.number(), widthPx: z.number(), heightPx: z.number(), rgbaBase64: z.string(), sizePx: z.number().positive().nullable() }),
+  /** The window asks for its pixels (`stimulus.pixels`), off the thread that draws. sizePx: side on the screen; null = that of the placement. */
+  z.object({ kind: z.literal("prepare"), imageId: z.number(), sizePx: z.number().positive().nullable() }),
   z.object({ kind: z.literal("release"), imageIds: z.array(z.number()) }),
   /** xPx, yPx: from the middle of the screen, right and down positive; left out: at the middle. */
   z.object({ kind: z.literal("fixation"), visible: z.boolean(), xPx: z.number().optional(), yPx: z.number().optional() }),
@@ -29,6 +29,13 @@ export const stimulusCommand = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("test"), seconds: z.number(), onFrames: z.number(), offFrames: z.number() }),
 ]);
 export type StimulusCommand = z.infer<typeof stimulusCommand>;
+
+/** An image as it is to be sent to the screen, gamma applied: RGBA bytes, base64, rows from the top. */
+export interface StimulusPixels {
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly rgbaBase64: string;
+}
 
 export const stimulusReport = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("onset"), presentationId: z.number(), flipHostNs: z.number(), plannedHostNs: z.number() }),

@@ -7,7 +7,7 @@ import { fault, ok } from "../../../src/shared/result.ts";
 import { builtInPlans } from "../../../src/engine/builtInPlans.ts";
 import { builtInProtocols } from "../../../src/engine/plans.ts";
 import { emptyPlan, planFile } from "../../../src/shared/contract/index.ts";
-import type { Handlers, EventName, EventPayload, Alarm, AppDescription, ChannelState, CurvePoint, GalleryItem, Live, LogEntry, Phase, PresentationEvent, SessionSummary, Snapshot, StimulusCommand, StimulusReport } from "../../../src/shared/contract/index.ts";
+import type { Handlers, EventName, EventPayload, Alarm, AppDescription, ChannelState, CurvePoint, GalleryItem, Live, LogEntry, Phase, PresentationEvent, SessionSummary, Snapshot, StimulusCommand, StimulusPixels, StimulusReport } from "../../../src/shared/contract/index.ts";
 
 export interface FakeOptions {
   readonly seed: number;
@@ -38,6 +38,8 @@ export interface FakeEngine {
   subscribe(listener: (event: FakeEvent) => void): () => void;
   /** Sends a command to the stimulus window. */
   command(command: StimulusCommand): void;
+  /** Has the window fetch and decode an image. */
+  prepare(imageId: number, image: StimulusPixels): void;
   attached(): { readonly widthPx: number; readonly heightPx: number; readonly refreshHz: number } | null;
   close(): void;
 }
@@ -57,6 +59,7 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
   const gauss = (): number => random() + random() + random() + random() - 2;
   const listeners = new Set<(event: FakeEvent) => void>();
   const stimulusReports: StimulusReport[] = [];
+  const pixels = new Map<number, StimulusPixels>();
   const baseRates = channels.map((c) => 6 + 38 * random() ** 2 + (c.area === "PIT" ? 8 : 0));
   const selectivity = channels.map(() => Math.min(0.95, random() ** 1.5));
   const silent = new Set([9, 59]);
@@ -461,6 +464,10 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
       attached = geometry;
       return ok(null);
     },
+    "stimulus.pixels": async ({ imageId }) => {
+      const held = pixels.get(imageId);
+      return held === undefined ? fault("notPrepared", `image ${imageId} was not prepared`) : ok(held);
+    },
     "stimulus.report": async ({ reports: fresh }) => {
       stimulusReports.push(...fresh);
       return ok(null);
@@ -480,6 +487,10 @@ export function createFakeEngine(given: Partial<FakeOptions> = {}): FakeEngine {
       return () => void listeners.delete(listener);
     },
     command: (command) => emit({ event: "stimulus", payload: command }),
+    prepare(imageId, image) {
+      pixels.set(imageId, image);
+      emit({ event: "stimulus", payload: { kind: "prepare", imageId, sizePx: null } });
+    },
     attached: () => attached,
     close: () => clearInterval(timer),
   };

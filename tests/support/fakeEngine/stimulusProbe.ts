@@ -29,7 +29,7 @@ async function until(what: string, ready: () => boolean, limitMs = 15_000): Prom
 await until("an attached window", () => engine.attached() !== null);
 engine.command({ kind: "place", centreXPx: 640, centreYPx: 360, sizePx: 300, fixationDiameterPx: 14, backgroundGrey: 128, photodiodePx: 60, photodiodeCode: "onset", lut: null });
 for (let id = 0; id < images; id++) {
-  engine.command({ kind: "prepare", imageId: id, widthPx: sidePx, heightPx: sidePx, rgbaBase64: Buffer.from(paint(id, 1)).toString("base64"), sizePx: null });
+  engine.prepare(id, { widthPx: sidePx, heightPx: sidePx, rgbaBase64: Buffer.from(paint(id, 1)).toString("base64") });
 }
 await until("five prepared images", () => reported("prepared").length === images);
 engine.command({ kind: "fixation", visible: true });

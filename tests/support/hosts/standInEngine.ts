@@ -150,6 +150,7 @@ export function aStandInEngine(): StandIn {
     "display.status": async () => ok({ attached: false, widthPx: 1920, heightPx: 1080, refreshHz: 120, window: null }),
     "display.test": async () => fault("noScreen", "The stand-in engine has no screen."),
     "display.lastTest": async () => ok({ state: "none" }),
+    "stimulus.pixels": (_, caller) => noted("stimulus.pixels", caller, { widthPx: 1, heightPx: 1, rgbaBase64: "AAAA/w==" }),
     "stimulus.report": (_, caller) => noted("stimulus.report", caller, null),
   };
   return {

@@ -10,6 +10,7 @@ import type { StimulusCommand } from "../../../src/shared/contract/stimulus.ts";
 import { linearise } from "../../../src/shared/gamma.ts";
 import { eccentricityDeg, eccentricityPx, extentPx, placeSquare } from "../../../src/shared/visualAngle.ts";
 import type { DisplayReport } from "../../../src/shared/ports.ts";
+import { unwrap } from "../../../src/shared/result.ts";
 import { hostTimeNs, nsPerMs } from "../../../src/shared/units.ts";
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -75,10 +76,13 @@ describe("the stimulus window as a display", () => {
     });
     await settle();
     expect(ready).toBe(false);
-    expect(sent.find((s) => s.command.kind === "prepare")?.command).toMatchObject({ imageId: 7, rgbaBase64: Buffer.from([1, 2, 3, 255, 4, 5, 6, 255]).toString("base64") });
+    expect(sent.find((s) => s.command.kind === "prepare")?.command).toEqual({ kind: "prepare", imageId: 7, sizePx: null });
+    expect(unwrap(display.pixels(7))).toEqual({ widthPx: 2, heightPx: 1, rgbaBase64: Buffer.from([1, 2, 3, 255, 4, 5, 6, 255]).toString("base64") });
     display.report("w", { kind: "prepared", imageId: 7 });
     await prepared;
     expect(ready).toBe(true);
+    display.release([7]);
+    expect(display.pixels(7)).toMatchObject({ ok: false, error: { code: "notPrepared" } });
   });
 
   it("gives everything again to a window that comes back, and reports the loss in between", async () => {
@@ -175,15 +179,14 @@ describe("a screen's gamma", () => {
   });
 
   it("is applied to an image once, before it goes to the window", () => {
-    const sent: StimulusCommand[] = [];
-    const display = createWindowDisplay({ clock: createVirtualClock({ settle }), send: (_to, command) => sent.push(command) });
+    const display = createWindowDisplay({ clock: createVirtualClock({ settle }), send: () => undefined });
     const geometry = { kind: "window" as const, widthPx: 1920, heightPx: 1080, refreshHz: 120 };
     display.attach("w", geometry);
     const gamma = { kind: "exponent" as const, target: "linear" as const, exponents };
     display.place(placementOf(displayConfig.parse({ gamma }), geometry));
     void display.prepare(7, { count: 1, width: 1, height: 1, data: Uint8Array.of(128, 128, 128) }, null);
     const tables = linearise(gamma);
-    expect(sent.at(-1)).toMatchObject({ kind: "prepare", rgbaBase64: Buffer.from([tables.r[128] ?? 0, tables.g[128] ?? 0, tables.b[128] ?? 0, 255]).toString("base64") });
+    expect(unwrap(display.pixels(7))).toMatchObject({ rgbaBase64: Buffer.from([tables.r[128] ?? 0, tables.g[128] ?? 0, tables.b[128] ?? 0, 255]).toString("base64") });
     expect(tables.r[128]).toBeGreaterThan(180);
   });
 });

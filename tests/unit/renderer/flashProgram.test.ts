@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { abortProgram, advanceProgram, countLateFrames, createProgram, nextRefreshMs, type FrameReport, type ProgramFlash, type ProgramState } from "../../../src/renderer/stimulus/flashProgram.ts";
+import { abortProgram, advanceProgram, countLateFrames, createProgram, firstImageMs, flashToPrime, nextRefreshMs, type FrameReport, type ProgramFlash, type ProgramState } from "../../../src/renderer/stimulus/flashProgram.ts";
 
 const periodMs = 1000 / 120;
 
@@ -119,6 +119,37 @@ describe("flash program", () => {
       // Every frame above the plan was a late one.
       for (const r of offsets(reports)) expect(r.framesShown - onFrames).toBeLessThanOrEqual(r.lateFrames);
     }), { numRuns: 300 });
+  });
+});
+
+describe("the first image", () => {
+  it("waits for its time, two whole refreshes after the one in which the command is read", () => {
+    expect(firstImageMs(100, 103, 10)).toBe(130);
+    let state = createProgram({ trialId: 1, flashes: someFlashes(1), periodMs: 10, startMs: 130 });
+    const stages = [110, 120, 129.4].map((atMs) => {
+      const step = advanceProgram(state, atMs);
+      state = step.state;
+      return [state.stage, step.imageId, step.reports.length];
+    });
+    expect(stages).toEqual([["waiting", null, 0], ["waiting", null, 0], ["on", 0, 1]]);
+  });
+
+  it("is drawn ahead while nothing changes, and so is every other: never one that is on, never in the frame of an onset or an end", () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 5 }), fc.integer({ min: 0, max: 4 }), (count, onFrames, offFrames) => {
+      let state = createProgram({ trialId: 1, flashes: someFlashes(count, onFrames, offFrames), periodMs, startMs: 2 * periodMs });
+      const primed = new Set<number>();
+      for (let frame = 0; state.stage !== "ended"; frame++) {
+        const step = advanceProgram(state, frame * periodMs);
+        state = step.state;
+        const changes = step.reports.length > 0;
+        const next = flashToPrime(state, frame * periodMs);
+        if (next === null) continue;
+        expect([changes, next.imageId === step.imageId]).toEqual([false, false]);
+        primed.add(next.imageId);
+      }
+      // With neither a blank nor a second frame there is no such moment.
+      if (onFrames > 1 || offFrames > 1) for (let image = 0; image < count; image++) if (image === 0 || offFrames !== 1) expect(primed).toContain(image);
+    }));
   });
 });
 

@@ -11,7 +11,7 @@ import { WebSocket } from "ws";
 import { z } from "zod";
 import { linkInProcess } from "../../../src/engine/link.ts";
 import { fileOf } from "../../../src/engine/pageFiles.ts";
-import { unwrap } from "../../../src/shared/result.ts";
+import { fault, ok, unwrap } from "../../../src/shared/result.ts";
 import { accessOfToken, allowedHosts, makeTokens } from "../../../src/web/access.ts";
 import { closeCodes, startWebHost } from "../../../src/web/webHost.ts";
 import { until } from "../../support/hosts/callerClient.ts";
@@ -100,6 +100,31 @@ test.each(["/../secret.txt", "/..%2fsecret.txt", "/%2e%2e/secret.txt", "/..%5cse
   });
   expect(answer).toMatch(/^HTTP\/1.1 (404|403|400) /);
   expect(answer).not.toContain("secret\n");
+});
+
+test("the worker of the subject's screen gets an image's pixels as bytes, with a token that may show images", async () => {
+  const asked: unknown[] = [];
+  const stand = aStandInEngine();
+  const held = fault("notPrepared", "Expected image 8 to be one that was prepared, but it was released or never was.");
+  const handlers: Engine["handlers"] = {
+    ...stand.handlers,
+    "stimulus.pixels": async ({ imageId }, caller) => {
+      asked.push([imageId, caller.access]);
+      return imageId === 7 ? ok({ widthPx: 2, heightPx: 1, rgbaBase64: Buffer.from([1, 2, 3, 255, 4, 5, 6, 255]).toString("base64") }) : held;
+    },
+  };
+  const gone: string[] = [];
+  const host = await aHost({ ...stand, handlers, callerGone: (id) => void gone.push(id) });
+  const good = await fetch(`http://127.0.0.1:${host.port}/pixels?token=${tokens.operate}&image=7`);
+  expect([good.status, good.headers.get("x-width"), good.headers.get("x-height"), good.headers.get("cache-control")]).toEqual([200, "2", "1", "no-store"]);
+  expect(new Uint8Array(await good.arrayBuffer())).toEqual(Uint8Array.of(1, 2, 3, 255, 4, 5, 6, 255));
+  const answers = await Promise.all([`token=${tokens.operate}&image=8`, `token=${tokens.view}&image=7`, "image=7", `token=${tokens.operate}&image=seven`, `token=${tokens.operate}`].map((query) => get(host, `/pixels?${query}`)));
+  expect(answers.map((answer) => answer.status)).toEqual([404, 403, 403, 400, 400]);
+  expect(answers[0]?.body).toContain("was released");
+  expect((await get(host, `/pixels?token=${tokens.operate}&image=7`, {}, "POST")).status).toBe(405);
+  expect(asked).toEqual([[7, ["stimulus"]], [8, ["stimulus"]]]);
+  // Nobody stays behind at the engine.
+  expect(gone).toHaveLength(2);
 });
 
 test("no path whatever names a file outside the folder", () => {
