@@ -4,17 +4,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#if defined(__linux__)
-#include <sys/resource.h>
-#include <unistd.h>
-#endif
 #include <memory>
 #include <thread>
 #include <vector>
 
 #include "../kernel/blackrock.h"
 #include "../kernel/bridge.h"
-#include "../kernel/platform/thread.h"
 #include "../kernel/plexon.h"
 #include "../kernel/receiver.h"
 #include "../kernel/ring.h"
@@ -237,29 +232,6 @@ void testReceiver() {
   std::printf("receive thread: %llu datagrams in order\n", static_cast<unsigned long long>(received));
 }
 
-#if defined(__linux__)
-/** Where the account may, a favoured thread weighs more; what it starts does not. */
-void testFavour() {
-  rlimit limit{};
-  CHECK(getrlimit(RLIMIT_NICE, &limit) == 0);
-  const bool may = geteuid() == 0 || limit.rlim_cur >= 35;
-  std::thread([may] {
-    // Of this thread: Linux counts niceness by thread.
-    const int before = getpriority(PRIO_PROCESS, 0);
-    if (!favourThisThread()) {
-      std::printf("favoured thread: refused by this system\n");
-      return;
-    }
-    const int nice = getpriority(PRIO_PROCESS, 0);
-    CHECK(nice == (may ? -15 : before));
-    int after = nice;
-    std::thread([&after] { after = getpriority(PRIO_PROCESS, 0); }).join();
-    CHECK(after >= 0);
-    std::printf("favoured thread: nice %d, what it starts %d\n", nice, after);
-  }).join();
-}
-#endif
-
 void testPlexon(const char* library, const char* client, double tickUs, bool countsDropped) {
   auto stream = std::make_shared<Stream>(1 << 16, 0, [] {});
   PlexonOptions options;
@@ -292,9 +264,6 @@ int main(int argc, char** argv) {
   testStreamUnderLoad();
   testParsers();
   testReceiver();
-#if defined(__linux__)
-  testFavour();
-#endif
   if (argc > 1) testPlexon(argv[1], "PlexClient", 25, true);
   if (argc > 2) testPlexon(argv[2], "OPXClient", 1, false);
   std::printf("kernel: all well\n");

@@ -35,8 +35,6 @@ struct SchedulingAttributes {
 };
 /** The shortest that the kernel grants. */
 constexpr uint64_t sliceNs = 100 * 1000;
-/** Its weight beside ordinary threads, where the account may give it (RLIMIT_NICE): one that had more than its share lately is still run when it is woken. */
-constexpr int32_t favouredNice = -15;
 /** SCHED_FLAG_RESET_ON_FORK. */
 constexpr uint64_t resetOnFork = 1;
 }  // namespace
@@ -50,10 +48,6 @@ bool favourThisThread() {
   // What this thread starts is ordinary again.
   attributes.flags = resetOnFork;
   attributes.runtime = sliceNs;
-  const int32_t nice = attributes.nice;
-  if (nice > favouredNice) attributes.nice = favouredNice;
-  if (syscall(SYS_sched_setattr, 0, &attributes, 0) == 0) return true;
-  attributes.nice = nice;
   return syscall(SYS_sched_setattr, 0, &attributes, 0) == 0;
 }
 #else

@@ -5,8 +5,8 @@ namespace evoked {
 
 /**
  * Asks that the calling thread run soon after it is woken, also where another keeps the core busy: a short slice on Linux (6.12 or later), a higher
- * priority on Windows, the class of interactive work on macOS. No privilege is needed. Where a Linux account may have it (RLIMIT_NICE) the thread
- * also weighs more than ordinary ones. False where the system has nothing like it.
+ * priority on Windows, the class of interactive work on macOS. No privilege is needed, and the thread takes no more of the core than before.
+ * False where the system has nothing like it.
  */
 bool favourThisThread();
 

@@ -26,19 +26,22 @@ export function DeviceForms(props: FormsProps) {
   const sync = app?.syncs.find((k) => k.kind === rig.sync?.kind);
   return (
     <div className="rig-forms">
-      <Panel name="rig-spikes" title="Spikes" aside={<span className="quiet">{spikes?.description ?? ""}</span>}>
+      <Panel name="rig-spikes" title="Spikes">
+        <Note text={spikes?.description} />
         <div className="fields"><ChoiceField label="Recording system" value={rig.kind} testid="rig-kind" choices={(app?.rigs ?? []).map((r) => ({ value: r.kind, label: r.title }))} onChange={(kind) => onChange({ ...rig, kind, options: {} })} /></div>
         {spikes === undefined || spikes.options.length === 0 ? null : <details><summary>Settings of {spikes.title}</summary><div className="fields"><OptionFields specs={spikes.options} values={rig.options} onChange={(name, value) => onChange(withOptionOfRig(rig, name, value))} /></div></details>}
         <ChannelFields rig={rig} onChange={onChange} />
       </Panel>
-      <Panel name="rig-eye" title="Eye tracker" aside={<span className="quiet">{eye?.description ?? ""}</span>}>
+      <Panel name="rig-eye" title="Eye tracker">
+        <Note text={eye?.description} />
         <div className="fields">
           <ChoiceField label="Tracker" value={rig.eye?.kind ?? ownDevice} testid="rig-eye-kind" choices={choices(app?.eyes ?? [])} onChange={(kind) => onChange(chooseEye(rig, kind))} />
           {rig.eye === null || rig.eye.kind === "none" ? null : <NumberField label="Blink padding" unit="ms" hint="Samples this close to a blink count as part of it; gaze comes later by so much" value={rig.eye.blinkPadMs} onChange={(v) => { if (rig.eye !== null) onChange({ ...rig, eye: { ...rig.eye, blinkPadMs: v ?? 0 } }); }} />}
           {rig.eye === null || eye === undefined ? null : <OptionFields specs={eye.options} values={rig.eye.options} onChange={(name, value) => { if (rig.eye !== null) onChange({ ...rig, eye: withDeviceOption(rig.eye, name, value) }); }} />}
         </div>
       </Panel>
-      <Panel name="rig-reward" title="Reward" aside={<span className="quiet">{reward?.description ?? ""}</span>}>
+      <Panel name="rig-reward" title="Reward">
+        <Note text={reward?.description} />
         <div className="fields">
           <ChoiceField label="Juice line" value={rig.reward?.kind ?? ownDevice} testid="rig-reward-kind" choices={choices(app?.rewards ?? [])} onChange={(kind) => onChange(chooseReward(rig, kind))} />
           {rig.reward === null || reward === undefined ? null : <OptionFields specs={reward.options} values={rig.reward.options} onChange={(name, value) => { if (rig.reward !== null) onChange({ ...rig, reward: withDeviceOption(rig.reward, name, value) }); }} />}
@@ -49,7 +52,8 @@ export function DeviceForms(props: FormsProps) {
         </div>
         {rig.reward === null || rig.reward.kind === "none" ? null : <Weighings {...props} />}
       </Panel>
-      <Panel name="rig-codes" title="Event codes" aside={<span className="quiet">{sync?.description ?? ""}</span>}>
+      <Panel name="rig-codes" title="Event codes">
+        <Note text={sync?.description} />
         <div className="fields">
           <ChoiceField label="Way out" value={rig.sync?.kind ?? ownDevice} testid="rig-sync-kind" choices={[{ value: ownDevice, label: "none" }, ...(app?.syncs ?? []).filter((k) => k.kind !== "none").map((k) => ({ value: k.kind, label: k.title }))]} onChange={(kind) => onChange(chooseSync(rig, kind))} />
           {rig.sync === null || sync === undefined ? null : <OptionFields specs={sync.options} values={rig.sync.options} onChange={(name, value) => { if (rig.sync !== null) onChange({ ...rig, sync: withDeviceOption(rig.sync, name, value) }); }} />}
@@ -58,6 +62,11 @@ export function DeviceForms(props: FormsProps) {
       </Panel>
     </div>
   );
+}
+
+/** What a device is, whole: cut short it would say little. */
+function Note({ text }: { readonly text: string | undefined }) {
+  return text === undefined ? null : <p className="quiet rig-note">{text}</p>;
 }
 
 function withOptionOfRig(rig: RigConfig, name: string, value: unknown): RigConfig {

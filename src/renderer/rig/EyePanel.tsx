@@ -21,9 +21,9 @@ export function EyePanel({ state, mayOperate, onAct, onAccept }: { readonly stat
         <div className="rig-calibrate">
           <div className="segments" role="radiogroup" aria-label="Points">{([5, 9] as const).map((n) => <button key={n} type="button" role="radio" aria-checked={points === n} onClick={() => { setPoints(n); if (n === 5) setModel("affine"); }}>{n} points</button>)}</div>
           <div className="segments" role="radiogroup" aria-label="Fit">{(["affine", "quadratic"] as const).map((m) => <button key={m} type="button" role="radio" aria-checked={model === m} disabled={m === "quadratic" && points === 5} onClick={() => setModel(m)}>{m}</button>)}</div>
-          <label className="input">±<input type="number" min={1} max={20} step={0.5} value={reachDeg} aria-label="Reach" onChange={(event) => { if (event.target.valueAsNumber >= 1 && event.target.valueAsNumber <= 20) setReachDeg(event.target.valueAsNumber); }} /><span className="unit">°</span></label>
+          <label className="input"><span className="unit">±</span><input type="number" min={1} max={20} step={0.5} value={reachDeg} aria-label="Reach" onChange={(event) => { if (event.target.valueAsNumber >= 1 && event.target.valueAsNumber <= 20) setReachDeg(event.target.valueAsNumber); }} /><span className="unit">°</span></label>
           <ActButton className="primary" data-testid="rig-calibrate" disabled={!usable} onClick={() => onAct({ action: "begin", points, model, reachDeg })}>Calibrate</ActButton>
-          <ActButton data-testid="rig-recentre" disabled={!mayOperate || state === null} onClick={() => onAct({ action: "recentre" })}>This is the middle <Key>Z</Key></ActButton>
+          <ActButton data-testid="rig-recentre" disabled={!mayOperate || state === null} title="Where the eye looks now is the middle" onClick={() => onAct({ action: "recentre" })}>Recentre <Key>Z</Key></ActButton>
         </div>
       ) : calibration.state === "showing" ? (
         <div className="rig-calibrate">
