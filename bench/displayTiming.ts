@@ -88,6 +88,8 @@ interface ConditionResult {
   readonly wrongInSession: number;
   readonly wrongExcluded: number;
   readonly wrongUnknown: number;
+  /** Each that is not known: how long it was lit, what the session says it saw, and where its onset is from. */
+  readonly unknown: readonly { readonly presentationId: number; readonly litMs: number | null; readonly framesSeen: number | null; readonly onsetSource: string | null }[];
   /** Images that the session does not count although the reader saw nothing wrong. */
   readonly falseAlarms: number;
   /** Images whose own pixels changed at another moment than the patch, by more than two samples. */
@@ -231,14 +233,19 @@ function evaluate(condition: Condition, file: string, samples: Samples, stalls: 
     const stallsMs = (stalls ?? []).map(({ fromNs, toNs }) => ({ fromMs: (fromNs - offsetNs) / 1e6, toMs: (toNs - offsetNs) / 1e6 }));
     let imagesInStalls = 0;
     let wrongInStalls = 0;
-    const excluded = new Map(session.presentations().map((p) => [p.presentationId, p.excluded]));
+    const stored = new Map(session.presentations().map((p) => [p.presentationId, p]));
+    const unknown: { presentationId: number; litMs: number | null; framesSeen: number | null; onsetSource: string | null }[] = [];
+    const isUnknown = (flip: { readonly presentationId: number; readonly framesSeen: number | null }, litMs: number | null): void => {
+      found.wrongUnknown += 1;
+      unknown.push({ presentationId: flip.presentationId, litMs, framesSeen: flip.framesSeen, onsetSource: stored.get(flip.presentationId)?.onsetSource ?? null });
+    };
     const lags: number[] = [];
     const found = { wrongDurations: 0, neverLit: 0, framesDropped: 0, framesRepeated: 0, wrongInSession: 0, wrongExcluded: 0, wrongUnknown: 0, falseAlarms: 0, patchAndImageApart: 0, lateFramesByWindow: 0 };
     let images = 0;
     let next = 0;
     for (const flip of session.flips()) {
       // Cut short on purpose: the session was stopped, or the trial aborted.
-      const because = excluded.get(flip.presentationId) ?? null;
+      const because = stored.get(flip.presentationId)?.excluded ?? null;
       if (because === "stopped" || flip.framesShown < flip.framesPlanned) continue;
       found.lateFramesByWindow += flip.lateFrames;
       const flipMs = flip.onsetHostNs / 1e6;
@@ -246,7 +253,7 @@ function evaluate(condition: Condition, file: string, samples: Samples, stalls: 
       const image = seen[next];
       if (image === undefined || image.onsetMs > flipMs + 150) {
         found.neverLit += 1;
-        if (because === null) found.wrongUnknown += 1;
+        if (because === null) isUnknown(flip, null);
         else {
           found.wrongInSession += 1;
           found.wrongExcluded += 1;
@@ -270,7 +277,7 @@ function evaluate(condition: Condition, file: string, samples: Samples, stalls: 
       if (stalled) wrongInStalls += 1;
       if (because !== null) found.wrongExcluded += 1;
       if (because !== null || flip.framesSeen === image.frames) found.wrongInSession += 1;
-      else found.wrongUnknown += 1;
+      else isUnknown(flip, image.offsetMs === null ? null : image.offsetMs - image.onsetMs);
     }
     const sorted = Float64Array.from(lags).sort();
     const mean = lags.reduce((a, b) => a + b, 0) / lags.length;
@@ -279,7 +286,7 @@ function evaluate(condition: Condition, file: string, samples: Samples, stalls: 
       calibration: { lagMsMedian: calibration?.lagMsMedian ?? null, lagMsSd: calibration?.lagMsSd ?? null, marks: calibration?.marks ?? 0, flashes: calibration?.flashes ?? 0 },
       onsetLagMsMean: mean, onsetLagMsSd: Math.sqrt(lags.reduce((sum, lag) => sum + (lag - mean) ** 2, 0) / Math.max(1, lags.length - 1)),
       onsetLagMsP1: sorted[Math.floor(0.01 * (sorted.length - 1))] ?? Number.NaN, onsetLagMsP99: sorted[Math.ceil(0.99 * (sorted.length - 1))] ?? Number.NaN,
-      ...found, ...(stalls === null ? { imagesInStalls: null, wrongInStalls: null, stallsPerMin: null, stallMsMax: null } : { imagesInStalls, wrongInStalls, stallsPerMin: stalls.length / (seconds / 60), stallMsMax: stalls.reduce((most, { fromNs, toNs }) => Math.max(most, (toNs - fromNs) / 1e6), 0) }),
+      ...found, unknown, ...(stalls === null ? { imagesInStalls: null, wrongInStalls: null, stallsPerMin: null, stallMsMax: null } : { imagesInStalls, wrongInStalls, stallsPerMin: stalls.length / (seconds / 60), stallMsMax: stalls.reduce((most, { fromNs, toNs }) => Math.max(most, (toNs - fromNs) / 1e6), 0) }),
       readerGapMsMax: samples.longestGapMs,
     };
   } finally {
