@@ -56,6 +56,8 @@ const textFormat = 3;
 /** lsl_lost_error of lsl_c.h. */
 const lostError = -2;
 const bufferedS = 360;
+/** The call that opens a stream returns after so long at most, s; the library goes on trying by itself. */
+const openS = 2;
 
 let loaded: { readonly file: string; readonly lsl: Lsl } | null = null;
 
@@ -123,8 +125,20 @@ function bind(koffi: Pick<typeof import("koffi"), "load" | "decode">, file: stri
       const values = new Float64Array(chunkSamples * stream.channelCount);
       const times = new Float64Array(chunkSamples);
       let isClosed = false;
+      /** Both open and pull begin the library's own thread where it does not run: one after the other, or there may be two. */
+      let isOpening = true;
+      /** Calls that other threads are in: an inlet that was destroyed under one of them would take the program with it. */
+      let inFlight = 0;
+      function landed(): void {
+        inFlight -= 1;
+        if (isClosed && inFlight === 0) destroyInlet(inlet);
+      }
+      inFlight += 1;
       // Begins to buffer now, not with the first pull.
-      openStream.async(inlet, bufferedS, [0], () => undefined);
+      openStream.async(inlet, openS, [0], () => {
+        isOpening = false;
+        landed();
+      });
       function pullText(): ReturnType<LslInlet["pull"]> {
         const texts: string[] = [];
         const stamps: number[] = [];
@@ -144,6 +158,7 @@ function bind(koffi: Pick<typeof import("koffi"), "load" | "decode">, file: stri
       }
       return {
         pull() {
+          if (isOpening || isClosed) return { values: new Float64Array(0), times: new Float64Array(0), texts: null };
           if (stream.isText) return pullText();
           const error = [0];
           const count = Number(pullChunk(inlet, values, times, values.length, times.length, 0, error)) / stream.channelCount;
@@ -154,19 +169,28 @@ function bind(koffi: Pick<typeof import("koffi"), "load" | "decode">, file: stri
         timeCorrection: (timeoutS) =>
           new Promise((resolve) => {
             const error = [0];
-            timeCorrection.async(inlet, timeoutS, error, (problem: unknown, seconds: number) => resolve(isClosed || (problem !== null && problem !== undefined) || error[0] !== 0 ? null : seconds));
+            inFlight += 1;
+            timeCorrection.async(inlet, timeoutS, error, (problem: unknown, seconds: number) => {
+              resolve(isClosed || (problem !== null && problem !== undefined) || error[0] !== 0 ? null : seconds);
+              landed();
+            });
           }),
         timeCorrectionWithin(timeoutS) {
           if (timeCorrectionEx === null) return this.timeCorrection(timeoutS).then((correctionS) => (correctionS === null ? null : { correctionS, uncertaintyS: null }));
           return new Promise((resolve) => {
             const error = [0];
             const uncertainty = [0];
-            timeCorrectionEx.async(inlet, [0], uncertainty, timeoutS, error, (problem: unknown, correctionS: number) => resolve(isClosed || (problem !== null && problem !== undefined) || error[0] !== 0 ? null : { correctionS, uncertaintyS: uncertainty[0] ?? null }));
+            inFlight += 1;
+            timeCorrectionEx.async(inlet, [0], uncertainty, timeoutS, error, (problem: unknown, correctionS: number) => {
+              resolve(isClosed || (problem !== null && problem !== undefined) || error[0] !== 0 ? null : { correctionS, uncertaintyS: uncertainty[0] ?? null });
+              landed();
+            });
           });
         },
         close() {
+          if (isClosed) return;
           isClosed = true;
-          destroyInlet(inlet);
+          if (inFlight === 0) destroyInlet(inlet);
         },
       };
     },

@@ -100,12 +100,7 @@ export function createLslSource({ clock, options, tap }: { readonly clock: Clock
     last = current;
     if (current.timer !== null) clearTimeout(current.timer);
     if (current.correcting !== null) clearInterval(current.correcting);
-    const closeAll = (): void => {
-      for (const line of [current.spikes, current.markers, current.gaze]) line?.inlet.close();
-    };
-    // Not under the feet of the library's own thread.
-    if (!current.isCorrecting) closeAll();
-    else setTimeout(closeAll, 3000).unref();
+    for (const line of [current.spikes, current.markers, current.gaze]) line?.inlet.close();
   }
 
   return {
