@@ -3,7 +3,8 @@
 // Three conditions: quiet, with the operator's window live, with one core busy. Per condition: onset lag after the flip report, its spread,
 // wrong durations, dropped frames, and of every wrong frame that the reader saw whether the session file says so too. A second program watches
 // whether the machine itself stood still (a virtual processor that its host took away): no frame can be in time then, and such images are counted apart.
-//   node bench/displayTiming.ts [--seconds 600] [--conditions quiet,operator,busy] [--priority raised|ordinary] [--code frames|onset] [--write docs/display.md]
+// It also keeps the processors from sleeping (--sleep never): a virtual one that sleeps is given to others and comes back late.
+//   node bench/displayTiming.ts [--seconds 600] [--conditions quiet,operator,busy] [--priority raised|ordinary] [--sleep never|allowed] [--code frames|onset] [--write docs/display.md]
 // Prints one JSON line, then the table. Needs Linux, Xorg's dummy driver, gcc, chromium; the windows built (npm run build:renderer).
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -16,12 +17,13 @@ import { WebSocket } from "ws";
 import { z } from "zod";
 import { readImages } from "../src/analysis/photodiode.ts";
 import type { BrowserContext } from "playwright-core";
-import type { LevelChange } from "../src/analysis/photodiode.ts";
+import type { LevelChange, SeenImage } from "../src/analysis/photodiode.ts";
 import { placementOf } from "../src/engine/placement.ts";
 import { openSession } from "../src/session/reader.ts";
 import { sessionConfig } from "../src/shared/contract/index.ts";
 import type { EngineFrame, SessionConfigInput } from "../src/shared/contract/index.ts";
 import { patchGreys, patchLevelMax } from "../src/shared/patchCode.ts";
+import type { FlipRecord } from "../src/shared/records.ts";
 import { unwrap } from "../src/shared/result.ts";
 import { favourDrawing } from "../src/web/drawingProcesses.ts";
 import { serve } from "../src/web/serve.ts";
@@ -38,6 +40,7 @@ const { values } = parseArgs({
     code: { type: "string", default: "frames" },
     write: { type: "string" },
     priority: { type: "string", default: "raised" },
+    sleep: { type: "string", default: "never" },
     shot: { type: "string" },
     keep: { type: "boolean", default: false },
   },
@@ -58,6 +61,17 @@ const draft: SessionConfigInput = {
   display: { photodiodeCode: code },
 };
 const config = sessionConfig.parse(draft);
+
+/** An image lit for another time than planned, or never: refreshes by the reader and by the session, and what its onset and end took to light. */
+interface WrongImage {
+  readonly presentationId: number;
+  readonly refreshes: number | null;
+  readonly refreshesInSession: number | null;
+  readonly onsetLagMs: number | null;
+  readonly offsetLagMs: number | null;
+  readonly excluded: string | null;
+  readonly onsetSource: string | null;
+}
 
 interface ConditionResult {
   readonly condition: Condition;
@@ -88,8 +102,7 @@ interface ConditionResult {
   readonly wrongInSession: number;
   readonly wrongExcluded: number;
   readonly wrongUnknown: number;
-  /** Each that is not known: how long it was lit, what the session says it saw, and where its onset is from. */
-  readonly unknown: readonly { readonly presentationId: number; readonly litMs: number | null; readonly framesSeen: number | null; readonly onsetSource: string | null }[];
+  readonly wrong: readonly WrongImage[];
   /** Images that the session does not count although the reader saw nothing wrong. */
   readonly falseAlarms: number;
   /** Images whose own pixels changed at another moment than the patch, by more than two samples. */
@@ -140,7 +153,7 @@ async function measure(condition: Condition): Promise<ConditionResult> {
       background: config.display.backgroundGrey, levels: code === "onset" ? [0, 255] : [...patchGreys(false)],
     });
     if (values.priority === "raised") console.error(await favourDrawing(join(folder, "profile")) ?? "expected the processes of the subject's screen, found none");
-    const watch = startStallWatch(watchProgram, join(folder, "stalls"), stallMs);
+    const watch = startStallWatch(watchProgram, join(folder, "stalls"), { overMs: stallMs, awake: values.sleep === "never" });
     const started = z.object({ file: z.string() }).parse(unwrap(await link.caller.call("session.start", { config })));
     if (values.shot !== undefined) {
       await wait(4000);
@@ -234,10 +247,16 @@ function evaluate(condition: Condition, file: string, samples: Samples, stalls: 
     let imagesInStalls = 0;
     let wrongInStalls = 0;
     const stored = new Map(session.presentations().map((p) => [p.presentationId, p]));
-    const unknown: { presentationId: number; litMs: number | null; framesSeen: number | null; onsetSource: string | null }[] = [];
-    const isUnknown = (flip: { readonly presentationId: number; readonly framesSeen: number | null }, litMs: number | null): void => {
-      found.wrongUnknown += 1;
-      unknown.push({ presentationId: flip.presentationId, litMs, framesSeen: flip.framesSeen, onsetSource: stored.get(flip.presentationId)?.onsetSource ?? null });
+    const wrong: WrongImage[] = [];
+    const isWrong = (flip: FlipRecord, image: SeenImage | null): void => {
+      const { excluded, onsetSource } = stored.get(flip.presentationId) ?? { excluded: null, onsetSource: null };
+      if (excluded !== null) found.wrongExcluded += 1;
+      if (excluded !== null || (image !== null && flip.framesSeen === image.frames)) found.wrongInSession += 1;
+      else found.wrongUnknown += 1;
+      wrong.push({
+        presentationId: flip.presentationId, refreshes: image?.frames ?? null, refreshesInSession: flip.framesSeen, onsetLagMs: image === null ? null : image.onsetMs - flip.onsetHostNs / 1e6,
+        offsetLagMs: image === null || image.offsetMs === null || flip.offsetHostNs === null ? null : image.offsetMs - flip.offsetHostNs / 1e6, excluded, onsetSource,
+      });
     };
     const lags: number[] = [];
     const found = { wrongDurations: 0, neverLit: 0, framesDropped: 0, framesRepeated: 0, wrongInSession: 0, wrongExcluded: 0, wrongUnknown: 0, falseAlarms: 0, patchAndImageApart: 0, lateFramesByWindow: 0 };
@@ -253,11 +272,7 @@ function evaluate(condition: Condition, file: string, samples: Samples, stalls: 
       const image = seen[next];
       if (image === undefined || image.onsetMs > flipMs + 150) {
         found.neverLit += 1;
-        if (because === null) isUnknown(flip, null);
-        else {
-          found.wrongInSession += 1;
-          found.wrongExcluded += 1;
-        }
+        isWrong(flip, null);
         continue;
       }
       next += 1;
@@ -275,9 +290,7 @@ function evaluate(condition: Condition, file: string, samples: Samples, stalls: 
       }
       found.wrongDurations += 1;
       if (stalled) wrongInStalls += 1;
-      if (because !== null) found.wrongExcluded += 1;
-      if (because !== null || flip.framesSeen === image.frames) found.wrongInSession += 1;
-      else isUnknown(flip, image.offsetMs === null ? null : image.offsetMs - image.onsetMs);
+      isWrong(flip, image);
     }
     const sorted = Float64Array.from(lags).sort();
     const mean = lags.reduce((a, b) => a + b, 0) / lags.length;
@@ -286,7 +299,7 @@ function evaluate(condition: Condition, file: string, samples: Samples, stalls: 
       calibration: { lagMsMedian: calibration?.lagMsMedian ?? null, lagMsSd: calibration?.lagMsSd ?? null, marks: calibration?.marks ?? 0, flashes: calibration?.flashes ?? 0 },
       onsetLagMsMean: mean, onsetLagMsSd: Math.sqrt(lags.reduce((sum, lag) => sum + (lag - mean) ** 2, 0) / Math.max(1, lags.length - 1)),
       onsetLagMsP1: sorted[Math.floor(0.01 * (sorted.length - 1))] ?? Number.NaN, onsetLagMsP99: sorted[Math.ceil(0.99 * (sorted.length - 1))] ?? Number.NaN,
-      ...found, unknown, ...(stalls === null ? { imagesInStalls: null, wrongInStalls: null, stallsPerMin: null, stallMsMax: null } : { imagesInStalls, wrongInStalls, stallsPerMin: stalls.length / (seconds / 60), stallMsMax: stalls.reduce((most, { fromNs, toNs }) => Math.max(most, (toNs - fromNs) / 1e6), 0) }),
+      ...found, wrong, ...(stalls === null ? { imagesInStalls: null, wrongInStalls: null, stallsPerMin: null, stallMsMax: null } : { imagesInStalls, wrongInStalls, stallsPerMin: stalls.length / (seconds / 60), stallMsMax: stalls.reduce((most, { fromNs, toNs }) => Math.max(most, (toNs - fromNs) / 1e6), 0) }),
       readerGapMsMax: samples.longestGapMs,
     };
   } finally {

@@ -54,6 +54,9 @@ export function readImage(lit: readonly LevelChange[], offsetMs: number | null, 
     repeated += Math.max(0, stood - step);
     dropped += Math.max(0, step - 1);
   }
+  // The last two refreshes have one level. Of a single level nothing is known but its time.
+  const last = lit.at(-1);
+  if (lit.length > 1 && last !== undefined && offsetMs !== null) repeated += Math.max(0, Math.round((offsetMs - last.atMs) / periodMs) - 2);
   return { onsetMs: first.atMs, offsetMs, firstLevel: first.level, frames: offsetMs === null ? null : Math.round((offsetMs - first.atMs) / periodMs), repeated, dropped };
 }
 

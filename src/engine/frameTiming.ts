@@ -50,7 +50,7 @@ export function createFrameTimings(): FrameTimings {
       // An image that was cut short on purpose says nothing about the display, unless a frame of it was late.
       if (body.kind !== "flip" || (body.framesShown < body.framesPlanned && body.lateFrames === 0)) return;
       const deviation = (body.onsetHostNs - body.plannedHostNs) / nsPerMs;
-      const isMissed = body.lateFrames > 0 || body.framesShown !== body.framesPlanned || (body.framesSeen !== null && body.framesSeen !== body.framesPlanned);
+      const isMissed = body.framesShown !== body.framesPlanned || (body.framesSeen === null ? body.lateFrames > 0 : body.framesSeen !== body.framesPlanned);
       images += 1;
       if (isMissed) missed += 1;
       if (Math.abs(deviation) > Math.abs(deviationMsMax)) deviationMsMax = deviation;

@@ -57,7 +57,7 @@ export function createDisplayCalibration({ refreshHz, photodiodeCode, onFrames, 
       const lags = flips.flatMap(({ presentationId, flipHostNs }) => {
         const expected = map.toRig(flipHostNs);
         // Under the coded patch a flash's first level says which it is, mod 3: the light of another one is not taken for it.
-        const found = marks.find(({ rigNs, level }) => rigNs > expected - beforeMs * nsPerMs && rigNs < expected + afterMs * nsPerMs && (level === null || level === patchLevelOf(presentationId, 0)));
+        const found = marks.find(({ rigNs, level }) => rigNs > expected - beforeMs * nsPerMs && rigNs < expected + afterMs * nsPerMs && (level === null || level === patchLevelOf(presentationId, 0, 1)));
         return found === undefined ? [] : [(found.rigNs - expected) / nsPerMs];
       });
       if (lags.length < 2) return { ...skippedCalibration({ ...common, why: "The rig had no photodiode mark of the flashes: onsets are the display's own, without its lag." }), marks: lags.length };

@@ -113,6 +113,7 @@ export interface LoopStatus {
   readonly matchedMarks: number;
   readonly unmatchedMarks: number;
   readonly lagMs: { readonly mean: number; readonly sd: number; readonly n: number };
+  /** In images that were shown again for it: of which no photodiode knew better. */
   readonly lateFrames: number;
   readonly lateSpikes: number;
   /** Images whose duration the photodiode saw otherwise than the window reported; refreshes that it saw never and twice (coded patch). */

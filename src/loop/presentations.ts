@@ -21,6 +21,8 @@ import type { WindowCounts } from "./responses.ts";
 const markToleranceMs = 60;
 /** An end that the photodiode has not seen so long after it was due is lost. */
 const endToleranceMs = 100;
+/** In refreshes: what was lit for longer or shorter by more is another number of refreshes, or may be. Under half, so that nobody who looks on with a clock of his own finds one that was let pass. */
+const durationTolerance = 0.45;
 const rasterFromMs = -50;
 const rasterToMs = 250;
 
@@ -213,16 +215,20 @@ export function createPresentations(options: PresentationsOptions): Presentation
   function trySettle(p: Presentation): void {
     if (!open.has(p.id) || p.flipHostNs === null) return;
     if (p.framesShown === null && !p.trialOver) return;
-    if (p.framesShown === null || p.framesShown < p.flash.onFrames) return settle(p, p.lateFrames > 0 ? "lateFrame" : "fixationBroken");
-    if (p.lateFrames > 0) return settle(p, "lateFrame");
+    if (p.framesShown === null || p.framesShown < p.flash.onFrames) return p.lateFrames > 0 ? settleLate(p) : settle(p, "fixationBroken");
+    // A late callback of the window says that the image may have been off its time. Where a photodiode saw the image, it knows.
+    if (p.lateFrames > 0 && (p.framesShown !== p.flash.onFrames || !mayCheckDurations())) return settleLate(p);
     if (p.framesShown !== p.flash.onFrames) return settle(p, "wrongDuration");
     const onset = p.onset?.onsetRigNs;
     if (p.counts === null || onset === undefined || onset === null) return;
+    if (p.lateFrames > 0 && !checksDuration(p)) return settleLate(p);
     if (p.counts.lossy) return settle(p, "spikesLost");
     if (checksDuration(p)) {
+      const refreshMs = 1000 / (display?.refreshHz ?? 60);
       const seen = patch.imageAt(onset);
-      if (seen === null && collector.watermarkRigNs < addMs(onset, (seenFramesOf(p.flash) * 1000) / (display?.refreshHz ?? 60) + endToleranceMs)) return;
-      if (seen?.frames !== seenFramesOf(p.flash)) return settleWrongDuration(p, seen?.frames ?? null);
+      if (seen === null && collector.watermarkRigNs < addMs(onset, seenFramesOf(p.flash) * refreshMs + endToleranceMs)) return;
+      const refreshes = seen === null || seen.offsetMs === null ? null : (seen.offsetMs - seen.onsetMs) / refreshMs;
+      if (refreshes === null || Math.abs(refreshes - seenFramesOf(p.flash)) > durationTolerance) return settleWrongDuration(p, refreshes);
     }
     // Fixation must have held from the onset to the end of the image and of the response window (SPEC 1).
     const needed = addMs(onset, Math.max(p.onMs, response.windowEndMs));
@@ -230,16 +236,32 @@ export function createPresentations(options: PresentationsOptions): Presentation
     if (fixation.watermarkRigNs >= needed) settle(p, null);
   }
 
-  function checksDuration(p: Presentation): boolean {
-    return display !== null && (display.checksDurations || patch.isGraded) && (p.onset?.source === "photodiode" || p.onset?.source === "strobe");
+  /** This rig tells how long an image was lit. */
+  function mayCheckDurations(): boolean {
+    return display !== null && (display.checksDurations || patch.isGraded);
   }
 
-  function settleWrongDuration(p: Presentation, frames: number | null): void {
+  function checksDuration(p: Presentation): boolean {
+    return mayCheckDurations() && (p.onset?.source === "photodiode" || p.onset?.source === "strobe");
+  }
+
+  function settleLate(p: Presentation): void {
+    lateFrames += p.lateFrames;
+    alarms.report({
+      code: "lateFrames", severity: "warn", data: { presentationId: p.id },
+      message: `${p.lateFrames} late ${p.lateFrames === 1 ? "frame" : "frames"} while image ${p.image.imageId} was on; it is shown again.`,
+    });
+    settle(p, "lateFrame");
+  }
+
+  function settleWrongDuration(p: Presentation, refreshes: number | null): void {
+    const planned = seenFramesOf(p.flash);
+    const frames = refreshes === null ? null : Math.round(refreshes);
     alarms.report({
       code: "wrongDuration", severity: "warn", data: { presentationId: p.id, framesPlanned: p.flash.onFrames, framesSeen: frames },
-      message: frames === null
+      message: refreshes === null
         ? `The photodiode did not see image ${p.image.imageId} go off; it is shown again.`
-        : `The photodiode saw image ${p.image.imageId} for ${frames} refreshes instead of ${seenFramesOf(p.flash)}, which the window did not know of; it is shown again.`,
+        : `The photodiode saw image ${p.image.imageId} for ${frames === planned ? refreshes.toFixed(2) : frames} refreshes instead of ${planned}, which the window did not know of; it is shown again.`,
     });
     settle(p, "wrongDuration");
   }
@@ -319,13 +341,6 @@ export function createPresentations(options: PresentationsOptions): Presentation
       p.framesShown = framesShown;
       if (framesShown >= p.flash.onFrames) whole.add(p.id);
       p.lateFrames = late;
-      if (late > 0) {
-        lateFrames += late;
-        alarms.report({
-          code: "lateFrames", severity: "warn", data: { presentationId: p.id },
-          message: `${late} late ${late === 1 ? "frame" : "frames"} while image ${p.image.imageId} was on; it is shown again.`,
-        });
-      }
       trySettle(p);
     },
     spikes(batch) {
@@ -333,7 +348,7 @@ export function createPresentations(options: PresentationsOptions): Presentation
       reportLate();
       decideOnsets();
       // Some waited for the stream to pass the end of their image.
-      if (display !== null && (display.checksDurations || patch.isGraded)) for (const p of open.values()) if (p.counts !== null) trySettle(p);
+      if (mayCheckDurations()) for (const p of open.values()) if (p.counts !== null) trySettle(p);
       flushRasters();
     },
     mark(mark, calibration) {

@@ -3,15 +3,17 @@
 // Code "onset": white while an image is on, black otherwise: one rise an image, its fall the image's end.
 // Code "frames": black while no image is on. While one is, its refreshes are numbered: refresh k of presentation p has the level
 // 1 + (p + k) mod 3. From the light alone follow: the onset and which presentation it is (mod 3), the end, a refresh that was shown twice (the
-// level stays) and one that was never shown (the level skips one), up to two in a row.
+// level stays) and one that was never shown (the level skips one), up to two in a row. The last refresh keeps the level of the one before: a screen that
+// fell behind, and would stay so for as long as every refresh changes something, catches up in it, so that the image ends in time.
 
 /** Brightness of the patch: 0 is black, `patchLevelMax` is white. */
 export type PatchLevel = 0 | 1 | 2 | 3;
 export const patchLevelMax = 3;
 
-/** Level of refresh `frame` (0 = the first) of a presentation under the code "frames". */
-export function patchLevelOf(presentationId: number, frame: number): PatchLevel {
-  const place = (((presentationId + frame) % 3) + 3) % 3;
+/** Level of refresh `frame` (0 = the first) of a presentation that is lit for `litFrames` under the code "frames". With fewer than three all are told. */
+export function patchLevelOf(presentationId: number, frame: number, litFrames: number): PatchLevel {
+  const told = litFrames < 3 ? frame : Math.min(frame, litFrames - 2);
+  const place = (((presentationId + told) % 3) + 3) % 3;
   return place === 0 ? 1 : place === 1 ? 2 : 3;
 }
 

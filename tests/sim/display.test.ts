@@ -16,6 +16,8 @@ interface ScreenOptions {
   readonly code?: "onset" | "frames";
   /** Refreshes that a presentation is lit for beside its plan, and by how many refreshes it comes late. */
   readonly longerBy?: ReadonlyMap<number, number>;
+  /** Presentations during which the window's thread was held up, so that it reports late frames. */
+  readonly heldUpIn?: ReadonlySet<number>;
   readonly laterFrom?: { readonly presentationId: number; readonly refreshes: number };
   /** What the rig has: both edges, a pulse of its own length at the onset, or nothing. */
   readonly box?: "edges" | "pulse" | "none";
@@ -23,7 +25,7 @@ interface ScreenOptions {
 }
 
 /** A timed display whose light comes `lagMs` later, on a rig with a photodiode. */
-function aScreen({ code = "onset", longerBy = new Map(), laterFrom, box = "edges", flashes = 20 }: ScreenOptions): NonNullable<SimOptions["screen"]> {
+function aScreen({ code = "onset", longerBy = new Map(), heldUpIn = new Set(), laterFrom, box = "edges", flashes = 20 }: ScreenOptions): NonNullable<SimOptions["screen"]> {
   return ({ clock, rig }) => {
     const timed = createTimedDisplay({ clock, refreshHz });
     const planned = new Map<number, PlannedFlash>();
@@ -37,7 +39,7 @@ function aScreen({ code = "onset", longerBy = new Map(), laterFrom, box = "edges
       const later = laterFrom !== undefined && report.presentationId >= laterFrom.presentationId ? laterFrom.refreshes : 0;
       const startNs = report.flipHostNs + lagMs * nsPerMs + later * frameNs;
       const frames = (flash?.onFrames ?? 0) + (longerBy.get(report.presentationId) ?? 0);
-      for (let k = 0; k < (code === "frames" ? frames : 1); k++) mark(startNs + k * frameNs, code === "frames" ? patchLevelOf(report.presentationId, k) : 3);
+      for (let k = 0; k < (code === "frames" ? frames : 1); k++) mark(startNs + k * frameNs, code === "frames" ? patchLevelOf(report.presentationId, k, frames) : 3);
       mark(box === "pulse" ? startNs + 4 * nsPerMs : startNs + frames * frameNs, 0);
     };
     return {
@@ -45,7 +47,7 @@ function aScreen({ code = "onset", longerBy = new Map(), laterFrom, box = "edges
         ...timed,
         onReport: (next) => timed.onReport((report) => {
           light(report);
-          next(report);
+          next(report.kind === "offset" && heldUpIn.has(report.presentationId) ? { ...report, lateFrames: 2 } : report);
         }),
         run(trialId, shown) {
           for (const flash of shown) planned.set(flash.presentationId, flash);
@@ -65,6 +67,8 @@ function aScreen({ code = "onset", longerBy = new Map(), laterFrom, box = "edges
 }
 
 const rig = { photodiode: false };
+/** A subject that never looks away. */
+const steadyRig = { ...rig, eye: { sampleRateHz: 500 as const, batchMs: 20, delayMs: 4, engagement: 1, breaksPerS: 0, blinksPerS: 0, microsaccadesPerS: 1.2, driftSpreadDeg: 0.07 } };
 
 describe("the display's lag", () => {
   it("is measured before the first trial, to a tenth of a millisecond of what the screen has", async () => {
@@ -105,7 +109,7 @@ describe("an image that stood longer or shorter than the window says", () => {
 
   it("does not count, is shown again, and is stored with the refreshes that the photodiode saw", async () => {
     for (const code of ["onset", "frames"] as const) {
-      const run = await simulate({ seed: 3, rig: { ...rig, eye: { sampleRateHz: 500, batchMs: 20, delayMs: 4, engagement: 1, breaksPerS: 0, blinksPerS: 0, microsaccadesPerS: 1.2, driftSpreadDeg: 0.07 } }, config: { evolution: { generations: 2 } }, screen: aScreen({ code, longerBy }) });
+      const run = await simulate({ seed: 3, rig: steadyRig, config: { evolution: { generations: 2 } }, screen: aScreen({ code, longerBy }) });
       expect(run.of("presentation").filter((p) => p.excluded !== null).map((p) => [p.presentationId, p.excluded, p.lateFrames])).toEqual([[12, "wrongDuration", 0], [30, "wrongDuration", 0], [31, "wrongDuration", 0]]);
       const flips = new Map(run.of("flip").map((f) => [f.presentationId, f]));
       expect([...longerBy.keys()].map((id) => flips.get(id)?.framesSeen)).toEqual([13, 11, 15]);
@@ -113,6 +117,25 @@ describe("an image that stood longer or shorter than the window says", () => {
       expect(run.of("event").filter((e) => e.code === "wrongDuration")).toHaveLength(3);
       expect(run.of("generation").every((g) => g.missing === 0)).toBe(true);
       expect(run.loop.status.wrongDurations).toBe(3);
+    }
+  });
+
+  it("does not count where its end lies so near to the middle between two refreshes that another clock might see one more", async () => {
+    const run = await simulate({ seed: 3, rig: steadyRig, config: { evolution: { generations: 2 } }, screen: aScreen({ longerBy: new Map([[12, 0.4], [14, -0.4], [30, 0.48], [31, -0.48]]) }) });
+    expect(run.of("presentation").filter((p) => p.excluded === "wrongDuration").map((p) => p.presentationId)).toEqual([30, 31]);
+    expect(run.of("event").filter((e) => e.code === "wrongDuration").map((e) => e.message)).toEqual([expect.stringContaining("for 12.48 refreshes instead of 12"), expect.stringContaining("for 11.52 refreshes instead of 12")]);
+  });
+
+  it("counts where the window was held up and the photodiode saw that the light was not; without one it is shown again", async () => {
+    const heldUpIn = new Set([12, 14]);
+    const ofHeldUp = (run: Awaited<ReturnType<typeof simulate>>) => run.of("presentation").filter((p) => heldUpIn.has(p.presentationId)).map((p) => [p.excluded, p.lateFrames]);
+    const seen = await simulate({ seed: 3, rig, config: { evolution: { generations: 1 } }, screen: aScreen({ heldUpIn, longerBy: new Map([[14, 2]]) }) });
+    expect(ofHeldUp(seen)).toEqual([[null, 2], ["wrongDuration", 2]]);
+    expect([seen.of("event").filter((e) => e.code === "lateFrames").length, seen.loop.status.lateFrames]).toEqual([0, 0]);
+    for (const box of ["pulse", "none"] as const) {
+      const blind = await simulate({ seed: 3, rig, config: { evolution: { generations: 1 } }, screen: aScreen({ box, heldUpIn }) });
+      expect(ofHeldUp(blind)).toEqual([["lateFrame", 2], ["lateFrame", 2]]);
+      expect([blind.of("event").filter((e) => e.code === "lateFrames").length, blind.loop.status.lateFrames]).toEqual([2, 4]);
     }
   });
 

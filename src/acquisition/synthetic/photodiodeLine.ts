@@ -2,11 +2,13 @@
 // `<monotonic ns> <level>` (CLOCK_MONOTONIC of this computer; level 0 to 3 of shared/patchCode.ts). Knows nothing about the rig's clock.
 import { createSocket } from "node:dgram";
 import { fault, ok } from "../../shared/result.ts";
+import { hostTimeNs } from "../../shared/units.ts";
 import type { Fault, Result } from "../../shared/result.ts";
+import type { HostTimeNs } from "../../shared/units.ts";
 
 export interface PhotodiodeChange {
-  /** How long ago the light changed, ns. */
-  readonly agoNs: number;
+  /** When the light changed. */
+  readonly atHostNs: HostTimeNs;
   readonly level: number;
 }
 
@@ -17,15 +19,18 @@ export interface PhotodiodeLine {
 /** A change from before this is none of the present session's. */
 const agoMsMax = 5000;
 
-export function openPhotodiodeLine(port: number, listener: (change: PhotodiodeChange) => void): Promise<Result<PhotodiodeLine, Fault>> {
+/** `now`: the host clock. Errors: `photodiodePort` where the port is taken. */
+export function openPhotodiodeLine(port: number, now: () => HostTimeNs, listener: (change: PhotodiodeChange) => void): Promise<Result<PhotodiodeLine, Fault>> {
   const socket = createSocket("udp4");
+  // Once for all marks: between two readings of the clocks this program may stand still, and an image would be longer by it.
+  const aheadNs = hostAheadOfMonotonic(now);
   socket.on("message", (message) => {
     const nowNs = process.hrtime.bigint();
     for (const line of message.toString("latin1").split("\n")) {
       const [at = "", level = ""] = line.trim().split(" ");
       if (!/^\d{1,19}$/.test(at) || !/^[0-3]$/.test(level)) continue;
       const agoNs = Number(nowNs - BigInt(at));
-      if (agoNs >= 0 && agoNs < agoMsMax * 1e6) listener({ agoNs, level: Number(level) });
+      if (agoNs >= 0 && agoNs < agoMsMax * 1e6) listener({ atHostNs: hostTimeNs(Number(BigInt(at) + aheadNs)), level: Number(level) });
     }
   });
   return new Promise((resolve) => {
@@ -46,4 +51,16 @@ export function openPhotodiodeLine(port: number, listener: (change: PhotodiodeCh
       }));
     });
   });
+}
+
+/** Host time less CLOCK_MONOTONIC, ns, from the pair of readings that lay closest together. */
+function hostAheadOfMonotonic(now: () => HostTimeNs): bigint {
+  let best = { apartNs: Number.POSITIVE_INFINITY, aheadNs: 0n };
+  for (let tries = 0; tries < 64; tries++) {
+    const before = process.hrtime.bigint();
+    const hostNs = BigInt(Math.round(now()));
+    const apart = process.hrtime.bigint() - before;
+    if (Number(apart) < best.apartNs) best = { apartNs: Number(apart), aheadNs: hostNs - before - apart / 2n };
+  }
+  return best.aheadNs;
 }

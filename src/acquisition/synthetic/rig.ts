@@ -537,8 +537,8 @@ export function createSyntheticRig(options: {
           return fault("encoderFailed", `The synthetic rig's neurons could not be tuned to the encoder "${encoder.identity.id}": ${reason}. Choose another encoder, or none.`);
         }
         if (settings.photodiodePort !== null && photodiodeLine === null) {
-          const opened = await openPhotodiodeLine(settings.photodiodePort, ({ agoNs, level }) => {
-            const atNs = innerRigNs(clock.now() - agoNs);
+          const opened = await openPhotodiodeLine(settings.photodiodePort, () => clock.now(), ({ atHostNs, level }) => {
+            const atNs = innerRigNs(atHostNs);
             schedule(atNs, () => emitMark("photodiode", atNs, level > 0, level));
           });
           if (!opened.ok) {

@@ -16,18 +16,34 @@ export function displayTimesOf({ frameTimesMs, reports, onFrames, periodMs, wasH
     const bin = Math.min(histogramBins - 1, Math.max(0, Math.round((interval / periodMs) * 10)));
     histogram[bin] = (histogram[bin] ?? 0) + 1;
   }
-  // The plan counts from the first flash: one stall moves all that follow. Each onset is held against the one before it.
-  const behind = reports.flatMap((r) => (r.kind === "onset" ? [r.flipMs - r.plannedMs] : []));
-  const errors = Float64Array.from(behind, (ms, i) => ms - (behind[i - 1] ?? ms));
-  const offsets = reports.filter((r) => r.kind === "offset");
+  // Changes are reported with the time that they were due: what the window saw of one is the first frame from then on.
+  let next = 0;
+  const seenAt = (dueMs: number): number => {
+    while (next < frameTimesMs.length - 1 && (frameTimesMs[next] ?? 0) < dueMs - periodMs / 2) next += 1;
+    return frameTimesMs[next] ?? dueMs;
+  };
+  const errorsMs: number[] = [];
+  let behindMs = 0;
+  let onsetMs = 0;
+  let wrongDurations = 0;
+  for (const report of reports) {
+    if (report.kind === "onset") {
+      onsetMs = seenAt(report.flipMs);
+      // The plan counts from the first flash: one that comes late moves all that follow, and is late once.
+      const movedMs = report.flipMs - report.plannedMs;
+      errorsMs.push(onsetMs - report.flipMs + (errorsMs.length === 0 ? 0 : movedMs - behindMs));
+      behindMs = movedMs;
+    } else if (report.kind === "offset" && (report.framesShown !== onFrames || Math.round((seenAt(report.flipMs) - onsetMs) / periodMs) !== onFrames)) wrongDurations += 1;
+  }
+  const errors = Float64Array.from(errorsMs);
   const sorted = intervals.toSorted();
   const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))] ?? 0;
   return {
     seconds: ((frameTimesMs[frameTimesMs.length - 1] ?? 0) - (frameTimesMs[0] ?? 0)) / 1000, refreshHz: 1000 / periodMs, frames: frameTimesMs.length,
     intervalMs: { ...momentsOf(intervals), min: at(0), p1: at(0.01), median: at(0.5), p99: at(0.99), max: at(1) },
-    histogram: histogram.map((n) => n / Math.max(1, intervals.length)), framesDropped, flashes: behind.length,
+    histogram: histogram.map((n) => n / Math.max(1, intervals.length)), framesDropped, flashes: errors.length,
     onsetErrorMs: { ...momentsOf(errors), max: errors.reduce((most, e) => Math.max(most, Math.abs(e)), 0) },
-    wrongDurations: offsets.filter((r) => r.framesShown !== onFrames).length, wasHidden,
+    wrongDurations, wasHidden,
   };
 }
 

@@ -1,6 +1,8 @@
-// A trial's images as a state machine over animation frames: when each goes on and off, counted in refreshes of the display.
-// Frames are counted by time, not by callbacks: a callback that comes two refreshes late has shown its picture for two more refreshes.
-// A frame on which nothing changes updates the state in place and allocates nothing: the draw loop must give the collector no work.
+// A trial's images as a timetable in refreshes of the display: when each goes on and off. Each image's times are told ahead of its onset
+// (`prime`), so that whoever composes the screen changes it by itself: the page's thread, which may be held up by anything, has no part in a change
+// and asks for no frame near one or while an image is on (`restsUntilMs`). What it reports of a change is when it was due.
+// An image that could not be told in time comes later and gets its whole time; all that follow move with it.
+// A frame on which nothing happens allocates nothing: the collector must have no work.
 // Knows nothing about canvases, clocks of the host or links.
 
 export interface ProgramFlash {
@@ -12,36 +14,24 @@ export interface ProgramFlash {
   readonly placement?: { readonly centreXPx: number; readonly centreYPx: number; readonly sizePx: number } | null | undefined;
 }
 
-export interface ProgramState {
-  readonly trialId: number;
-  readonly flashes: readonly ProgramFlash[];
-  /** One refresh, ms. */
-  readonly periodMs: number;
-  /** When the plan wants the first image, ms on the frame clock. */
-  readonly startMs: number;
-  readonly stage: "waiting" | "on" | "off" | "ended";
-  /** The flash that is on, in its blank, or next. */
-  readonly index: number;
-  /** Frame time at which this stage was drawn. */
-  readonly stageStartMs: number;
-  /** Refreshes from the first planned onset to the planned onset of `index`. */
-  readonly plannedFrames: number;
-  /** Late frames since the present image went on. */
-  lateFrames: number;
-  lastFrameMs: number;
-}
-
 /** Times are ms on the frame clock (what requestAnimationFrame hands out). */
 export type FrameReport =
   | { readonly kind: "onset"; readonly presentationId: number; readonly flipMs: number; readonly plannedMs: number }
   | { readonly kind: "offset"; readonly presentationId: number; readonly flipMs: number; readonly framesShown: number; readonly lateFrames: number }
   | { readonly kind: "end"; readonly trialId: number; readonly aborted: boolean; readonly endMs: number };
 
-export interface ProgramStep {
-  readonly state: ProgramState;
-  /** What this frame must show; null = blank. */
-  readonly imageId: number | null;
-  readonly reports: readonly FrameReport[];
+export interface FlashProgram {
+  readonly trialId: number;
+  /** It stays blank and silent. */
+  readonly isOver: boolean;
+  /** What has changed up to the frame at `frameMs`. `dueMs`: when this frame was due; refreshes missed between count against the image that was on. */
+  advance(frameMs: number, dueMs: number): readonly FrameReport[];
+  /** The next image and its onset, once, at a frame in which telling it disturbs nothing; null otherwise. `nowMs`: the frame's time has passed until then. */
+  prime(frameMs: number, nowMs: number): { readonly flash: ProgramFlash; readonly onsetMs: number } | null;
+  /** The next change, where the page has nothing to do before it and should ask for no frame; null where it has. */
+  restsUntilMs(): number | null;
+  /** Ends it at this frame, whatever is on. */
+  abort(frameMs: number): readonly FrameReport[];
 }
 
 /** A frame is late when it comes after more than this many refreshes. */
@@ -59,7 +49,7 @@ export function nextRefreshMs(lastFrameMs: number, nowMs: number, periodMs: numb
   return lastFrameMs + refreshes * periodMs;
 }
 
-/** Refreshes between a command and its first image: the frame in which the command is read comes late by as much as that takes. */
+/** Refreshes between a command and its first image: one in which it is read, one in which the image is drawn where it is not seen yet. */
 const leadRefreshes = 2;
 
 /** When a program begins that is commanded now. */
@@ -67,113 +57,126 @@ export function firstImageMs(lastFrameMs: number, nowMs: number, periodMs: numbe
   return nextRefreshMs(lastFrameMs, nowMs, periodMs) + leadRefreshes * periodMs;
 }
 
-export function createProgram(options: { readonly trialId: number; readonly flashes: readonly ProgramFlash[]; readonly periodMs: number; readonly startMs: number }): ProgramState {
-  if (!(options.periodMs > 0)) throw new Error(`expected a refresh period above 0 ms, got ${options.periodMs}`);
-  return { ...options, stage: "waiting", index: 0, stageStartMs: options.startMs, plannedFrames: 0, lateFrames: 0, lastFrameMs: options.startMs };
-}
-
-/** One animation frame at `frameMs`. An ended program stays blank and silent. `state` is used up: go on with that of the step. */
-export function advanceProgram(state: ProgramState, frameMs: number): ProgramStep {
-  switch (state.stage) {
-    case "ended":
-      return { state, imageId: null, reports: [] };
-    case "waiting":
-      // A frame's time may be off by a little of a refresh.
-      return frameMs < state.startMs - state.periodMs / 2 ? quietStep(state, null) : startFlash(state, frameMs, []);
-    case "on":
-      return advanceOn(state, frameMs);
-    case "off":
-      return advanceOff(state, frameMs);
-  }
-}
-
-/** The flash that is on after a step; null = blank. */
-export function flashOn(state: ProgramState): ProgramFlash | null {
-  return state.stage === "on" ? flashAt(state) : null;
-}
-
-/** The flash after this one, at a moment at which drawing ahead disturbs nothing; null otherwise. `frameMs`: this frame's time. */
-export function flashToPrime(state: ProgramState, frameMs: number): ProgramFlash | null {
-  if (state.stage === "waiting") return state.flashes[0] ?? null;
-  if (state.stage === "ended" || refreshesIn(state, frameMs) < 1) return null;
-  if (state.stage === "on" && flashAt(state).offFrames > 0) return null;
-  return state.flashes[state.index + 1] ?? null;
-}
-
-/** Refreshes since the image that is on was drawn: 0 at its first frame. */
-export function frameOfImage(state: ProgramState, frameMs: number): number {
-  return refreshesIn(state, frameMs);
-}
-
-/** Blanks at this frame, whatever was on. */
-export function abortProgram(state: ProgramState, frameMs: number): ProgramStep {
-  if (state.stage === "ended") return { state, imageId: null, reports: [] };
-  const flash = state.flashes[state.index];
-  const reports: FrameReport[] = state.stage === "on" && flash !== undefined ? [offsetOf(countFrame(state, frameMs), flash, frameMs)] : [];
-  return { state: { ...state, stage: "ended", lastFrameMs: frameMs }, imageId: null, reports: [...reports, { kind: "end", trialId: state.trialId, aborted: true, endMs: frameMs }] };
-}
-
-function advanceOn(before: ProgramState, frameMs: number): ProgramStep {
-  const state = countFrame(before, frameMs);
-  const flash = flashAt(state);
-  if (refreshesIn(state, frameMs) < Math.max(1, flash.onFrames)) return quietStep(state, flash.imageId);
-  const blank: ProgramState = { ...state, stage: "off", stageStartMs: frameMs };
-  const reports = [offsetOf(state, flash, frameMs)];
-  return flash.offFrames > 0 ? { state: blank, imageId: null, reports } : finishFlash(blank, frameMs, reports);
-}
-
-function advanceOff(state: ProgramState, frameMs: number): ProgramStep {
-  state.lastFrameMs = frameMs;
-  if (refreshesIn(state, frameMs) < flashAt(state).offFrames) return quietStep(state, null);
-  return finishFlash(state, frameMs, []);
-}
-
-function finishFlash(state: ProgramState, frameMs: number, reports: readonly FrameReport[]): ProgramStep {
-  const flash = flashAt(state);
-  const plannedFrames = state.plannedFrames + Math.max(1, flash.onFrames) + flash.offFrames;
-  return startFlash({ ...state, index: state.index + 1, plannedFrames }, frameMs, reports);
-}
-
-function startFlash(state: ProgramState, frameMs: number, reports: readonly FrameReport[]): ProgramStep {
-  const flash = state.flashes[state.index];
-  if (flash === undefined) {
-    const ended: ProgramState = { ...state, stage: "ended", lastFrameMs: frameMs };
-    return { state: ended, imageId: null, reports: [...reports, { kind: "end", trialId: state.trialId, aborted: false, endMs: frameMs }] };
-  }
-  const plannedMs = state.startMs + state.plannedFrames * state.periodMs;
-  const on: ProgramState = { ...state, stage: "on", stageStartMs: frameMs, lastFrameMs: frameMs, lateFrames: 0 };
-  return { state: on, imageId: flash.imageId, reports: [...reports, { kind: "onset", presentationId: flash.presentationId, flipMs: frameMs, plannedMs }] };
-}
-
-/** Whole refreshes since this stage was drawn, from the total time: rounding errors of single intervals do not add up. */
-function refreshesIn(state: ProgramState, frameMs: number): number {
-  return Math.round((frameMs - state.stageStartMs) / state.periodMs);
-}
-
-function countFrame(state: ProgramState, frameMs: number): ProgramState {
-  state.lateFrames += countLateFrames(frameMs - state.lastFrameMs, state.periodMs);
-  state.lastFrameMs = frameMs;
-  return state;
-}
+/** A blank of fewer refreshes has no frame to spare: the next image is drawn while the one before it is on. */
+const blankToSpare = 3;
+/** Images that follow one another in fewer refreshes leave none in which nothing changes. */
+const cycleToSpare = 4;
 
 const noReports: readonly FrameReport[] = [];
-/** One for all frames on which nothing changes: whoever gets it reads it before the next frame. */
-const quiet: { state: ProgramState; imageId: number | null; readonly reports: readonly FrameReport[] } = {
-  state: { trialId: 0, flashes: [], periodMs: 1, startMs: 0, stage: "ended", index: 0, stageStartMs: 0, plannedFrames: 0, lateFrames: 0, lastFrameMs: 0 }, imageId: null, reports: noReports,
-};
 
-function quietStep(state: ProgramState, imageId: number | null): ProgramStep {
-  quiet.state = state;
-  quiet.imageId = imageId;
-  return quiet;
-}
+export function createProgram({ trialId, flashes, periodMs, startMs }: { readonly trialId: number; readonly flashes: readonly ProgramFlash[]; readonly periodMs: number; readonly startMs: number }): FlashProgram {
+  if (!(periodMs > 0)) throw new Error(`expected a refresh period above 0 ms, got ${periodMs}`);
+  let stage: "waiting" | "on" | "off" | "ended" = "waiting";
+  /** The flash that is on or in its blank; -1 before the first. */
+  let index = -1;
+  let stageStartMs = startMs;
+  /** Onset of the flash after `index`, once it has been told. */
+  let nextOnsetMs: number | null = null;
+  /** Refreshes from the first planned onset to the planned onset of the flash after `index`. */
+  let plannedFrames = 0;
+  let lateFrames = 0;
 
-function offsetOf(state: ProgramState, flash: ProgramFlash, frameMs: number): FrameReport {
-  return { kind: "offset", presentationId: flash.presentationId, flipMs: frameMs, framesShown: refreshesIn(state, frameMs), lateFrames: state.lateFrames };
-}
+  const onFramesOf = (flash: ProgramFlash | undefined): number => Math.max(1, flash?.onFrames ?? 1);
+  const isTight = (flash: ProgramFlash | undefined): boolean => flash !== undefined && onFramesOf(flash) + flash.offFrames < cycleToSpare;
 
-function flashAt(state: ProgramState): ProgramFlash {
-  const flash = state.flashes[state.index];
-  if (flash === undefined) throw new Error(`expected a flash at ${state.index}, the program has ${state.flashes.length}`);
-  return flash;
+  /** When the present stage ends; infinite where that is not decided yet. */
+  function nextChangeMs(): number {
+    switch (stage) {
+      case "waiting":
+        return flashes.length === 0 ? startMs : (nextOnsetMs ?? Number.POSITIVE_INFINITY);
+      case "on":
+        return stageStartMs + onFramesOf(flashes[index]) * periodMs;
+      case "off":
+        return index === flashes.length - 1 ? stageStartMs + (flashes[index]?.offFrames ?? 0) * periodMs : (nextOnsetMs ?? Number.POSITIVE_INFINITY);
+      case "ended":
+        return Number.POSITIVE_INFINITY;
+    }
+  }
+
+  function changeStage(atMs: number): FrameReport {
+    const flash = flashes[index];
+    if (stage === "on" && flash !== undefined) {
+      stage = "off";
+      stageStartMs = atMs;
+      return { kind: "offset", presentationId: flash.presentationId, flipMs: atMs, framesShown: onFramesOf(flash), lateFrames };
+    }
+    const next = flashes[index + 1];
+    if (next === undefined) {
+      stage = "ended";
+      return { kind: "end", trialId, aborted: false, endMs: atMs };
+    }
+    const plannedMs = startMs + plannedFrames * periodMs;
+    index += 1;
+    plannedFrames += onFramesOf(next) + next.offFrames;
+    stage = "on";
+    stageStartMs = atMs;
+    nextOnsetMs = null;
+    lateFrames = 0;
+    return { kind: "onset", presentationId: next.presentationId, flipMs: atMs, plannedMs };
+  }
+
+  /** Refreshes without their frame, from `fromMs` to before `toMs`, while this image is on. */
+  function countMissed(fromMs: number, toMs: number): void {
+    if (stage !== "on" || toMs - fromMs <= (lateAfterRefreshes - 1) * periodMs) return;
+    const offMs = stageStartMs + onFramesOf(flashes[index]) * periodMs;
+    const missed = Math.min(toMs, offMs) - Math.max(fromMs, stageStartMs);
+    if (missed > periodMs / 2) lateFrames += Math.round(missed / periodMs);
+  }
+
+  /** Changes before `untilMs`. */
+  function follow(untilMs: number, frameMs: number, dueMs: number): readonly FrameReport[] {
+    if (stage === "on") countMissed(dueMs, frameMs);
+    if (nextChangeMs() >= untilMs) return noReports;
+    const reports: FrameReport[] = [];
+    for (let atMs = nextChangeMs(); atMs < untilMs; atMs = nextChangeMs()) {
+      const report = changeStage(atMs);
+      reports.push(report);
+      if (report.kind === "onset") countMissed(dueMs, frameMs);
+    }
+    return reports;
+  }
+
+  function isQuietMoment(frameMs: number): boolean {
+    const flash = flashes[index];
+    if (stage === "waiting" || flash === undefined || isTight(flash)) return true;
+    const since = Math.round((frameMs - stageStartMs) / periodMs);
+    return since >= 1 && (stage === "off" || flash.offFrames < blankToSpare);
+  }
+
+  return {
+    trialId,
+    get isOver() {
+      return stage === "ended";
+    },
+    // A frame's time may be off by a little of a refresh.
+    advance: (frameMs, dueMs) => follow(frameMs + periodMs / 2, frameMs, dueMs),
+    prime(frameMs, nowMs) {
+      const flash = flashes[index + 1];
+      if (stage === "ended" || flash === undefined || nextOnsetMs !== null || !isQuietMoment(frameMs)) return null;
+      const before = flashes[index];
+      const wantedMs = stage === "waiting" ? startMs : stageStartMs + ((stage === "on" ? onFramesOf(before) : 0) + (before?.offFrames ?? 0)) * periodMs;
+      // What this frame hands on is on the screen in the next one, unless that is near already.
+      const soonest = 1 + Math.round(Math.max(0, nowMs - frameMs) / periodMs);
+      nextOnsetMs = frameMs + Math.max(soonest, Math.round((wantedMs - frameMs) / periodMs)) * periodMs;
+      return { flash, onsetMs: nextOnsetMs };
+    },
+    restsUntilMs() {
+      const atMs = nextChangeMs();
+      const next = flashes[index + 1];
+      const mustPrimeNow = stage === "on" && next !== undefined && nextOnsetMs === null && (flashes[index]?.offFrames ?? 0) < blankToSpare;
+      return mustPrimeNow || !Number.isFinite(atMs) || isTight(flashes[index]) || isTight(next) ? null : atMs;
+    },
+    abort(frameMs) {
+      if (stage === "ended") return noReports;
+      // What this frame would have changed it does not.
+      const reports = [...follow(frameMs - periodMs / 2, frameMs, frameMs)];
+      const flash = flashes[index];
+      if (stage === "on" && flash !== undefined) {
+        reports.push({ kind: "offset", presentationId: flash.presentationId, flipMs: frameMs, framesShown: Math.round((frameMs - stageStartMs) / periodMs), lateFrames });
+      }
+      if (!reports.some((report) => report.kind === "end")) reports.push({ kind: "end", trialId, aborted: true, endMs: frameMs });
+      stage = "ended";
+      return reports;
+    },
+  };
 }

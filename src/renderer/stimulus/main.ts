@@ -1,18 +1,18 @@
-// The stimulus window: draws what the engine commands, on animation frames, and reports when it was drawn. One program at a time.
-// Flip times are those of the animation frame that drew; the display shows them a constant lag later, which the photodiode measures.
+// The stimulus window: has shown what the engine commands, refresh by refresh, and reports when it was due. One program at a time.
+// Flip times are those of the frame that changed the screen; the display shows them a constant lag later, which the photodiode measures.
 // Knows nothing about protocols, spikes or scores.
 import "../csp.ts";
 import "./stimulus.css";
 import { findBridge } from "../bridge.ts";
 import { connectWindow, tokenOf } from "../client.ts";
-import { abortProgram, advanceProgram, countLateFrames, createProgram, firstImageMs, flashOn, flashToPrime, frameOfImage } from "./flashProgram.ts";
+import { countLateFrames, createProgram, firstImageMs } from "./flashProgram.ts";
 import { displayTimesOf } from "./displayTimes.ts";
 import { addPing, toHostNs, unknownHostClock } from "./hostClock.ts";
 import { createImageShelf } from "./imageShelf.ts";
 import { estimateRefresh } from "./refreshRate.ts";
 import { createScreen, type Placement, type Square } from "./screen.ts";
 import { patchLevelMax, patchLevelOf } from "../../shared/patchCode.ts";
-import type { FrameReport, ProgramFlash, ProgramState } from "./flashProgram.ts";
+import type { FlashProgram, FrameReport, ProgramFlash } from "./flashProgram.ts";
 import type { Phase, StimulusCommand, StimulusReport, WindowFacts } from "../../shared/contract/index.ts";
 
 /** Ids of a session's images begin at 1. */
@@ -20,18 +20,22 @@ const testImageId = -1;
 const measuredFrames = 60;
 const measureMsMin = 1000;
 const pingEveryMs = 3000;
+/** Of a refresh: so long after a change the page looks. The compositor has handed on the frame by then, and the next one is not begun. */
+const lookAfter = 0.4;
 /** A refresh rate that moved this far is another display's (or another mode): measure and attach again. */
 const refreshChange = 0.03;
 
 const imageCanvas = document.querySelector<HTMLCanvasElement>("#image");
 const nextCanvas = document.querySelector<HTMLCanvasElement>("#image-next");
 const fixationCanvas = document.querySelector<HTMLCanvasElement>("#fixation");
-const patchCanvas = document.querySelector<HTMLCanvasElement>("#patch");
+const patch = document.querySelector<HTMLElement>("#patch");
+const strip = document.querySelector<HTMLCanvasElement>("#strip");
+const nextStrip = document.querySelector<HTMLCanvasElement>("#strip-next");
 const hint = document.querySelector<HTMLElement>("#hint");
-if (imageCanvas === null || nextCanvas === null || fixationCanvas === null || patchCanvas === null || hint === null) throw new Error("expected the elements #image, #image-next, #fixation, #patch and #hint in stimulus.html");
+if (imageCanvas === null || nextCanvas === null || fixationCanvas === null || patch === null || strip === null || nextStrip === null || hint === null) throw new Error("expected the elements #image, #image-next, #fixation, #patch, #strip, #strip-next and #hint in stimulus.html");
 
 const client = connectWindow(["stimulus", "session"]);
-const screen = createScreen({ page: document.body, images: [imageCanvas, nextCanvas], fixation: fixationCanvas, patch: patchCanvas });
+const screen = createScreen({ page: document.body, images: [imageCanvas, nextCanvas], fixation: fixationCanvas, patch, strips: [strip, nextStrip] });
 // A frame of the link with an image in it would hold up a frame of the screen: in a browser the worker gets its pixels itself.
 const shelf = createImageShelf({ source: findBridge() === null ? `/pixels?token=${tokenOf(window.location) ?? ""}` : null, fetch: (imageId) => client.call("stimulus.pixels", { imageId }) });
 
@@ -40,7 +44,7 @@ let phase: Phase = "idle";
 const sizes = new Map<number, number>();
 let placement: Placement | null = null;
 let fixation = false;
-let program: ProgramState | null = null;
+let program: FlashProgram | null = null;
 let abortAsked = false;
 let hostClock = unknownHostClock;
 let periodMs: number | null = null;
@@ -49,14 +53,16 @@ let problem: string | null = null;
 /** Frame times of the measurement in progress, then of the last second. */
 let frameTimesMs: number[] = [];
 let lastFrameMs = 0;
+/** A frame has been asked for, and when it is due. */
+let frameAsked = false;
+let frameDueMs: number | null = null;
+/** Until the page looks again: no frame has been asked for. */
+let resting: ReturnType<typeof setTimeout> | null = null;
 let frames = 0;
 let lateFrames = 0;
 let dirty = true;
 /** The window changed size: the engine must place its images anew, after the program in progress. */
 let resized = false;
-/** What is on the screen: presentation 0 is the blank. */
-let shownPresentationId = 0;
-let shownPatchLevel = 0;
 let outbox: StimulusReport[] = [];
 /** A display test under way: its frames and reports, which are none of a session's. */
 let test: { readonly onFrames: number; readonly frameTimesMs: number[]; readonly reports: FrameReport[]; wasHidden: boolean } | null = null;
@@ -67,30 +73,90 @@ const afterFrame = new MessageChannel();
 afterFrame.port1.onmessage = () => sendReports();
 
 function onFrame(frameMs: number): void {
+  const dueMs = frameDueMs;
+  frameAsked = false;
+  try {
+    workOnFrame(frameMs, dueMs);
+  } finally {
+    goOn(frameMs);
+  }
+}
+
+/** A frame that this page works in waits for it, and one that comes late pushes on those after it: none is asked for until it is needed. */
+function goOn(frameMs: number): void {
+  const changeMs = program === null || test !== null || abortAsked || dirty || periodMs === null ? null : program.restsUntilMs();
+  if (changeMs === null || periodMs === null) return askForFrame(periodMs === null ? null : frameMs + periodMs);
+  const lookMs = changeMs + lookAfter * periodMs;
+  resting = setTimeout(() => {
+    resting = null;
+    lookAtChange(changeMs, lookMs);
+  }, Math.max(0, lookMs - performance.now()));
+}
+
+/** `dueMs`: when it should come; null = at any time. */
+function askForFrame(dueMs: number | null): void {
+  if (resting !== null) clearTimeout(resting);
+  resting = null;
+  if (frameAsked) return;
+  frameAsked = true;
+  frameDueMs = dueMs;
   requestAnimationFrame(onFrame);
-  countFrame(frameMs);
-  const step = program === null ? null : abortAsked ? abortProgram(program, frameMs) : advanceProgram(program, frameMs);
-  if (step !== null) program = step.state.stage === "ended" ? null : step.state;
+}
+
+/** Something is to be done that cannot wait for the next change. */
+function wake(): void {
+  if (resting !== null) askForFrame(null);
+}
+
+/** The screen has changed without this page: it only says so, and works on no frame. */
+function lookAtChange(changeMs: number, lookMs: number): void {
+  if (program === null || periodMs === null) return askForFrame(null);
+  const behind = Math.max(0, Math.round((performance.now() - lookMs) / periodMs));
+  const atMs = changeMs + behind * periodMs;
+  outbox.push(...program.advance(atMs, changeMs).map(inHostTime));
+  if (program.isOver) endProgram();
+  sendReports();
+  goOn(atMs);
+}
+
+function workOnFrame(frameMs: number, dueMs: number | null): void {
+  countFrame(frameMs, dueMs);
+  const reports = program === null ? noReports : abortAsked ? program.abort(frameMs) : program.advance(frameMs, dueMs ?? frameMs);
+  if (program?.isOver === true) endProgram();
   if (program === null) abortAsked = false;
   if (screen.fit()) {
     dirty = true;
     resized = true;
+    // What was handed on is gone with the old size.
+    if (program !== null) abortAsked = true;
   }
   if (resized && program === null) {
     resized = false;
     void measureAndAttach();
   }
-  const flash = program === null ? null : flashOn(program);
-  const patchLevel = flash === null || program === null ? 0 : patchLevelAt(flash, frameOfImage(program, frameMs));
-  if (dirty || (flash?.presentationId ?? 0) !== shownPresentationId) draw(flash, patchLevel);
-  else {
-    if (patchLevel !== shownPatchLevel) drawPatch(patchLevel);
-    if (program !== null) primeNext(program, frameMs);
+  if (dirty) {
+    screen.showFixation(fixation);
+    dirty = false;
   }
-  const reports = step === null ? noReports : step.reports;
+  if (program !== null && !abortAsked) showNext(program, frameMs);
   if (test !== null) followTest(frameMs, reports);
   else for (const report of reports) outbox.push(inHostTime(report));
   if (outbox.length > 0) afterFrame.port2.postMessage(null);
+}
+
+function endProgram(): void {
+  program = null;
+  screen.blank();
+}
+
+/** Hands the next image on ahead of its time. */
+function showNext(running: FlashProgram, frameMs: number): void {
+  const next = running.prime(frameMs, performance.now());
+  if (next === null || periodMs === null) return;
+  const { flash, onsetMs } = next;
+  const square = squareOf(flash);
+  if (square === null) return;
+  screen.schedule(shelf.get(flash.imageId) ?? null, square, { nowMs: frameMs, onsetMs, periodMs, patchLevels: Array.from({ length: Math.max(1, flash.onFrames) }, (_, k) => patchLevelAt(flash, k)) });
 }
 
 function startTest({ seconds, onFrames, offFrames }: Extract<StimulusCommand, { kind: "test" }>): void {
@@ -149,41 +215,22 @@ function squareOf(flash: ProgramFlash): Square | null {
 
 /** With no blank after it, an image's last refresh is dark: the photodiode could not tell it from the next one otherwise. */
 function patchLevelAt(flash: ProgramFlash, frame: number): number {
-  if (flash.offFrames === 0 && flash.onFrames > 1 && frame >= flash.onFrames - 1) return 0;
-  return placement?.photodiodeCode === "frames" ? patchLevelOf(flash.presentationId, frame) : patchLevelMax;
+  const litFrames = flash.offFrames === 0 && flash.onFrames > 1 ? flash.onFrames - 1 : Math.max(1, flash.onFrames);
+  if (frame >= litFrames) return 0;
+  return placement?.photodiodeCode === "frames" ? patchLevelOf(flash.presentationId, frame, litFrames) : patchLevelMax;
 }
 
-function draw(flash: ProgramFlash | null, patchLevel: number): void {
-  screen.draw(flash === null ? null : (shelf.get(flash.imageId) ?? null), flash === null ? null : squareOf(flash), fixation, patchLevel);
-  shownPresentationId = flash?.presentationId ?? 0;
-  shownPatchLevel = patchLevel;
-  dirty = false;
-}
-
-function primeNext(state: ProgramState, frameMs: number): void {
-  const next = flashToPrime(state, frameMs);
-  const image = next === null ? undefined : shelf.get(next.imageId);
-  const square = next === null ? null : squareOf(next);
-  if (image !== undefined && square !== null) screen.prime(image, square);
-}
-
-function drawPatch(patchLevel: number): void {
-  screen.drawPatch(patchLevel);
-  shownPatchLevel = patchLevel;
-}
-
-function countFrame(frameMs: number): void {
-  const intervalMs = frameMs - lastFrameMs;
+function countFrame(frameMs: number, dueMs: number | null): void {
   lastFrameMs = frameMs;
   frames += 1;
-  frameTimesMs.push(frameMs);
-  if (periodMs !== null && intervalMs < 1000) lateFrames += countLateFrames(intervalMs, periodMs);
-  if (frameTimesMs.length <= 4 * measuredFrames) return;
-  // Between trials only: it costs more than a frame's worth of garbage.
+  if (periodMs !== null && dueMs !== null && frameMs - dueMs < 1000) lateFrames += countLateFrames(frameMs - dueMs + periodMs, periodMs);
+  // Between trials only: it costs more than a frame's worth of garbage, and in them not every frame is asked for.
   if (program !== null) {
-    frameTimesMs = [];
+    if (frameTimesMs.length > 0) frameTimesMs = [];
     return;
   }
+  frameTimesMs.push(frameMs);
+  if (frameTimesMs.length <= 4 * measuredFrames) return;
   frameTimesMs = frameTimesMs.slice(-2 * measuredFrames);
   const now = estimateRefresh(frameTimesMs);
   if (attachedHz !== null && now !== null && now.irregular < measuredFrames / 4 && Math.abs(now.refreshHz / attachedHz - 1) > refreshChange) void measureAndAttach();
@@ -215,7 +262,7 @@ function obey(command: StimulusCommand): void {
       placement = place;
       screen.place(place);
       dirty = true;
-      return;
+      return wake();
     }
     case "prepare":
       if (command.sizePx === null) sizes.delete(command.imageId);
@@ -233,14 +280,15 @@ function obey(command: StimulusCommand): void {
       fixation = command.visible;
       screen.moveFixation(command.xPx ?? 0, command.yPx ?? 0);
       dirty = true;
-      return;
+      return wake();
     case "run":
       return run(command);
     case "test":
       return startTest(command);
     case "abort":
-      if (program?.trialId === command.trialId) abortAsked = true;
-      return;
+      if (program?.trialId !== command.trialId) return;
+      abortAsked = true;
+      return wake();
   }
 }
 
@@ -263,14 +311,13 @@ function run({ trialId, flashes }: Extract<StimulusCommand, { kind: "run" }>): v
 /** Ends the program without waiting for a frame: there may be none. */
 function endNow(): void {
   if (program === null) return;
-  const step = abortProgram(program, performance.now());
-  program = null;
+  const reports = program.abort(performance.now());
+  endProgram();
   abortAsked = false;
-  draw(null, 0);
   if (test !== null) {
     test.wasHidden = document.hidden;
-    followTest(lastFrameMs, step.reports);
-  } else outbox.push(...step.reports.map(inHostTime));
+    followTest(lastFrameMs, reports);
+  } else outbox.push(...reports.map(inHostTime));
   sendReports();
 }
 
@@ -346,6 +393,7 @@ function forgetSession(): void {
   shelf.clear();
   fixation = false;
   dirty = true;
+  wake();
 }
 
 client.onLink((up) => {
@@ -362,7 +410,8 @@ client.onLink((up) => {
     attachedHz = null;
     outbox = [];
     forgetSession();
-    draw(null, 0);
+    screen.blank();
+    screen.showFixation(false);
   }
   showHint();
 });
@@ -408,4 +457,4 @@ async function keepAwake(): Promise<void> {
 document.addEventListener("visibilitychange", () => void keepAwake());
 void keepAwake();
 showHint();
-requestAnimationFrame(onFrame);
+askForFrame(null);

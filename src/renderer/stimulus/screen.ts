@@ -1,8 +1,8 @@
-// What the subject sees: the page's background, and over it the image, the fixation spot and the photodiode patch, each on a canvas of its own
-// size in device pixels. A browser without a GPU passes a changed canvas on as a whole, several times over: one of the window's size costs
-// milliseconds of every onset, and the coded patch changes with every frame. For the same reason an image is drawn ahead of its onset, on one of
-// two canvases that show through so little that no pixel changes; an onset or end changes nothing but how much they show.
-// Colours are worked out when a placement comes, so that drawing allocates nothing. Knows nothing about time.
+// What the subject sees: the page's background, and over it the images, the fixation spot and the photodiode patch, each a layer of its own size
+// in device pixels. A browser without a GPU passes a changed canvas on as a whole, several times over, and a page's thread may be held up by anything.
+// So nothing is drawn and no script runs when an image goes on or off: each image is drawn ahead on one of two plates that are not seen, with its patch,
+// and the times of its refreshes are handed to the compositor as an animation in steps, which changes only how much the image shows and which
+// level of the patch is in its frame. Colours are worked out when a placement comes. Knows nothing about plans.
 import { patchGreys, patchLevelMax } from "../../shared/patchCode.ts";
 import type { StimulusCommand } from "../../shared/contract/index.ts";
 
@@ -15,6 +15,15 @@ export interface Square {
   readonly sizePx: number;
 }
 
+/** When the compositor shows an image, ms on the frame clock. */
+export interface Showing {
+  readonly nowMs: number;
+  readonly onsetMs: number;
+  readonly periodMs: number;
+  /** Level of the patch (shared/patchCode.ts) in each refresh of the image: as many as it is on for. */
+  readonly patchLevels: readonly number[];
+}
+
 export interface Screen {
   readonly widthPx: number;
   readonly heightPx: number;
@@ -23,50 +32,58 @@ export interface Screen {
   place(placement: Placement): void;
   /** Where the fixation spot is, from the middle, px; right and down positive. */
   moveFixation(xPx: number, yPx: number): void;
-  /** Draws the next image where it is not seen yet: its onset takes less of its frame then. */
-  prime(image: ImageBitmap, square: Square): void;
-  /** Everything. image null = blank; patchLevel as in shared/patchCode.ts. Before the first placement: grey. */
-  draw(image: ImageBitmap | null, square: Square | null, fixation: boolean, patchLevel: number): void;
-  /** Only the patch: the rest stays as it is. */
-  drawPatch(patchLevel: number): void;
+  showFixation(isVisible: boolean): void;
+  /**
+   * Draws an image where it is not seen yet, and has it shown at its time. Null: the background, which takes as much as any image but is not seen.
+   * At most one may be on meanwhile. Before the first placement: nothing.
+   */
+  schedule(image: ImageBitmap | null, square: Square, showing: Showing): void;
+  /** No image, and none that was scheduled. */
+  blank(): void;
 }
 
 export const restingGrey = 128;
 
-/** Elements of stimulus.html, one over the other: the page (background), the image, the fixation spot, the patch. */
+/** Elements of stimulus.html, one over the other: the page (background), the images, the fixation spot, the patch with its strips. */
 export interface Layers {
   readonly page: HTMLElement;
   readonly images: readonly [HTMLCanvasElement, HTMLCanvasElement];
   readonly fixation: HTMLCanvasElement;
-  readonly patch: HTMLCanvasElement;
+  readonly patch: HTMLElement;
+  readonly strips: readonly [HTMLCanvasElement, HTMLCanvasElement];
 }
 
 /** Not seen: on 8 bits it moves no value by half a step. At 0 a browser would hand the canvas on only at the onset. */
 const unseen = "0.001";
+/** The animations stand at their last step for so long, unless the screen is blanked or the plate used again: ending one costs a frame's work. */
+const heldMs = 2000;
 
-/** One of the two canvases of images. */
+/** One of the two places for an image: a canvas, and a strip of the patch's levels of which the patch shows one. */
 interface Plate {
   readonly canvas: HTMLCanvasElement;
   readonly context: CanvasRenderingContext2D;
-  /** What is on it, and where, device pixels; null = nothing. */
+  readonly strip: HTMLCanvasElement;
+  readonly stripContext: CanvasRenderingContext2D;
+  /** What is on it, and where, device pixels; null = background, or nothing yet. */
   image: ImageBitmap | null;
   left: number;
   top: number;
   side: number;
+  animations: readonly Animation[];
 }
 
-export function createScreen({ page, images, fixation: fixationCanvas, patch: patchCanvas }: Layers): Screen {
+export function createScreen({ page, images, fixation: fixationCanvas, patch: patchFrame, strips }: Layers): Screen {
   // Not desynchronized: Chromium then painted nothing while callbacks looked normal.
-  const plates: readonly Plate[] = images.map((canvas) => ({ canvas, context: contextOf(canvas, false), image: null, left: 0, top: 0, side: 0 }));
+  const plateOf = (canvas: HTMLCanvasElement, strip: HTMLCanvasElement): Plate => ({ canvas, context: contextOf(canvas, false), strip, stripContext: contextOf(strip, true), image: null, left: 0, top: 0, side: 0, animations: [] });
+  let [free, taken] = [plateOf(images[0], strips[0]), plateOf(images[1], strips[1])];
+  const plates: readonly Plate[] = [free, taken];
   const fixationContext = contextOf(fixationCanvas, true);
-  const patchContext = contextOf(patchCanvas, false);
   let widthPx = 0;
   let heightPx = 0;
   let spot = { xPx: 0, yPx: 0 };
   let placement: Placement | null = null;
   let background = greyOf(restingGrey, null);
   let patch = patchGreys(false).map((grey) => greyOf(grey, null));
-  let shown: Plate | null = null;
 
   const fit = (): boolean => {
     const width = Math.max(1, Math.round(window.innerWidth * window.devicePixelRatio));
@@ -83,9 +100,19 @@ export function createScreen({ page, images, fixation: fixationCanvas, patch: pa
 
   function fitPatch(): void {
     const side = placement?.photodiodePx ?? 0;
-    patchCanvas.hidden = side === 0;
-    patchCanvas.width = patchCanvas.height = Math.max(1, side);
-    put(patchCanvas, widthPx - side, heightPx - side, side);
+    patchFrame.hidden = side === 0;
+    patchFrame.style.backgroundColor = patch[0] ?? "#000";
+    put(patchFrame, widthPx - side, heightPx - side, side, side);
+    for (const { strip, stripContext } of plates) {
+      strip.width = Math.max(1, side);
+      strip.height = patch.length * Math.max(1, side);
+      put(strip, 0, 0, side, patch.length * side);
+      // Level 0 stays clear: what is behind it is black, or the other plate's.
+      patch.forEach((grey, level) => {
+        stripContext.fillStyle = grey;
+        if (level > 0) stripContext.fillRect(0, level * side, side, side);
+      });
+    }
   }
 
   /** A white disc with a dark rim, at the middle of the screen whatever the image's place (elsewhere while the eye is calibrated): visible on any image. */
@@ -97,48 +124,45 @@ export function createScreen({ page, images, fixation: fixationCanvas, patch: pa
     // The middle may lie between two pixels.
     const left = Math.floor(widthPx / 2 + spot.xPx - side / 2);
     const top = Math.floor(heightPx / 2 + spot.yPx - side / 2);
-    put(fixationCanvas, left, top, side);
+    put(fixationCanvas, left, top, side, side);
     fillDisc(fixationContext, "#000", widthPx / 2 + spot.xPx - left, heightPx / 2 + spot.yPx - top, rim);
     fillDisc(fixationContext, "#fff", widthPx / 2 + spot.xPx - left, heightPx / 2 + spot.yPx - top, radius);
   }
 
-  function drawPatch(level: number): void {
-    patchContext.fillStyle = patch[Math.min(level, patchLevelMax)] ?? "#000";
-    patchContext.fillRect(0, 0, patchCanvas.width, patchCanvas.height);
-  }
-
-  /** The plate with this image at this place: one that has it, else the one that is not seen, drawn now. */
-  function plateOf(image: ImageBitmap, square: Square): Plate | null {
+  function drawOn(plate: Plate, image: ImageBitmap | null, square: Square): void {
     const side = Math.round(square.sizePx);
     const left = Math.round(square.centreXPx - side / 2);
     const top = Math.round(square.centreYPx - side / 2);
-    const ready = plates.find((one) => one.image === image && one.left === left && one.top === top && one.side === side);
-    if (ready !== undefined) return ready;
-    const plate = plates.find((one) => one !== shown);
-    if (plate === undefined) return null;
+    if (plate.image === image && plate.left === left && plate.top === top && plate.side === side) return;
     const { canvas, context } = plate;
     if (plate.left !== left || plate.top !== top || plate.side !== side) {
       if (canvas.width !== side) canvas.width = canvas.height = side;
-      put(canvas, left, top, side);
+      put(canvas, left, top, side, side);
     }
     if (canvas.hidden) canvas.hidden = false;
-    context.imageSmoothingEnabled = image.width !== side;
-    context.imageSmoothingQuality = "high";
-    context.drawImage(image, 0, 0, side, side);
+    if (image === null) {
+      context.fillStyle = background;
+      context.fillRect(0, 0, side, side);
+    } else {
+      context.imageSmoothingEnabled = image.width !== side;
+      context.imageSmoothingQuality = "high";
+      context.drawImage(image, 0, 0, side, side);
+    }
     Object.assign(plate, { image, left, top, side });
-    return plate;
   }
 
-  function show(plate: Plate | null): void {
-    if (plate === shown) return;
-    if (shown !== null) shown.canvas.style.opacity = unseen;
-    if (plate !== null) plate.canvas.style.opacity = "1";
-    shown = plate;
+  function release(plate: Plate): void {
+    for (const animation of plate.animations) animation.cancel();
+    plate.animations = [];
+  }
+
+  function blank(): void {
+    for (const plate of plates) release(plate);
   }
 
   /** Nothing of before is shown again. */
   function forget(): void {
-    show(null);
+    blank();
     for (const plate of plates) {
       plate.canvas.hidden = true;
       plate.image = null;
@@ -147,7 +171,7 @@ export function createScreen({ page, images, fixation: fixationCanvas, patch: pa
   }
 
   for (const { canvas } of plates) canvas.style.opacity = unseen;
-  fixationCanvas.hidden = patchCanvas.hidden = true;
+  fixationCanvas.hidden = patchFrame.hidden = true;
   fit();
   return {
     get widthPx() { return widthPx; },
@@ -155,9 +179,8 @@ export function createScreen({ page, images, fixation: fixationCanvas, patch: pa
     fit,
     place(next) {
       placement = next;
-      background = greyOf(next.backgroundGrey, next.lut);
       patch = patchGreys(next.lut !== null).map((grey) => greyOf(grey, next.lut));
-      page.style.backgroundColor = background;
+      page.style.backgroundColor = background = greyOf(next.backgroundGrey, next.lut);
       forget();
       fitPatch();
       fitFixation();
@@ -167,24 +190,41 @@ export function createScreen({ page, images, fixation: fixationCanvas, patch: pa
       spot = { xPx, yPx };
       fitFixation();
     },
-    prime(image, square) {
-      if (placement !== null) plateOf(image, square);
+    showFixation(isVisible) {
+      if (placement !== null && fixationCanvas.hidden === isVisible) fixationCanvas.hidden = !isVisible;
     },
-    draw(image, square, fixation, patchLevel) {
+    schedule(image, square, showing) {
       if (placement === null) return;
-      show(image !== null && square !== null ? plateOf(image, square) : null);
-      if (fixationCanvas.hidden === fixation) fixationCanvas.hidden = !fixation;
-      drawPatch(patchLevel);
+      [free, taken] = [taken, free];
+      const plate = taken;
+      release(plate);
+      drawOn(plate, image, square);
+      const { onsetMs, periodMs, patchLevels } = showing;
+      // A step lies between two refreshes: a frame's time may be off by a little of one.
+      const stepMs = (refresh: number): number => onsetMs + (refresh - 0.5) * periodMs;
+      const fromMs = Math.min(showing.nowMs, stepMs(0)) - periodMs;
+      const totalMs = stepMs(patchLevels.length) - fromMs + heldMs;
+      const at = (ms: number): { readonly offset: number; readonly easing: string } => ({ offset: (ms - fromMs) / totalMs, easing: "steps(1, end)" });
+      const run = (element: HTMLElement, keyframes: Keyframe[]): Animation => {
+        const animation = element.animate(keyframes, { duration: totalMs });
+        animation.startTime = fromMs;
+        return animation;
+      };
+      const levelOf = (level: number): string => `translateY(${(-100 * Math.min(level, patchLevelMax)) / patch.length}%)`;
+      const isDark = { transform: levelOf(0) };
+      plate.animations = [
+        run(plate.strip, [{ ...isDark, ...at(fromMs) }, ...patchLevels.map((level, k) => ({ transform: levelOf(level), ...at(stepMs(k)) })), { ...isDark, ...at(stepMs(patchLevels.length)) }, { ...isDark, offset: 1 }]),
+        run(plate.canvas, [{ opacity: unseen, ...at(fromMs) }, { opacity: "1", ...at(stepMs(0)) }, { opacity: unseen, ...at(stepMs(patchLevels.length)) }, { opacity: unseen, offset: 1 }]),
+      ];
     },
-    drawPatch,
+    blank,
   };
 }
 
 /** One device pixel for one of the canvas, also where the page is scaled. */
-function put(canvas: HTMLCanvasElement, left: number, top: number, side: number): void {
-  canvas.style.left = `${left / window.devicePixelRatio}px`;
-  canvas.style.top = `${top / window.devicePixelRatio}px`;
-  canvas.style.width = canvas.style.height = `${side / window.devicePixelRatio}px`;
+function put(element: HTMLElement, left: number, top: number, width: number, height: number): void {
+  const px = (value: number): string => `${value / window.devicePixelRatio}px`;
+  Object.assign(element.style, { left: px(left), top: px(top), width: px(width), height: px(height) });
 }
 
 function contextOf(canvas: HTMLCanvasElement, alpha: boolean): CanvasRenderingContext2D {

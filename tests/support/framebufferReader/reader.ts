@@ -31,9 +31,9 @@ export interface Stall {
   readonly toNs: number;
 }
 
-/** Watches for stalls over `overMs`. `stop` gives null where this account may not be real-time: then nobody knows. */
-export function startStallWatch(watchProgram: string, file: string, overMs: number): { stop(): Promise<readonly Stall[] | null> } {
-  const child = spawn(watchProgram, ["--over", String(overMs), "--out", file], { stdio: "ignore" });
+/** Watches for stalls over `overMs`, and keeps the processors `awake`. `stop` gives null where this account may not be real-time: then nobody knows. */
+export function startStallWatch(watchProgram: string, file: string, { overMs, awake }: { readonly overMs: number; readonly awake: boolean }): { stop(): Promise<readonly Stall[] | null> } {
+  const child = spawn(watchProgram, ["--over", String(overMs), "--out", file, "--awake", awake ? "1" : "0"], { stdio: "ignore" });
   let refused = false;
   const gone = new Promise<void>((done) => child.once("exit", (code) => {
     refused = code !== null;

@@ -1,9 +1,11 @@
 // Says when this machine stood still: on each processor a thread of the highest priority wakes a thousand times a second, and when it could not, the
 // processor was not there (a virtual one that its host took away, a kernel that was busy). No program's frames can be in time then.
 //
-//   stallWatch --over MS --out FILE
+//   stallWatch --over MS --out FILE [--awake 1]
 //
-// --out: a line per stall that was longer, `<due ns> <woken ns> <processor>` on CLOCK_MONOTONIC. Ends on SIGTERM. Exit code 3: not allowed to be real-time.
+// --out: a line per stall that was longer, `<due ns> <woken ns> <processor>` on CLOCK_MONOTONIC. Ends on SIGTERM, and with the program that started it.
+// --awake 1: keeps every processor from sleeping, with a thread on each that runs when nothing else wants to. A virtual processor that sleeps is given
+// to others by its host, and comes back late; one of a computer's own is not. Exit code 3: not allowed to be real-time.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -13,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,12 +53,31 @@ static void *watch(void *processor) {
   return NULL;
 }
 
+static void *stayAwake(void *processor) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET((int)(intptr_t)processor, &set);
+  struct sched_param priority = {.sched_priority = 0};
+  if (pthread_setaffinity_np(pthread_self(), sizeof set, &set) != 0 || pthread_setschedparam(pthread_self(), SCHED_IDLE, &priority) != 0) exit(3);
+  for (;;) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#else
+    __asm__ volatile("");
+#endif
+  }
+  return NULL;
+}
+
 int main(int argc, char **argv) {
   const char *path = NULL;
+  int awake = 0;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (!strcmp(argv[i], "--over")) overNs = (int64_t)(atof(argv[i + 1]) * 1e6);
     else if (!strcmp(argv[i], "--out")) path = argv[i + 1];
+    else if (!strcmp(argv[i], "--awake")) awake = atoi(argv[i + 1]);
   }
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
   out = path == NULL ? NULL : fopen(path, "w");
   if (out == NULL) {
     fprintf(stderr, "stallWatch: expected --out FILE that can be written: %s\n", strerror(errno));
@@ -65,6 +87,7 @@ int main(int argc, char **argv) {
   long count = sysconf(_SC_NPROCESSORS_ONLN);
   pthread_t thread;
   for (long i = 0; i < count; i++) if (pthread_create(&thread, NULL, watch, (void *)(intptr_t)i) != 0) return 2;
+  if (awake) for (long i = 0; i < count; i++) if (pthread_create(&thread, NULL, stayAwake, (void *)(intptr_t)i) != 0) return 2;
   pause();
   return 0;
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { judgeDisplay } from "../../../src/analysis/displayTest.ts";
 import type { DisplayMeasurement } from "../../../src/analysis/displayTest.ts";
 import { displayTimesOf } from "../../../src/renderer/stimulus/displayTimes.ts";
-import { advanceProgram, createProgram } from "../../../src/renderer/stimulus/flashProgram.ts";
+import { createProgram } from "../../../src/renderer/stimulus/flashProgram.ts";
 import type { FrameReport } from "../../../src/renderer/stimulus/flashProgram.ts";
 import { displayTestArgs } from "../../../src/shared/contract/index.ts";
 
@@ -14,13 +14,12 @@ function aMeasurement({ refreshHz = 120, late = [], task = {}, window = {}, seco
   const [onFrames, offFrames] = [Math.round((asked.onMs * refreshHz) / 1000), Math.round((asked.offMs * refreshHz) / 1000)];
   const flashes = Array.from({ length: Math.floor((seconds * refreshHz) / (onFrames + offFrames)) }, (_, i) => ({ presentationId: -(i + 1), imageId: -1, onFrames, offFrames }));
   const extra = new Map(late);
-  let state = createProgram({ trialId: 0, flashes, periodMs, startMs: 0 });
+  const program = createProgram({ trialId: 0, flashes, periodMs, startMs: 2 * periodMs });
   const frameTimesMs: number[] = [];
   const reports: FrameReport[] = [];
-  for (let frame = 0, at = 0; state.stage !== "ended"; frame++) {
-    const step = advanceProgram(state, at);
-    state = step.state;
-    reports.push(...step.reports);
+  for (let frame = -2, at = 0; !program.isOver; frame++) {
+    reports.push(...program.advance(at, at));
+    program.prime(at, at);
     frameTimesMs.push(at);
     at += periodMs * (1 + (extra.get(frame) ?? 0));
   }
@@ -46,10 +45,15 @@ describe("the display test", () => {
     const inBlank = aMeasurement({ late: [[20, 1]], seconds: 60 });
     expect(inBlank.times).toMatchObject({ framesDropped: 1, wrongDurations: 0 });
     expect(notOk(inBlank)).toEqual(["dropped warn"]);
-    const atOffset = aMeasurement({ late: [[11, 2], [41, 1]] });
+    // The 39th frame is that of refresh 41 then.
+    const atOffset = aMeasurement({ late: [[11, 2], [39, 1]] });
     expect(atOffset.times).toMatchObject({ framesDropped: 3, wrongDurations: 2 });
-    expect(atOffset.times.onsetErrorMs.max).toBeCloseTo(2000 / 120, 6);
-    expect(notOk(atOffset)).toEqual(["dropped fault", "onset warn", "durations fault"]);
+    expect(atOffset.times.onsetErrorMs.max).toBeCloseTo(0, 6);
+    expect(notOk(atOffset)).toEqual(["dropped fault", "durations fault"]);
+    const atOnset = aMeasurement({ late: [[29, 2], [57, 1]] });
+    expect(atOnset.times).toMatchObject({ framesDropped: 3, wrongDurations: 2 });
+    expect(atOnset.times.onsetErrorMs.max).toBeCloseTo(2000 / 120, 6);
+    expect(notOk(atOnset)).toEqual(["dropped fault", "onset warn", "durations fault"]);
     expect(judgeDisplay(atOffset).verdict).toMatch(/^Not good enough for images of 100 ms every 250 ms: 3 of/);
   });
 
