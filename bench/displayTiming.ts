@@ -4,7 +4,8 @@
 // wrong durations, dropped frames, and of every wrong frame that the reader saw whether the session file says so too. A second program watches
 // whether the machine itself stood still (a virtual processor that its host took away): no frame can be in time then, and such images are counted apart.
 // It also keeps the processors from sleeping (--sleep never): a virtual one that sleeps is given to others and comes back late.
-//   node bench/displayTiming.ts [--seconds 600] [--conditions quiet,operator,busy] [--priority raised|ordinary] [--sleep never|allowed] [--code frames|onset] [--write docs/display.md]
+//   node bench/displayTiming.ts [--seconds 600] [--conditions quiet,operator,busy] [--priority raised|ordinary] [--sleep never|allowed] [--console own|shared] [--code frames|onset] [--write docs/display.md]
+// --console: the operator's window in a browser of its own, as `evoked serve --open` has it, or in that of the subject's screen.
 // Prints one JSON line, then the table. Needs Linux, Xorg's dummy driver, gcc, chromium; the windows built (npm run build:renderer).
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -41,6 +42,7 @@ const { values } = parseArgs({
     write: { type: "string" },
     priority: { type: "string", default: "raised" },
     sleep: { type: "string", default: "never" },
+    console: { type: "string", default: "own" },
     shot: { type: "string" },
     keep: { type: "boolean", default: false },
   },
@@ -110,6 +112,8 @@ interface ConditionResult {
   /** Late by the window's own count of animation frames. */
   readonly lateFramesByWindow: number;
   readonly readerGapMsMax: number;
+  /** The reader cost the X server nothing. */
+  readonly readerInMemory: boolean;
 }
 
 /** A quarter of a refresh at 120 Hz. */
@@ -130,23 +134,26 @@ async function measure(condition: Condition): Promise<ConditionResult> {
   const display = unwrap(await startVirtualDisplay({ second: condition === "operator" }));
   const served = unwrap(await serve({ host: "127.0.0.1", port: 0, allowRemote: false, sessions: folder }, () => undefined));
   const env = Object.fromEntries(Object.entries({ ...process.env, DISPLAY: display.name }).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
-  const context = await chromium.launchPersistentContext(join(folder, "profile"), {
+  const launch = (name: string, args: readonly string[]): Promise<BrowserContext> => chromium.launchPersistentContext(join(folder, name), {
     executablePath: process.env["EVOKED_TEST_BROWSER"] ?? "/usr/bin/chromium", headless: false, viewport: null, env, ignoreDefaultArgs: ["--enable-automation"],
-    // Without a window manager nothing else makes a window cover the screen (all but its last column and row).
-    args: ["--kiosk", "--window-position=0,0", "--window-size=1920,1080", "--no-first-run", "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding", ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])],
+    args: ["--no-first-run", "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding", ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []), ...args],
   });
+  // Without a window manager nothing else makes a window cover the screen (all but its last column and row).
+  const context = await launch("profile", ["--kiosk", "--window-position=0,0", "--window-size=1920,1080"]);
+  const operator = condition === "operator" && values.console === "own" ? await launch("operator", ["--window-position=1920,0", "--window-size=1900,1070"]) : null;
   const busy = condition === "busy" ? spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" }) : null;
   const link = await operate(served.operatorUrl);
   try {
     const stimulusUrl = served.operatorUrl.replace("127.0.0.1", "localhost").replace(/\/(index\.html)?(?=[?#]|$)/, "/stimulus.html");
     const stimulus = context.pages()[0] ?? (await context.newPage());
     await stimulus.goto(stimulusUrl);
-    if (condition === "operator") await openBeside(context, served.operatorUrl);
+    if (operator !== null) await (operator.pages()[0] ?? (await operator.newPage())).goto(served.operatorUrl);
+    else if (condition === "operator") await openBeside(context, served.operatorUrl);
     const geometry = await attachedGeometry(link.caller, stimulus.evaluate(() => ({ widthPx: window.innerWidth, heightPx: window.innerHeight })));
     const placement = placementOf(config.display, { kind: "window", refreshHz: display.refreshHz, ...geometry });
     const samplesFile = join(folder, "samples.bin");
     const reader = startReader(readerProgram, {
-      display: display.name, seconds: seconds + 120, file: samplesFile, port: photodiodePort,
+      display: display.name, serverPid: display.serverPid, seconds: seconds + 120, file: samplesFile, port: photodiodePort,
       patch: { x: geometry.widthPx - Math.round(placement.photodiodePx / 2), y: geometry.heightPx - Math.round(placement.photodiodePx / 2) },
       // A quarter down the image: the fixation spot is in its middle.
       row: { x: Math.round(placement.centreXPx - placement.sizePx / 2), y: Math.round(placement.centreYPx - placement.sizePx / 4), width: placement.sizePx },
@@ -168,6 +175,7 @@ async function measure(condition: Condition): Promise<ConditionResult> {
   } finally {
     busy?.kill("SIGKILL");
     link.close();
+    await operator?.close();
     await context.close();
     await served.close();
     await display.close();
@@ -176,7 +184,7 @@ async function measure(condition: Condition): Promise<ConditionResult> {
   }
 }
 
-/** The operator's window on the second screen, in a process of its own. */
+/** The operator's window on the second screen, in the browser of the subject's screen. */
 async function openBeside(context: BrowserContext, url: string): Promise<void> {
   const browser = context.browser();
   if (browser === null) throw new Error("expected a browser behind the context");
@@ -300,7 +308,7 @@ function evaluate(condition: Condition, file: string, samples: Samples, stalls: 
       onsetLagMsMean: mean, onsetLagMsSd: Math.sqrt(lags.reduce((sum, lag) => sum + (lag - mean) ** 2, 0) / Math.max(1, lags.length - 1)),
       onsetLagMsP1: sorted[Math.floor(0.01 * (sorted.length - 1))] ?? Number.NaN, onsetLagMsP99: sorted[Math.ceil(0.99 * (sorted.length - 1))] ?? Number.NaN,
       ...found, wrong, ...(stalls === null ? { imagesInStalls: null, wrongInStalls: null, stallsPerMin: null, stallMsMax: null } : { imagesInStalls, wrongInStalls, stallsPerMin: stalls.length / (seconds / 60), stallMsMax: stalls.reduce((most, { fromNs, toNs }) => Math.max(most, (toNs - fromNs) / 1e6), 0) }),
-      readerGapMsMax: samples.longestGapMs,
+      readerGapMsMax: samples.longestGapMs, readerInMemory: samples.isFromMemory,
     };
   } finally {
     session.close();

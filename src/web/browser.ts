@@ -22,6 +22,9 @@ export interface BrowserPlan {
   readonly notice: string | null;
 }
 
+/** Whose window it is: each in a browser of its own, so that neither waits for what the other draws. */
+export type WindowOf = "operator" | "subject";
+
 type Family = "chromium" | "firefox";
 interface Found {
   readonly program: string;
@@ -74,17 +77,17 @@ export function hasScreen(machine: Machine): boolean {
 }
 
 /** How to open an address; a sentence with what to do where that cannot be. */
-export function planBrowser(machine: Machine, url: string): BrowserPlan | { readonly problem: string } {
+export function planBrowser(machine: Machine, url: string, windowOf: WindowOf): BrowserPlan | { readonly problem: string } {
   if (!hasScreen(machine)) return { problem: "This machine has no screen (DISPLAY and WAYLAND_DISPLAY are not set), so no browser was opened. Open the address above from here, for example through an SSH tunnel." };
   const found = findBrowser(machine);
   if (found === null) return { problem: "No browser was found (looked for Chromium, Chrome, Edge, Brave and Firefox). Install one or name it in EVOKED_BROWSER, and open the address above." };
   if (found.family === "firefox") return { program: found.program, args: ["--new-window", url], profileFolder: null, notice: null };
-  const profileFolder = profileFor(machine, found.program);
+  const profileFolder = profileFor(machine, found.program, windowOf);
   const needsNoSandbox = machine.isRoot && machine.platform === "linux";
   return {
     program: found.program,
     args: [
-      `--app=${url}`, `--user-data-dir=${profileFolder}`, "--no-first-run", "--no-default-browser-check", "--disable-session-crashed-bubble", "--window-size=1920,1080",
+      `--app=${url}`, `--user-data-dir=${profileFolder}`, "--no-first-run", "--no-default-browser-check", "--disable-session-crashed-bubble", windowOf === "operator" ? "--window-size=1920,1080" : "--window-size=1280,720",
       // The stimulus and the operator's window must keep drawing when they are covered or out of focus.
       "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding",
       ...(needsNoSandbox ? ["--no-sandbox"] : []),
@@ -95,16 +98,17 @@ export function planBrowser(machine: Machine, url: string): BrowserPlan | { read
 }
 
 /** A profile of Evoked's own, so that the window is not one of the browser that is open already. A snap may only write below its own folder. */
-function profileFor(machine: Machine, program: string): string {
+function profileFor(machine: Machine, program: string, windowOf: WindowOf): string {
+  const name = windowOf === "operator" ? "browser" : "subject-browser";
   switch (machine.platform) {
     case "darwin":
-      return join(machine.home, "Library", "Application Support", "Evoked", "browser");
+      return join(machine.home, "Library", "Application Support", "Evoked", name);
     case "win32":
-      return join(machine.env["LOCALAPPDATA"] ?? machine.home, "Evoked", "browser");
+      return join(machine.env["LOCALAPPDATA"] ?? machine.home, "Evoked", name);
     default: {
       // Ubuntu's /usr/bin/chromium-browser is a script that runs the snap.
       const isSnap = [program, machine.realPath(program)].some((file) => /\/snap(\/|$)/.test(file)) || (/chromium/.test(program) && machine.isProgram("/snap/bin/chromium"));
-      return isSnap ? join(machine.home, "snap", "chromium", "common", "evoked") : join(machine.env["XDG_CACHE_HOME"] ?? join(machine.home, ".cache"), "evoked", "browser");
+      return isSnap ? join(machine.home, "snap", "chromium", "common", windowOf === "operator" ? "evoked" : "evoked-subject") : join(machine.env["XDG_CACHE_HOME"] ?? join(machine.home, ".cache"), "evoked", name);
     }
   }
 }
@@ -134,8 +138,8 @@ export function thisMachine(): Machine {
 }
 
 /** Opens the address; the browser outlives this process. `say` gets sentences for the operator, now or soon after. Returns its profile's folder; null = none of Evoked's own. */
-export function openBrowser(url: string, say: (sentence: string) => void, machine: Machine = thisMachine()): string | null {
-  const plan = planBrowser(machine, url);
+export function openBrowser(url: string, say: (sentence: string) => void, windowOf: WindowOf, machine: Machine = thisMachine()): string | null {
+  const plan = planBrowser(machine, url, windowOf);
   if ("problem" in plan) {
     say(plan.problem);
     return null;

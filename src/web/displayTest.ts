@@ -92,7 +92,7 @@ interface TestBrowser {
 }
 
 function startBrowser(url: string, profileFolder: string, windowed: boolean): TestBrowser {
-  const plan = planBrowser(thisMachine(), url);
+  const plan = planBrowser(thisMachine(), url, "subject");
   if ("problem" in plan) throw new FaultError({ code: "noScreen", message: plan.problem });
   if (plan.profileFolder === null) throw new FaultError({ code: "noBrowser", message: `${plan.program} cannot be tested from here. Install Chromium or Chrome, or name one in EVOKED_BROWSER.` });
   // A profile of its own: a browser that is open already would take the window over and end.

@@ -37,14 +37,21 @@ Environment: EVOKED_SESSIONS folder of session files, EVOKED_MODELS further fold
 
 async function runServe(options: ServeOptions & { readonly open: boolean }): Promise<number> {
   const say = (sentence: string): void => void process.stdout.write(`${sentence}\n`);
+  /** Of the browser that draws the subject's screen, as far as Evoked opened it. */
   let profileFolder: string | null = null;
   const onStimulus = (): void => {
     if (profileFolder !== null) void favourDrawing(profileFolder).then((sentence) => sentence !== null && say(sentence));
   };
-  const served = unwrap(await serve({ ...options, onStimulus }, (text) => void process.stderr.write(text)));
+  const openSubject = (url: string): boolean => {
+    // One that keeps its own profile would open it beside the operator's window, which the page can do as well.
+    if (profileFolder === null) return false;
+    profileFolder = openBrowser(url, say, "subject") ?? profileFolder;
+    return true;
+  };
+  const served = unwrap(await serve({ ...options, onStimulus, openSubject }, (text) => void process.stderr.write(text)));
   say(`Evoked runs at  ${served.operatorUrl}`);
   say(`Only watching   ${served.viewerUrl}`);
-  if (options.open) profileFolder = openBrowser(served.operatorUrl, say);
+  if (options.open) profileFolder = openBrowser(served.operatorUrl, say, "operator");
   say("Ctrl+C ends it.");
   let askedAtMs: number | null = null;
   const stop = (): void => {

@@ -22,6 +22,8 @@ export interface ServeOptions {
   readonly rendererFolder?: string;
   /** A subject's screen linked itself, for the first time or anew. */
   readonly onStimulus?: () => void;
+  /** Opens the subject's screen on this computer, in a browser of its own; false where it cannot. */
+  readonly openSubject?: (url: string) => boolean;
 }
 
 export interface Served {
@@ -45,7 +47,7 @@ export async function serve(options: ServeOptions, log: (text: string) => void):
   });
   if (!started.ok) return started;
   const engine = started.value;
-  const host = await startWebHost({ engine, rendererFolder, host: options.host, port: options.port, mayLeaveLoopback: options.allowRemote, tokens: makeTokens(), ...(options.onStimulus === undefined ? {} : { onStimulus: options.onStimulus }) });
+  const host = await startWebHost({ engine, rendererFolder, host: options.host, port: options.port, mayLeaveLoopback: options.allowRemote, tokens: makeTokens(), ...(options.onStimulus === undefined ? {} : { onStimulus: options.onStimulus }), ...(options.openSubject === undefined ? {} : { openSubject: options.openSubject }) });
   if (!host.ok) {
     await engine.close();
     return host;

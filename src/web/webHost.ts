@@ -6,6 +6,7 @@ import { WebSocketServer } from "ws";
 import { accessOfToken, allowedHosts, bracketed, isAllowedOrigin, isLoopback } from "./access.ts";
 import { sendText, servePage } from "./pages.ts";
 import { pixelsPath, servePixels } from "./pixels.ts";
+import { serveSubject, subjectPath } from "./subject.ts";
 import { hostLogFrame } from "../engine/link.ts";
 import { events } from "../shared/contract/index.ts";
 import { pageHeaders } from "../shared/pageSecurity.ts";
@@ -30,6 +31,8 @@ export interface WebHostOptions {
   readonly tokens: Tokens;
   /** A subject's screen linked itself. */
   readonly onStimulus?: () => void;
+  /** Opens the subject's screen on this computer, in a browser of its own; false where it cannot. */
+  readonly openSubject?: (url: string) => boolean;
 }
 
 export interface WebHost {
@@ -63,12 +66,15 @@ export async function startWebHost(options: WebHostOptions): Promise<Result<WebH
   if (!listening.ok) return listening;
   const port = listening.value;
   const hosts = allowedHosts(options.host, port);
+  const base = `http://${bracketed(options.host === "0.0.0.0" || options.host === "::" ? "127.0.0.1" : options.host)}:${port}/`;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: callerFrameBytesMax, perMessageDeflate: false });
   const links = new Set<Link>();
 
   server.on("request", (request, response) => {
     if (!isKnownHost(request, hosts)) return sendText(response, 421, `This server answers to ${[...hosts][0] ?? "its own address"}, not to the name in your address bar.`, pageHeaders());
-    if ((request.url ?? "").split("?")[0] === pixelsPath) return servePixels(options, request, response);
+    const path = (request.url ?? "").split("?")[0];
+    if (path === pixelsPath) return servePixels(options, request, response);
+    if (path === subjectPath) return serveSubject({ tokens: options.tokens, hosts, stimulusUrl: `${base}stimulus.html?token=${options.tokens.operate}`, openSubject: options.openSubject }, request, response);
     void servePage({
       folder: resolve(options.rendererFolder),
       mayOpen: (url) => accessOfToken(options.tokens, url.searchParams.get("token")) !== null,
@@ -99,7 +105,6 @@ export async function startWebHost(options: WebHostOptions): Promise<Result<WebH
     for (const link of links) link.beat();
   }, heartbeatMs);
 
-  const base = `http://${bracketed(options.host === "0.0.0.0" || options.host === "::" ? "127.0.0.1" : options.host)}:${port}/`;
   return ok({
     port,
     operatorUrl: `${base}?token=${options.tokens.operate}`,

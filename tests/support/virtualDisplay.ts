@@ -12,6 +12,7 @@ export interface VirtualDisplay {
   /** For DISPLAY. */
   readonly name: string;
   readonly refreshHz: number;
+  readonly serverPid: number;
   close(): Promise<void>;
 }
 
@@ -76,7 +77,7 @@ export async function startVirtualDisplay({ second = false }: { readonly second?
     await close();
     return fault("xorg", "Xorg runs, but did not take the 120 Hz mode.");
   }
-  return ok({ name, refreshHz, close });
+  return ok({ name, refreshHz, serverPid: server.pid ?? 0, close });
 }
 
 /** What stands for hardware (the monitor, the photodiode) must not wait for a busy processor, as hardware does not. Without the right to it, it does. */

@@ -1,5 +1,6 @@
-// Opens the subject's screen: a pop-up in a browser, a full-screen window in Electron. Knows nothing about what it shows.
+// Opens the subject's screen: a browser of its own or a pop-up in a browser, a full-screen window in Electron. Knows nothing about what it shows.
 import { findBridge } from "../bridge.ts";
+import { tokenOf } from "../client.ts";
 import { fault, ok } from "../../shared/result.ts";
 import type { EngineClient } from "../../shared/contract/index.ts";
 import type { DisplayInfo } from "../../shared/contract/bridge.ts";
@@ -17,6 +18,10 @@ export async function openSubjectScreen(client: EngineClient, displayId: string 
   // The window is isolated from this one, so that it has a process of its own: only the engine knows whether it is there.
   const status = await client.call("display.status", {});
   if ((status.ok && status.value.attached) || performance.now() - openedAtMs < opensWithinMs) return ok(null);
+  if (await opensByHost()) {
+    openedAtMs = performance.now();
+    return ok(null);
+  }
   const address = new URL("stimulus.html", window.location.href);
   address.hostname = otherName(address.hostname);
   address.search = window.location.search;
@@ -26,6 +31,15 @@ export async function openSubjectScreen(client: EngineClient, displayId: string 
   openedAtMs = performance.now();
   opened.focus();
   return ok(null);
+}
+
+/** A host that opened this window in a browser of Evoked's own opens the subject's screen in another: one browser draws all its windows in one process. */
+async function opensByHost(): Promise<boolean> {
+  try {
+    return (await fetch(`/subject?token=${tokenOf(window.location) ?? ""}`, { method: "POST" })).status === 204;
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -55,6 +55,11 @@ export interface Layers {
 
 /** Not seen: on 8 bits it moves no value by half a step. At 0 a browser would hand the canvas on only at the onset. */
 const unseen = "0.001";
+/** Cells of a strip: the patch's levels, and one that is as clear as the first. */
+const clearCell = patchLevelMax + 1;
+const stripCells = patchLevelMax + 2;
+/** So many refreshes before an onset the compositor is given something to do: it is slower to begin after a pause. */
+const warmRefreshes = 12;
 /** The animations stand at their last step for so long, unless the screen is blanked or the plate used again: ending one costs a frame's work. */
 const heldMs = 2000;
 
@@ -105,9 +110,9 @@ export function createScreen({ page, images, fixation: fixationCanvas, patch: pa
     put(patchFrame, widthPx - side, heightPx - side, side, side);
     for (const { strip, stripContext } of plates) {
       strip.width = Math.max(1, side);
-      strip.height = patch.length * Math.max(1, side);
-      put(strip, 0, 0, side, patch.length * side);
-      // Level 0 stays clear: what is behind it is black, or the other plate's.
+      strip.height = stripCells * Math.max(1, side);
+      put(strip, 0, 0, side, stripCells * side);
+      // Level 0 stays clear, twice: what is behind it is black, or the other plate's.
       patch.forEach((grey, level) => {
         stripContext.fillStyle = grey;
         if (level > 0) stripContext.fillRect(0, level * side, side, side);
@@ -210,10 +215,15 @@ export function createScreen({ page, images, fixation: fixationCanvas, patch: pa
         animation.startTime = fromMs;
         return animation;
       };
-      const levelOf = (level: number): string => `translateY(${(-100 * Math.min(level, patchLevelMax)) / patch.length}%)`;
-      const isDark = { transform: levelOf(0) };
+      const cell = (index: number): { readonly transform: string } => ({ transform: `translateY(${(-100 * index) / stripCells}%)` });
+      const dark = cell(0);
+      // In the blank every refresh has something to do as well, but for the last: one of the two clear cells after the other.
+      const waiting = Array.from({ length: Math.max(0, Math.min(warmRefreshes, Math.floor((stepMs(0) - fromMs) / periodMs) - 1)) }, (_, i) => i + 2).toReversed();
       plate.animations = [
-        run(plate.strip, [{ ...isDark, ...at(fromMs) }, ...patchLevels.map((level, k) => ({ transform: levelOf(level), ...at(stepMs(k)) })), { ...isDark, ...at(stepMs(patchLevels.length)) }, { ...isDark, offset: 1 }]),
+        run(plate.strip, [
+          { ...dark, ...at(fromMs) }, ...waiting.map((before) => ({ ...cell(before % 2 === 0 ? 0 : clearCell), ...at(stepMs(-before)) })),
+          ...patchLevels.map((level, k) => ({ ...cell(Math.min(level, patchLevelMax)), ...at(stepMs(k)) })), { ...dark, ...at(stepMs(patchLevels.length)) }, { ...dark, offset: 1 },
+        ]),
         run(plate.canvas, [{ opacity: unseen, ...at(fromMs) }, { opacity: "1", ...at(stepMs(0)) }, { opacity: unseen, ...at(stepMs(patchLevels.length)) }, { opacity: unseen, offset: 1 }]),
       ];
     },

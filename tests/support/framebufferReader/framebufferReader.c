@@ -2,8 +2,10 @@
 // a thousand times a second on its own monotonic clock, and says when the patch changed. A program of its own, so that it sees what is on the
 // screen and not what a browser believes to have drawn. Knows nothing about Evoked.
 //
-//   framebufferReader --display :9 --patch X,Y --row X,Y,WIDTH --background GREY --levels 0,155,212,255 --rate HZ --seconds S --out FILE [--port UDP]
+//   framebufferReader --display :9 --patch X,Y --row X,Y,WIDTH --background GREY --levels 0,155,212,255 --rate HZ --seconds S --out FILE [--port UDP] [--server PID]
 //
+// --server: process of an X server whose framebuffer lies in its memory (the dummy driver's): it is read there, which costs the server nothing, as a
+// photodiode costs a monitor nothing. Where it cannot be, or without it, the server is asked for the pixels, some four thousand turns a second.
 // --out: per sample 16 bytes, little endian: int64 time (CLOCK_MONOTONIC, ns: the middle of the read), uint8 patch, uint8 greatest difference of
 // the row from the background, uint16 how long the read took (us), uint32 hash of the row. --port: changes of level are sent to it on loopback
 // as `<ns> <level>`. Prints one line when it begins and one when it ends.
@@ -21,6 +23,7 @@
 #include <sys/ipc.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -71,6 +74,74 @@ static void shareArea(struct Area *area, Display *display, int x, int y, int wid
   shmctl(area->shm.shmid, IPC_RMID, NULL);
 }
 
+/** A framebuffer in another process: address of its first pixel, bytes of a row. */
+struct Memory {
+  int pid;
+  uintptr_t base;
+  size_t pitch;
+};
+
+static int peek(const struct Memory *memory, int x, int y, void *to, size_t bytes) {
+  struct iovec local = {to, bytes}, remote = {(void *)(memory->base + (size_t)y * memory->pitch + (size_t)x * 4), bytes};
+  return process_vm_readv(memory->pid, &local, 1, &remote, 1, 0) == (ssize_t)bytes;
+}
+
+/** Finds the framebuffer by a window of random pixels that is put up for a moment. 0: not found. */
+static int findMemory(Display *display, int pid, struct Memory *memory) {
+  enum { side = 16, x = 64, y = 40, chunk = 1 << 20 };
+  static uint32_t pixels[side * side];
+  static uint8_t buffer[chunk] __attribute__((aligned(8)));
+  srand((unsigned)monotonicNs());
+  for (int i = 0; i < side * side; i++) pixels[i] = (uint32_t)(rand() & 0xffffff);
+  int screen = DefaultScreen(display);
+  XSetWindowAttributes wanted = {.override_redirect = True, .background_pixmap = None};
+  Window window = XCreateWindow(display, DefaultRootWindow(display), x, y, side, side, 0, CopyFromParent, InputOutput, CopyFromParent, CWOverrideRedirect | CWBackPixmap, &wanted);
+  XMapRaised(display, window);
+  XImage *image = XCreateImage(display, DefaultVisual(display, screen), (unsigned)DefaultDepth(display, screen), ZPixmap, 0, (char *)pixels, side, side, 32, 0);
+  GC gc = XCreateGC(display, window, 0, NULL);
+  XPutImage(display, window, gc, image, 0, 0, 0, 0, side, side);
+  XSync(display, False);
+  char path[64], line[512];
+  snprintf(path, sizeof path, "/proc/%d/maps", pid);
+  FILE *maps = fopen(path, "r");
+  int found = 0;
+  while (maps != NULL && !found && fgets(line, sizeof line, maps) != NULL) {
+    unsigned long from, to;
+    if (sscanf(line, "%lx-%lx rw", &from, &to) != 2 || to - from < 4u << 20) continue;
+    for (uintptr_t at = from; at < to && !found; at += chunk - sizeof pixels[0] * side) {
+      struct iovec local = {buffer, chunk}, remote = {(void *)at, to - at < chunk ? to - at : chunk};
+      ssize_t got = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+      for (ssize_t i = 0; i + (ssize_t)sizeof pixels[0] * side <= got && !found; i += 4) {
+        const uint32_t *seen = (const uint32_t *)(buffer + i);
+        int same = 0;
+        while (same < side && (seen[same] & 0xffffff) == pixels[same]) same++;
+        if (same < side) continue;
+        // A row of the screen as it is now, or as it was set up.
+        const int widths[] = {DisplayWidth(display, screen), 1920, 3840};
+        for (unsigned w = 0; w < 3 && !found; w++) {
+          struct Memory maybe = {.pid = pid, .pitch = (size_t)widths[w] * 4};
+          maybe.base = at + (uintptr_t)i - y * maybe.pitch - x * 4;
+          found = 1;
+          for (int row = 1; row < side && found; row++) {
+            uint32_t line[side];
+            found = peek(&maybe, x, y + row, line, sizeof line);
+            for (int k = 0; k < side && found; k++) found = (line[k] & 0xffffff) == pixels[row * side + k];
+          }
+          if (found) *memory = maybe;
+        }
+      }
+      if (to - at <= chunk) break;
+    }
+  }
+  if (maps != NULL) fclose(maps);
+  XFreeGC(display, gc);
+  image->data = NULL;
+  XDestroyImage(image);
+  XDestroyWindow(display, window);
+  XSync(display, False);
+  return found;
+}
+
 static void numbers(const char *text, int *out, int count, const char *name) {
   char *end = (char *)text;
   for (int i = 0; i < count; i++) {
@@ -84,7 +155,7 @@ static void numbers(const char *text, int *out, int count, const char *name) {
 
 int main(int argc, char **argv) {
   const char *name = NULL, *path = NULL;
-  int patch[2] = {0, 0}, row[3] = {0, 0, 1}, background = 128, levels[4] = {0, 255, 255, 255}, levelCount = 2, rate = 1000, port = 0;
+  int patch[2] = {0, 0}, row[3] = {0, 0, 1}, background = 128, levels[4] = {0, 255, 255, 255}, levelCount = 2, rate = 1000, port = 0, server = 0;
   double seconds = 10;
   for (int i = 1; i + 1 < argc; i += 2) {
     const char *value = argv[i + 1];
@@ -101,6 +172,7 @@ int main(int argc, char **argv) {
     else if (!strcmp(argv[i], "--seconds")) seconds = atof(value);
     else if (!strcmp(argv[i], "--out")) path = value;
     else if (!strcmp(argv[i], "--port")) port = atoi(value);
+    else if (!strcmp(argv[i], "--server")) server = atoi(value);
     else {
       fprintf(stderr, "framebufferReader: unknown option %s\n", argv[i]);
       return 2;
@@ -117,6 +189,9 @@ int main(int argc, char **argv) {
   struct Area patchArea, rowArea;
   shareArea(&patchArea, display, patch[0], patch[1], 2, 2);
   shareArea(&rowArea, display, row[0], row[1], row[2], 1);
+  struct Memory memory = {.pid = 0};
+  const int isInMemory = server > 0 && findMemory(display, server, &memory);
+  uint32_t *rowPixels = (uint32_t *)rowArea.image->data;
   int sock = -1;
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
   if (port > 0) sock = socket(AF_INET, SOCK_DGRAM, 0);
@@ -128,18 +203,20 @@ int main(int argc, char **argv) {
   const int64_t endNs = startNs + (int64_t)(seconds * 1e9);
   int64_t dueNs = startNs, count = 0, missed = 0, longestNs = 0, lastNs = startNs;
   int level = -1;
-  printf("{\"startNs\":%lld,\"rateHz\":%d}\n", (long long)startNs, rate);
+  printf("{\"startNs\":%lld,\"rateHz\":%d,\"readFrom\":\"%s\"}\n", (long long)startNs, rate, isInMemory ? "memory" : "server");
   fflush(stdout);
   while (!stopped && dueNs < endNs) {
     struct timespec due = {dueNs / 1000000000, dueNs % 1000000000};
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
     int64_t beforeNs = monotonicNs();
-    if (!XShmGetImage(display, root, patchArea.image, patchArea.x, patchArea.y, AllPlanes)) fail("the patch could not be read: is it on the screen?");
+    uint32_t patchPixel = 0;
+    if (isInMemory ? !peek(&memory, patchArea.x, patchArea.y, &patchPixel, 4) : !XShmGetImage(display, root, patchArea.image, patchArea.x, patchArea.y, AllPlanes)) fail("the patch could not be read: is it on the screen?");
     int64_t patchNs = (beforeNs + monotonicNs()) / 2;
-    if (!XShmGetImage(display, root, rowArea.image, rowArea.x, rowArea.y, AllPlanes)) fail("the image's row could not be read: is it on the screen?");
+    if (isInMemory ? !peek(&memory, rowArea.x, rowArea.y, rowPixels, (size_t)row[2] * 4) : !XShmGetImage(display, root, rowArea.image, rowArea.x, rowArea.y, AllPlanes)) fail("the image's row could not be read: is it on the screen?");
+    if (!isInMemory) patchPixel = (uint32_t)XGetPixel(patchArea.image, 0, 0);
     int64_t afterNs = monotonicNs();
     struct Sample sample = {.atNs = patchNs, .hash = 2166136261u};
-    sample.patch = (uint8_t)((XGetPixel(patchArea.image, 0, 0) >> 8) & 255);
+    sample.patch = (uint8_t)((patchPixel >> 8) & 255);
     const uint8_t *pixel = (const uint8_t *)rowArea.image->data;
     for (int i = 0; i < row[2]; i++, pixel += 4) {
       for (int c = 0; c < 3; c++) {

@@ -54,6 +54,8 @@ export function startStallWatch(watchProgram: string, file: string, { overMs, aw
 
 export interface ReaderOptions {
   readonly display: string;
+  /** Process of the X server, to read its framebuffer where it lies. */
+  readonly serverPid: number;
   /** A pixel inside the patch, and a row of pixels across the image. */
   readonly patch: { readonly x: number; readonly y: number };
   readonly row: { readonly x: number; readonly y: number; readonly width: number };
@@ -75,6 +77,8 @@ export interface Samples {
   readonly difference: Uint8Array;
   readonly hash: Uint32Array;
   readonly longestGapMs: number;
+  /** The server was not asked: its memory was read. */
+  readonly isFromMemory: boolean;
 }
 
 export interface RunningReader {
@@ -84,11 +88,13 @@ export interface RunningReader {
 
 export function startReader(readerProgram: string, o: ReaderOptions): RunningReader {
   const child = spawn(readerProgram, [
-    "--display", o.display, "--patch", `${o.patch.x},${o.patch.y}`, "--row", `${o.row.x},${o.row.y},${o.row.width}`, "--background", String(o.background), "--levels", o.levels.join(","),
+    "--display", o.display, "--server", String(o.serverPid), "--patch", `${o.patch.x},${o.patch.y}`, "--row", `${o.row.x},${o.row.y},${o.row.width}`, "--background", String(o.background), "--levels", o.levels.join(","),
     "--seconds", String(o.seconds), "--out", o.file, ...(o.port === null ? [] : ["--port", String(o.port)]),
-  ], { stdio: ["ignore", "ignore", "pipe"] });
+  ], { stdio: ["ignore", "pipe", "pipe"] });
   favour(child.pid);
   let complaint = "";
+  let said = "";
+  child.stdout.on("data", (data: Buffer) => (said += data.toString()));
   child.stderr.on("data", (data: Buffer) => (complaint += data.toString()));
   const gone = new Promise<void>((done) => child.once("exit", () => done()));
   return {
@@ -96,14 +102,14 @@ export function startReader(readerProgram: string, o: ReaderOptions): RunningRea
       child.kill("SIGTERM");
       await gone;
       if (complaint !== "") throw new Error(complaint.trim());
-      return readSamples(o.file);
+      return { ...readSamples(o.file), isFromMemory: said.includes('"memory"') };
     },
   };
 }
 
 const sampleBytes = 16;
 
-function readSamples(file: string): Samples {
+function readSamples(file: string): Omit<Samples, "isFromMemory"> {
   const bytes = readFileSync(file);
   const count = Math.floor(bytes.length / sampleBytes);
   const firstNs = count === 0 ? 0n : bytes.readBigInt64LE(0);

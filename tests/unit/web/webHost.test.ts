@@ -102,6 +102,22 @@ test.each(["/../secret.txt", "/..%2fsecret.txt", "/%2e%2e/secret.txt", "/..%5cse
   expect(answer).not.toContain("secret\n");
 });
 
+test("opens the subject's screen in a browser of its own for the operator alone, and says so where it cannot", async () => {
+  const opened: string[] = [];
+  const host = await aHost(undefined, { openSubject: (url) => opened.push(url) < 3 });
+  const ask = async (query: string, headers: Record<string, string> = {}, method = "POST"): Promise<number> => (await get(host, `/subject?${query}`, headers, method)).status;
+  const operator = `token=${tokens.operate}`;
+  expect(await ask(operator)).toBe(204);
+  expect(await ask(operator, { origin: `http://127.0.0.1:${host.port}` })).toBe(204);
+  const answers = [await ask(`token=${tokens.view}`), await ask(""), await ask(operator, { origin: "http://elsewhere.example" }), await ask(operator, {}, "GET")];
+  expect(answers).toEqual([403, 403, 403, 405]);
+  expect(opened).toEqual([1, 2].map(() => `http://127.0.0.1:${host.port}/stimulus.html?token=${tokens.operate}`));
+  // The third browser does not open.
+  expect(await ask(operator)).toBe(200);
+  const without = await aHost();
+  expect((await get(without, `/subject?${operator}`, {}, "POST")).status).toBe(200);
+});
+
 test("the worker of the subject's screen gets an image's pixels as bytes, with a token that may show images", async () => {
   const asked: unknown[] = [];
   const stand = aStandInEngine();
