@@ -45,7 +45,9 @@ async function runServe(options: ServeOptions & { readonly open: boolean }): Pro
   const openSubject = (url: string): boolean => {
     // One that keeps its own profile would open it beside the operator's window, which the page can do as well.
     if (profileFolder === null) return false;
-    profileFolder = openBrowser(url, say, "subject") ?? profileFolder;
+    const opened = openBrowser(url, say, "subject");
+    if (opened === null) return false;
+    profileFolder = opened;
     return true;
   };
   const served = unwrap(await serve({ ...options, onStimulus, openSubject }, (text) => void process.stderr.write(text)));

@@ -1,6 +1,6 @@
 // Opens the subject's screen on this computer in a browser of its own, where the host can: windows of one browser are drawn by one process, and
 // without a GPU what the operator's window draws would hold up the images. Knows nothing about which browser.
-import { accessOfToken, isAllowedOrigin } from "./access.ts";
+import { accessOfToken, isAllowedOrigin, isLoopback } from "./access.ts";
 import { sendText } from "./pages.ts";
 import { pageHeaders } from "../shared/pageSecurity.ts";
 import type { Tokens } from "./access.ts";
@@ -22,7 +22,7 @@ export function serveSubject({ tokens, hosts, stimulusUrl, openSubject }: Subjec
   const answer = (status: number, text: string): void => sendText(response, status, text, pageHeaders());
   if (request.method !== "POST") return answer(405, "The subject's screen is opened with POST.");
   if (accessOfToken(tokens, url.searchParams.get("token"))?.includes("stimulus") !== true || !isAllowedOrigin(request.headers.origin, hosts)) return answer(403, "Only the operator opens the subject's screen.");
-  if (!/^(127\.|::1$|::ffff:127\.)/.test(request.socket.remoteAddress ?? "")) return answer(200, "The subject's screen opens on the computer that asks for it.");
+  if (!isLoopback((request.socket.remoteAddress ?? "").replace(/^::ffff:/, ""))) return answer(200, "The subject's screen opens on the computer that asks for it.");
   if (openSubject?.(stimulusUrl) !== true) return answer(200, "This host opened no browser of its own.");
   response.writeHead(204, pageHeaders());
   response.end();
