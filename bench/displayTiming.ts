@@ -3,13 +3,14 @@
 // Three conditions: quiet, with the operator's window live, with one core busy. Per condition: onset lag after the flip report, its spread,
 // wrong durations, dropped frames, and of every wrong frame that the reader saw whether the session file says so too. A second program watches
 // whether the machine itself stood still (a virtual processor that its host took away): no frame can be in time then, and such images are counted apart.
-// It also keeps the processors from sleeping (--sleep never): a virtual one that sleeps is given to others and comes back late.
-//   node bench/displayTiming.ts [--seconds 600] [--conditions quiet,operator,busy] [--priority raised|ordinary] [--sleep never|allowed] [--console own|shared] [--code frames|onset] [--write docs/display.md]
+// It also keeps the processors from sleeping (--sleep never): a virtual one that sleeps is given to others and comes back late. Session and browsers write
+// to memory (--disk memory): a virtual disk is worked by the host, with time that it takes from the processors, up to 100 ms at once.
+//   node bench/displayTiming.ts [--seconds 600] [--conditions quiet,operator,busy] [--priority raised|ordinary] [--sleep never|allowed] [--disk memory|real] [--console own|shared] [--code frames|onset] [--write docs/display.md]
 // --console: the operator's window in a browser of its own, as `evoked serve --open` has it, or in that of the subject's screen.
 // Prints one JSON line, then the table. Needs Linux, Xorg's dummy driver, gcc, chromium; the windows built (npm run build:renderer).
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -19,6 +20,7 @@ import { z } from "zod";
 import { readImages } from "../src/analysis/photodiode.ts";
 import type { BrowserContext } from "playwright-core";
 import type { LevelChange, SeenImage } from "../src/analysis/photodiode.ts";
+import { frameProcessor } from "../src/engine/drawingPriority.ts";
 import { placementOf } from "../src/engine/placement.ts";
 import { openSession } from "../src/session/reader.ts";
 import { sessionConfig } from "../src/shared/contract/index.ts";
@@ -32,7 +34,7 @@ import { buildReader, buildStallWatch, startReader, startStallWatch } from "../t
 import type { Samples, Stall } from "../tests/support/framebufferReader/reader.ts";
 import { aCaller } from "../tests/support/hosts/callerClient.ts";
 import type { TestCaller } from "../tests/support/hosts/callerClient.ts";
-import { startVirtualDisplay } from "../tests/support/virtualDisplay.ts";
+import { confine, startVirtualDisplay } from "../tests/support/virtualDisplay.ts";
 
 const { values } = parseArgs({
   options: {
@@ -42,6 +44,7 @@ const { values } = parseArgs({
     write: { type: "string" },
     priority: { type: "string", default: "raised" },
     sleep: { type: "string", default: "never" },
+    disk: { type: "string", default: "memory" },
     console: { type: "string", default: "own" },
     shot: { type: "string" },
     keep: { type: "boolean", default: false },
@@ -89,7 +92,7 @@ interface ConditionResult {
   readonly onsetLagMsP99: number;
   /** Lit for another number of refreshes than planned. */
   readonly wrongDurations: number;
-  /** Images while which a processor stood still for over `stallMs` (null: nobody could watch), and the wrong ones of them. */
+  /** Images while which the processor that draws stood still for over `stallMs` (null: nobody could watch), and the wrong ones of them. */
   readonly imagesInStalls: number | null;
   readonly wrongInStalls: number | null;
   /** Stalls per minute, and the longest, ms. */
@@ -107,7 +110,7 @@ interface ConditionResult {
   readonly wrong: readonly WrongImage[];
   /** Images that the session does not count although the reader saw nothing wrong. */
   readonly falseAlarms: number;
-  /** Images whose own pixels changed at another moment than the patch, by more than two samples. */
+  /** Images whose own pixels changed at another moment than the patch, by more than 2.5 ms. */
   readonly patchAndImageApart: number;
   /** Late by the window's own count of animation frames. */
   readonly lateFramesByWindow: number;
@@ -118,6 +121,13 @@ interface ConditionResult {
 
 /** A quarter of a refresh at 120 Hz. */
 const stallMs = 2;
+/** How often the framebuffer is read. */
+const readsHz = 2000;
+/** That which the threads of a frame share. The X server, which stands for hardware, is on it too, so that it costs no wake-up of another; the reader is not, so that it takes nothing from it. */
+const processor = values.priority === "raised" ? frameProcessor() : null;
+const allProcessors = cpus().map((_, i) => i);
+const drawnOn = processor === null ? allProcessors : [processor];
+const memoryFolder = "/dev/shm";
 
 const readerProgram = unwrap(buildReader());
 const watchProgram = unwrap(buildStallWatch());
@@ -130,7 +140,7 @@ if (values.write !== undefined) writeTable(values.write, table);
 process.exit(0);
 
 async function measure(condition: Condition): Promise<ConditionResult> {
-  const folder = mkdtempSync(join(tmpdir(), "evoked-display-timing-"));
+  const folder = mkdtempSync(join(values.disk === "memory" && existsSync(memoryFolder) ? memoryFolder : tmpdir(), "evoked-display-timing-"));
   const display = unwrap(await startVirtualDisplay({ second: condition === "operator" }));
   const served = unwrap(await serve({ host: "127.0.0.1", port: 0, allowRemote: false, sessions: folder }, () => undefined));
   const env = Object.fromEntries(Object.entries({ ...process.env, DISPLAY: display.name }).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
@@ -153,14 +163,20 @@ async function measure(condition: Condition): Promise<ConditionResult> {
     const placement = placementOf(config.display, { kind: "window", refreshHz: display.refreshHz, ...geometry });
     const samplesFile = join(folder, "samples.bin");
     const reader = startReader(readerProgram, {
-      display: display.name, serverPid: display.serverPid, seconds: seconds + 120, file: samplesFile, port: photodiodePort,
+      display: display.name, serverPid: display.serverPid, rateHz: readsHz, seconds: seconds + 120, file: samplesFile, port: photodiodePort,
       patch: { x: geometry.widthPx - Math.round(placement.photodiodePx / 2), y: geometry.heightPx - Math.round(placement.photodiodePx / 2) },
       // A quarter down the image: the fixation spot is in its middle.
       row: { x: Math.round(placement.centreXPx - placement.sizePx / 2), y: Math.round(placement.centreYPx - placement.sizePx / 4), width: placement.sizePx },
       background: config.display.backgroundGrey, levels: code === "onset" ? [0, 255] : [...patchGreys(false)],
     });
-    if (values.priority === "raised") console.error(await favourDrawing(join(folder, "profile")) ?? "expected the processes of the subject's screen, found none");
-    const watch = startStallWatch(watchProgram, join(folder, "stalls"), { overMs: stallMs, awake: values.sleep === "never" });
+    if (values.priority === "raised") {
+      console.error(await favourDrawing(join(folder, "profile")) ?? "expected the processes of the subject's screen, found none");
+      if (processor !== null) {
+        confine(display.serverPid, [processor]);
+        confine(reader.pid, allProcessors.filter((other) => other !== processor));
+      }
+    }
+    const watch = startStallWatch(watchProgram, join(folder, "stalls"), { overMs: stallMs, awake: values.sleep === "never" ? allProcessors : [] });
     const started = z.object({ file: z.string() }).parse(unwrap(await link.caller.call("session.start", { config })));
     if (values.shot !== undefined) {
       await wait(4000);
@@ -171,7 +187,8 @@ async function measure(condition: Condition): Promise<ConditionResult> {
     unwrap(await link.caller.call("session.stop"));
     await phaseOver(link.caller);
     const samples = await reader.stop();
-    return evaluate(condition, started.file, samples, await watch.stop(), offsetNs);
+    const stalls = (await watch.stop())?.filter((stall) => drawnOn.includes(stall.processor)) ?? null;
+    return evaluate(condition, started.file, samples, stalls, offsetNs);
   } finally {
     busy?.kill("SIGKILL");
     link.close();

@@ -90,3 +90,8 @@ export function favour(pid: number | undefined): void {
     // An ordinary user may not.
   }
 }
+
+/** Keeps a process to these processors. */
+export function confine(pid: number, processors: readonly number[]): void {
+  spawnSync("taskset", ["--all-tasks", "--cpu-list", "--pid", processors.join(","), String(pid)], { stdio: "ignore" });
+}

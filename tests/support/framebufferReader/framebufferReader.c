@@ -1,5 +1,5 @@
-// A photodiode made of software: reads the pixels of the photodiode patch and of one row across the image from an X server's framebuffer, about
-// a thousand times a second on its own monotonic clock, and says when the patch changed. A program of its own, so that it sees what is on the
+// A photodiode made of software: reads the pixels of the photodiode patch and of one row across the image from an X server's framebuffer, a
+// thousand times a second or as often as told, on its own monotonic clock, and says when the patch changed. A program of its own, so that it sees what is on the
 // screen and not what a browser believes to have drawn. Knows nothing about Evoked.
 //
 //   framebufferReader --display :9 --patch X,Y --row X,Y,WIDTH --background GREY --levels 0,155,212,255 --rate HZ --seconds S --out FILE [--port UDP] [--server PID]

@@ -29,11 +29,12 @@ function build(name: string, libraries: readonly string[], packages: string): Re
 export interface Stall {
   readonly fromNs: number;
   readonly toNs: number;
+  readonly processor: number;
 }
 
-/** Watches for stalls over `overMs`, and keeps the processors `awake`. `stop` gives null where this account may not be real-time: then nobody knows. */
-export function startStallWatch(watchProgram: string, file: string, { overMs, awake }: { readonly overMs: number; readonly awake: boolean }): { stop(): Promise<readonly Stall[] | null> } {
-  const child = spawn(watchProgram, ["--over", String(overMs), "--out", file, "--awake", awake ? "1" : "0"], { stdio: "ignore" });
+/** Watches for stalls over `overMs`, and keeps these processors `awake`. `stop` gives null where this account may not be real-time: then nobody knows. */
+export function startStallWatch(watchProgram: string, file: string, { overMs, awake }: { readonly overMs: number; readonly awake: readonly number[] }): { stop(): Promise<readonly Stall[] | null> } {
+  const child = spawn(watchProgram, ["--over", String(overMs), "--out", file, "--awake", awake.join(",")], { stdio: "ignore" });
   let refused = false;
   const gone = new Promise<void>((done) => child.once("exit", (code) => {
     refused = code !== null;
@@ -45,8 +46,8 @@ export function startStallWatch(watchProgram: string, file: string, { overMs, aw
       await gone;
       if (refused) return null;
       return readFileSync(file, "utf8").split("\n").filter((line) => line !== "").map((line) => {
-        const [fromNs, toNs] = line.split(" ").map(Number);
-        return { fromNs: fromNs ?? 0, toNs: toNs ?? 0 };
+        const [fromNs = 0, toNs = 0, processor = 0] = line.split(" ").map(Number);
+        return { fromNs, toNs, processor };
       });
     },
   };
@@ -62,6 +63,8 @@ export interface ReaderOptions {
   readonly background: number;
   /** Greys of the patch's levels, darkest first: 2 or 4. */
   readonly levels: readonly number[];
+  /** Reads a second. */
+  readonly rateHz: number;
   readonly seconds: number;
   readonly file: string;
   /** UDP port that gets the changes. */
@@ -82,6 +85,7 @@ export interface Samples {
 }
 
 export interface RunningReader {
+  readonly pid: number;
   /** Ends it and reads what it saw. */
   stop(): Promise<Samples>;
 }
@@ -89,7 +93,7 @@ export interface RunningReader {
 export function startReader(readerProgram: string, o: ReaderOptions): RunningReader {
   const child = spawn(readerProgram, [
     "--display", o.display, "--server", String(o.serverPid), "--patch", `${o.patch.x},${o.patch.y}`, "--row", `${o.row.x},${o.row.y},${o.row.width}`, "--background", String(o.background), "--levels", o.levels.join(","),
-    "--seconds", String(o.seconds), "--out", o.file, ...(o.port === null ? [] : ["--port", String(o.port)]),
+    "--rate", String(o.rateHz), "--seconds", String(o.seconds), "--out", o.file, ...(o.port === null ? [] : ["--port", String(o.port)]),
   ], { stdio: ["ignore", "pipe", "pipe"] });
   favour(child.pid);
   let complaint = "";
@@ -98,6 +102,7 @@ export function startReader(readerProgram: string, o: ReaderOptions): RunningRea
   child.stderr.on("data", (data: Buffer) => (complaint += data.toString()));
   const gone = new Promise<void>((done) => child.once("exit", () => done()));
   return {
+    pid: child.pid ?? 0,
     async stop() {
       child.kill("SIGTERM");
       await gone;

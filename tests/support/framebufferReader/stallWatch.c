@@ -1,10 +1,10 @@
 // Says when this machine stood still: on each processor a thread of the highest priority wakes a thousand times a second, and when it could not, the
 // processor was not there (a virtual one that its host took away, a kernel that was busy). No program's frames can be in time then.
 //
-//   stallWatch --over MS --out FILE [--awake 1]
+//   stallWatch --over MS --out FILE [--awake PROCESSOR,...]
 //
 // --out: a line per stall that was longer, `<due ns> <woken ns> <processor>` on CLOCK_MONOTONIC. Ends on SIGTERM, and with the program that started it.
-// --awake 1: keeps every processor from sleeping, with a thread on each that runs when nothing else wants to. A virtual processor that sleeps is given
+// --awake: keeps these processors from sleeping, with a thread on each that runs when nothing else wants to. A virtual processor that sleeps is given
 // to others by its host, and comes back late; one of a computer's own is not. Exit code 3: not allowed to be real-time.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -71,11 +71,11 @@ static void *stayAwake(void *processor) {
 
 int main(int argc, char **argv) {
   const char *path = NULL;
-  int awake = 0;
+  const char *awake = "";
   for (int i = 1; i + 1 < argc; i += 2) {
     if (!strcmp(argv[i], "--over")) overNs = (int64_t)(atof(argv[i + 1]) * 1e6);
     else if (!strcmp(argv[i], "--out")) path = argv[i + 1];
-    else if (!strcmp(argv[i], "--awake")) awake = atoi(argv[i + 1]);
+    else if (!strcmp(argv[i], "--awake")) awake = argv[i + 1];
   }
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   out = path == NULL ? NULL : fopen(path, "w");
@@ -87,7 +87,16 @@ int main(int argc, char **argv) {
   long count = sysconf(_SC_NPROCESSORS_ONLN);
   pthread_t thread;
   for (long i = 0; i < count; i++) if (pthread_create(&thread, NULL, watch, (void *)(intptr_t)i) != 0) return 2;
-  if (awake) for (long i = 0; i < count; i++) if (pthread_create(&thread, NULL, stayAwake, (void *)(intptr_t)i) != 0) return 2;
+  for (const char *at = awake; *at != '\0'; at += strspn(at, ",")) {
+    char *end;
+    long i = strtol(at, &end, 10);
+    if (end == at || i < 0 || i >= count) {
+      fprintf(stderr, "stallWatch: expected --awake with processors of 0 to %ld, got %s\n", count - 1, awake);
+      return 2;
+    }
+    if (pthread_create(&thread, NULL, stayAwake, (void *)(intptr_t)i) != 0) return 2;
+    at = end;
+  }
   pause();
   return 0;
 }
