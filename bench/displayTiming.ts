@@ -4,7 +4,7 @@
 // wrong durations, dropped frames, and of every wrong frame that the reader saw whether the session file says so too. A second program watches
 // whether the machine itself stood still (a virtual processor that its host took away): no frame can be in time then, and such images are counted apart.
 // It also keeps the processors from sleeping (--sleep never): a virtual one that sleeps is given to others and comes back late. Session and browsers write
-// to memory (--disk memory): a virtual disk is worked by the host, with time that it takes from the processors, up to 100 ms at once.
+// to memory (--disk memory), so that the host does no work for a virtual disk meanwhile.
 //   node bench/displayTiming.ts [--seconds 600] [--conditions quiet,operator,busy] [--priority raised|ordinary] [--sleep never|allowed] [--disk memory|real] [--console own|shared] [--code frames|onset] [--write docs/display.md]
 // --console: the operator's window in a browser of its own, as `evoked serve --open` has it, or in that of the subject's screen.
 // Prints one JSON line, then the table. Needs Linux, Xorg's dummy driver, gcc, chromium; the windows built (npm run build:renderer).

@@ -20,7 +20,10 @@ export type RightOfWay = "realTime" | "high" | "ordinary";
 export async function giveRightOfWay(pids: readonly number[], platform: NodeJS.Platform = process.platform): Promise<RightOfWay> {
   const got = await Promise.all(pids.map(async (pid): Promise<RightOfWay> => {
     if (platform === "linux" && (await run("chrt", ["--all-tasks", "--rr", "--pid", String(realTimePriority), String(pid)]).then(() => true, () => false))) {
-      await Promise.all(threadsOf(pid).map(({ id, name }) => name.startsWith("DedicatedWorker") ? makeOrdinary(id) : frameThreads.includes(name) ? favourMost(id) : undefined));
+      await Promise.all(threadsOf(pid).map(async ({ id, name }) => {
+        if (name.startsWith("DedicatedWorker")) await makeOrdinary(id);
+        else if (frameThreads.includes(name)) await favourMost(id);
+      }));
       return "realTime";
     }
     try {
